@@ -1,0 +1,70 @@
+"""An action: what to call, on which market, and how to see that it worked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+AbiValue = int | bool | str | bytes
+
+
+class ActionKind(StrEnum):
+    PAUSE = "pause"
+    RATE_LIMIT = "rate-limit"
+    ADJUST = "adjust"
+
+
+class SafeSide(StrEnum):
+    """In which direction a parameter is tightened."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One contract call, ready to send: ``to`` is EIP-55, ``data`` the calldata."""
+
+    to: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A call as people write it: ``pauseMarket(bytes32)`` with its arguments as text.
+
+    For a view the signature names the results too: ``paused(bytes32)(bool)``.
+    """
+
+    target: str
+    signature: str
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The view that shows the effect, and what it must answer once the action has worked, as text (``true``, ``250000``)."""
+
+    read: FunctionCall
+    expect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One configured action bound to one market.
+
+    ``safe_side`` is set for parameters: the new value must lie on that side of the current one (tighten only).
+    ``expires_ms`` is how long after the decision the action may still be sent; ``gas_limit`` None means estimate.
+    ``undo`` is the signature that a council would call to take it back; the keeper never calls it.
+    """
+
+    name: str
+    market: str
+    kind: ActionKind
+    call: FunctionCall
+    effect: Effect
+    route: str
+    expires_ms: int
+    undo: FunctionCall | None = None
+    safe_side: SafeSide | None = None
+    gas_limit: int | None = None

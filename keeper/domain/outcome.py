@@ -1,0 +1,60 @@
+"""What came of an action: a typed value with a reason, never a bool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class OutcomeKind(StrEnum):
+    DRY_RUN = "dry-run"
+    """Decided and recorded; nothing was sent because the keeper is in shadow mode."""
+    SUBMITTED = "submitted"
+    """Accepted by the route; not in a block yet."""
+    INCLUDED = "included"
+    """In a block with status 1 and the effect read back at that block."""
+    REVERTED = "reverted"
+    """In a block with status 0."""
+    EXPIRED = "expired"
+    """Could not be carried out in time."""
+    SUPERSEDED = "superseded"
+    """The effect was there already, by somebody else's hand or an earlier attempt's."""
+    FAILED = "failed"
+    """Not carried out, or carried out without the effect."""
+
+
+FINAL_OUTCOMES = frozenset(OutcomeKind) - {OutcomeKind.SUBMITTED}
+
+
+class Reason(StrEnum):
+    """Why an action ended as it did."""
+
+    EFFECT_VERIFIED = "effect-verified"
+    SHADOW_MODE = "shadow-mode"
+    ACCEPTED = "accepted"
+    ALREADY_IN_EFFECT = "already-in-effect"
+    WOULD_LOOSEN = "would-loosen"
+    SIMULATION_REVERTED = "simulation-reverted"
+    MISSING_ROLE = "missing-role"
+    REVERTED_ON_CHAIN = "reverted-on-chain"
+    NO_EFFECT = "no-effect"
+    INSUFFICIENT_FUNDS = "insufficient-funds"
+    WRONG_CHAIN = "wrong-chain"
+    NODE_UNREACHABLE = "node-unreachable"
+    NONCE_TAKEN = "nonce-taken"
+    REFUSED_BY_NODE = "refused-by-node"
+    SIGNING_FAILED = "signing-failed"
+    ALREADY_OPEN = "already-open"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``message`` says what happened in words, ``remedy`` what to do about it; ``tx_hash`` and ``block`` where there is a transaction."""
+
+    kind: OutcomeKind
+    reason: Reason
+    message: str
+    remedy: str = ""
+    tx_hash: str | None = None
+    block: int | None = None

@@ -1,0 +1,40 @@
+"""What a rule is: a signal, a threshold, how long, and when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from keeper.domain.units import NO_SPAN, Span
+from keeper.domain.verdict import Severity
+
+
+class Side(StrEnum):
+    ABOVE = "above"
+    BELOW = "below"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """``signal`` is strictly ``side`` the ``threshold`` (in the signal's unit; shares as 0.02) for at least ``hold``.
+
+    ``hold`` of N blocks: true at N consecutive evaluated blocks, the first one included (0 and 1 both mean: at once).
+    ``hold`` of a time: the first true tick is at least that long ago, and every tick since was true.
+    """
+
+    signal: str
+    side: Side
+    threshold: Decimal
+    hold: Span = NO_SPAN
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSpec:
+    """Trips when ``when`` holds; clears when ``clear`` holds, which lies on the other side with a gap (hysteresis). ``actions`` are names."""
+
+    name: str
+    when: Condition
+    clear: Condition
+    severity: Severity
+    actions: tuple[str, ...]

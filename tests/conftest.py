@@ -1,0 +1,39 @@
+"""Rules for all tests: each is marked once, unit and property tests open no socket, the environment is clean."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+KINDS = {"unit", "property", "conformance", "integration", "e2e", "chaos", "architecture"}
+OFFLINE = {"unit", "property"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        kinds = KINDS & {mark.name for mark in item.iter_markers()}
+        if len(kinds) != 1:
+            raise pytest.UsageError(f"{item.nodeid}: mark it with exactly one of {', '.join(sorted(KINDS))}")
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit test that reaches for the network fails at once, and says so."""
+    if not OFFLINE & {mark.name for mark in request.node.iter_markers()}:
+        return
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("this test is marked as one that opens no sockets")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the developer's shell exports for a keeper must not decide a test."""
+    for name in list(os.environ):  # noqa: TID251
+        if name.startswith("KEEPER_"):
+            monkeypatch.delenv(name)
