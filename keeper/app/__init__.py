@@ -1,0 +1,1 @@
+"""Wiring and what people start: the service, the command line, the demo."""

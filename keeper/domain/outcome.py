@@ -46,6 +46,7 @@ class Reason(StrEnum):
     SIGNING_FAILED = "signing-failed"
     ALREADY_OPEN = "already-open"
     EXPIRED = "expired"
+    NOT_CONFIGURED = "not-configured"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,3 +49,10 @@ class AccountReader(Protocol):
 
     async def priority_fee_wei(self) -> int:
         """A priority fee that the last blocks would have taken (eth_feeHistory, high percentile)."""
+
+
+class Broadcaster(Protocol):
+    """One endpoint that takes signed transactions."""
+
+    async def send_raw(self, raw: str) -> str:
+        """``eth_sendRawTransaction``: the hash. Raises Refused with the node's words, Unreachable, or MalformedAnswer."""

@@ -1,0 +1,5 @@
+"""``python -m keeper`` is ``keeper``."""
+
+from keeper.app.cli import main
+
+main()

@@ -1,0 +1,174 @@
+"""All commands with their flags and help; what they do is in the module of the same name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keeper.app.cli.groups import DEFAULT_CONFIG, ConfigGroup
+from keeper.app.cli.output import Output
+
+app = typer.Typer(
+    name="keeper",
+    help="A circuit-breaker keeper: it watches prices and protocol state, pauses what is in danger, and proves what it did.",
+    epilog="Start with: keeper demo. Exit codes: 0 done, 1 the check found something, 2 usage or configuration, "
+    "3 something outside could not be reached, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+audit_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
+db_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(audit_app, name="audit", help="Read and verify the audit log: keeper audit CONFIG log | verify.")
+app.add_typer(db_app, name="db", help="The database's schema: keeper db CONFIG upgrade | current.")
+
+Config = Annotated[str, typer.Argument(help="The configuration file; - is standard input.", metavar="CONFIG")]
+
+
+class Scenario(StrEnum):
+    DIVERGENCE = "divergence"
+    VOLATILITY = "volatility"
+    CALM = "calm"
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+@app.callback()
+def keeper(
+    ctx: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Log errors only.")] = False,
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log more; twice: libraries too.")] = 0,
+) -> None:
+    output = ctx.ensure_object(Output)
+    output.as_json = as_json
+    output.verbosity = -1 if quiet else verbose
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    scenario: Annotated[Scenario, typer.Option(help="Which story to play.")] = Scenario.DIVERGENCE,
+    seed: Annotated[int, typer.Option(help="The same seed plays the same prices.")] = 1,
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", help="Where configuration and database stay afterwards.", show_default=".demo/"),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the node up until Ctrl-C, to look around.")] = False,
+) -> None:
+    """Show the whole job on a local chain: calm, shock, trip, paused, proven."""
+    from keeper.app.demo.command import run
+
+    raise typer.Exit(run(ctx.ensure_object(Output), scenario.value, seed, directory, keep=keep))
+
+
+@app.command()
+def init(
+    ctx: typer.Context,
+    directory: Annotated[Path, typer.Argument(help="Where to write keeper.yaml and .env.", metavar="DIR")] = Path(),
+) -> None:
+    """Write a commented keeper.yaml and .env in safe mode (nothing is ever sent)."""
+    from keeper.app.cli.init import run
+
+    raise typer.Exit(run(ctx.ensure_object(Output), directory))
+
+
+@app.command()
+def check(ctx: typer.Context, config: Config = DEFAULT_CONFIG) -> None:
+    """Check a configuration offline: all errors at once, each with its place and the remedy."""
+    from keeper.app.cli.check import run
+
+    raise typer.Exit(run(ctx.ensure_object(Output), config))
+
+
+@app.command()
+def schema(ctx: typer.Context) -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    from keeper.app.cli.check import print_schema
+
+    print_schema(ctx.ensure_object(Output))
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    config: Config = DEFAULT_CONFIG,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Decide and record, never sign or send.")] = False,
+) -> None:
+    """Run the keeper until it is told to stop (Ctrl-C, SIGTERM)."""
+    from keeper.app.cli.run import run as run_service
+
+    raise typer.Exit(run_service(ctx.ensure_object(Output), config, shadow=shadow))
+
+
+@app.command()
+def status(ctx: typer.Context, config: Config = DEFAULT_CONFIG) -> None:
+    """One screen: markets, signals against thresholds, faults, open intents, as of the newest evaluated block."""
+    from keeper.app.cli.status import run
+
+    raise typer.Exit(run(ctx.ensure_object(Output), config))
+
+
+@app.command()
+def version(ctx: typer.Context) -> None:
+    """Print the version, the commit, and the versions of what it stands on."""
+    from keeper.app.cli.version import run
+
+    run(ctx.ensure_object(Output))
+
+
+@audit_app.command("log")
+def audit_log(
+    ctx: typer.Context,
+    market: Annotated[str | None, typer.Option(help="Only this market.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this action.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Only records of this kind; may be given more than once.")
+    ] = None,
+    incident: Annotated[str | None, typer.Option(help="Only this incident.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="From this time on: 2026-03-01T12:00 (UTC) or 2h ago as `2h`.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time; written as for --since.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many records.")] = 100,
+    cursor: Annotated[int, typer.Option(min=0, help="Continue after this record number.")] = 0,
+    fmt: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    ticks: Annotated[bool, typer.Option("--ticks", help="Show the record of every evaluated block too.")] = False,
+) -> None:
+    """Print the log: the newest records that fit, in order."""
+    from keeper.app.cli.audit import LogQuery, print_log
+
+    query = LogQuery(market, action, tuple(kind or ()), incident, since, until, limit, cursor, ticks)
+    print_log(ctx.ensure_object(Output), ctx.meta["config"], query, fmt.value)
+
+
+@audit_app.command("verify")
+def audit_verify(ctx: typer.Context) -> None:
+    """Check every record against the chain of hashes; name the first bad one."""
+    from keeper.app.cli.audit import verify
+
+    raise typer.Exit(verify(ctx.ensure_object(Output), ctx.meta["config"]))
+
+
+@db_app.command("upgrade")
+def db_upgrade(ctx: typer.Context) -> None:
+    """Bring the schema to the one this version needs."""
+    from keeper.app.cli.db import upgrade
+
+    upgrade(ctx.ensure_object(Output), ctx.meta["config"])
+
+
+@db_app.command("current")
+def db_current(ctx: typer.Context) -> None:
+    """Show the schema's revision, and the one this version needs."""
+    from keeper.app.cli.db import current
+
+    raise typer.Exit(current(ctx.ensure_object(Output), ctx.meta["config"]))

@@ -1,0 +1,57 @@
+"""Which parts are down, and since when: told once when it changes, never a flood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keeper.app import records
+from keeper.domain.record import Draft
+from keeper.domain.verdict import Severity
+from keeper.ports.clock import Clock
+from keeper.ports.notifier import Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``reason`` is a short code (``unreachable``); the rest is for people."""
+
+    part: str
+    reason: str
+    message: str
+    remedy: str
+    since_ms: int
+
+
+class Faults:
+    """``record`` and ``tell`` take what changed; neither may block."""
+
+    def __init__(self, clock: Clock, record: Callable[[Draft], None], tell: Callable[[Notice], None]) -> None:
+        self._clock = clock
+        self._record = record
+        self._tell = tell
+        self._down: dict[str, Fault] = {}
+
+    @property
+    def current(self) -> tuple[Fault, ...]:
+        return tuple(self._down.values())
+
+    def down(
+        self, part: str, reason: str, message: str, remedy: str = "", *, severity: Severity = Severity.WARNING
+    ) -> None:
+        """The part does not work. Said again with the same reason, it is not news."""
+        known = self._down.get(part)
+        if known is not None and known.reason == reason:
+            return
+        now = self._clock.now_ms()
+        self._down[part] = Fault(part, reason, message, remedy, known.since_ms if known else now)
+        self._record(records.fault(now, part, down=True, reason=reason, message=message, remedy=remedy))
+        body = f"{message}\n{remedy}" if remedy else message
+        self._tell(Notice(f"fault/{part}", f"{part} is down", body, severity))
+
+    def up(self, part: str, message: str = "works again") -> None:
+        """The part works. Only news when it was down."""
+        if self._down.pop(part, None) is None:
+            return
+        self._record(records.fault(self._clock.now_ms(), part, down=False, reason="recovered", message=message))
+        self._tell(Notice(f"fault/{part}", f"{part} is up", message, Severity.INFO))

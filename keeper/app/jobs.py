@@ -1,0 +1,74 @@
+"""Housekeeping on a schedule. Detection is not here: it is driven by heads."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from keeper.app import records
+from keeper.domain.record import Draft
+from keeper.ports.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """``run`` is called every ``every_s`` seconds.
+
+    Misfire policy of all jobs: one that could not start within ``grace_s`` is left out and recorded as missed; runs that piled up become one;
+    a job never runs beside itself.
+    """
+
+    name: str
+    every_s: float
+    run: Callable[[], Awaitable[None]]
+
+    @property
+    def grace_s(self) -> int:
+        return max(1, int(self.every_s / 2))
+
+
+class Jobs:
+    """The schedule. A job's failure is recorded when it begins to fail and when it works again."""
+
+    def __init__(self, jobs: list[Job], clock: Clock, record: Callable[[Draft], None]) -> None:
+        self._clock = clock
+        self._record = record
+        self._failing: set[str] = set()
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        for job in jobs:
+            self._scheduler.add_job(
+                job.run,
+                "interval",
+                seconds=job.every_s,
+                id=job.name,
+                misfire_grace_time=job.grace_s,
+                coalesce=True,
+                max_instances=1,
+            )
+        self._scheduler.add_listener(self._heard, EVENT_JOB_ERROR | EVENT_JOB_EXECUTED | EVENT_JOB_MISSED)
+
+    def start(self) -> None:
+        """Begins; needs a running event loop."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Lets go without waiting for the next run."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def _heard(self, event: JobExecutionEvent) -> None:
+        name = event.job_id
+        now = self._clock.now_ms()
+        if event.code == EVENT_JOB_MISSED:
+            self._record(records.job(now, name, state="missed", message="it could not start in time and was left out"))
+        elif event.code == EVENT_JOB_ERROR:
+            if name not in self._failing:
+                self._failing.add(name)
+                error = event.exception
+                self._record(records.job(now, name, state="failing", message=f"{type(error).__name__}: {error}"[:500]))
+        elif name in self._failing:
+            self._failing.discard(name)
+            self._record(records.job(now, name, state="recovered", message="works again"))

@@ -1,0 +1,33 @@
+"""What people are told of a trip and of an outcome, with the numbers."""
+
+from __future__ import annotations
+
+from keeper.domain.decision import IncidentEvent, IncidentPhase
+from keeper.domain.outcome import Outcome, OutcomeKind
+from keeper.domain.verdict import Severity
+from keeper.execution.work import Work
+from keeper.ports.notifier import Notice
+
+GOOD = frozenset({OutcomeKind.INCLUDED, OutcomeKind.SUPERSEDED, OutcomeKind.DRY_RUN})
+
+
+def of_incident(event: IncidentEvent) -> Notice:
+    """An incident began or ended."""
+    verdict = event.verdict
+    numbers = f"{verdict.signal} = {verdict.value:.6g}, threshold {verdict.threshold:.6g}, block {event.block}"
+    if event.phase is IncidentPhase.OPENED:
+        title = f"{event.market}: {verdict.rule} tripped"
+        return Notice(f"incident/{event.id}", title, f"{numbers}\nincident {event.id}", verdict.severity)
+    title = f"{event.market}: all rules are clear"
+    body = f"{numbers}\nincident {event.id}. What was paused stays paused until the council lifts it."
+    return Notice(f"incident/{event.id}", title, body, Severity.INFO)
+
+
+def of_outcome(work: Work, outcome: Outcome) -> Notice:
+    """An action ended; anything but success is critical."""
+    intent = work.intent
+    severity = Severity.WARNING if outcome.kind in GOOD else Severity.CRITICAL
+    lines = [outcome.message, outcome.remedy, f"transaction {outcome.tx_hash}" if outcome.tx_hash else ""]
+    lines.append(f"incident {intent.incident}")
+    title = f"{intent.market}: {intent.action} {outcome.kind} ({outcome.reason})"
+    return Notice(f"outcome/{intent.id}", title, "\n".join(line for line in lines if line), severity)

@@ -1,0 +1,86 @@
+"""Would each armed action work right now? Asked before anything trips, so that lost authority is known before it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from keeper.app.faults import Faults
+from keeper.domain.errors import MalformedAnswer, OutsideError, Refused
+from keeper.domain.verdict import Severity
+from keeper.execution.executor import Edges, Executor
+from keeper.execution.gate import simulated
+from keeper.execution.planner import ArmedAction
+
+GAS_GUESS = 300_000
+"""Gas assumed for the balance check while an action has no limit of its own and could not be estimated."""
+FEE_MARGIN = 4
+"""The balance should pay for an action at four times the fee of the newest block."""
+
+
+class Readiness:
+    """``probe`` asks the node and tells Faults what it found; an action that would not work is a fault of its own."""
+
+    def __init__(
+        self, edges: Edges, executor: Executor, armed: Mapping[tuple[str, str], ArmedAction], faults: Faults
+    ) -> None:
+        self._edges = edges
+        self._executor = executor
+        self._armed = armed
+        self._faults = faults
+
+    async def probe(self) -> None:
+        """Every armed action, and the balance. Raises OutsideError when the node does not answer."""
+        sender = self._executor.sender
+        if sender is None:
+            return
+        head = await self._edges.chain.head()
+        await self._executor.refresh(head)
+        for armed in self._armed.values():
+            await self._probe(armed, sender)
+        self._balance(head.next_base_fee_wei, sender)
+
+    async def _probe(self, armed: ArmedAction, sender: str) -> None:
+        part = f"readiness:{armed.action.market}/{armed.action.name}"
+        head = await self._edges.chain.head()
+        try:
+            results = await self._edges.chain.read([armed.effect_call], head)
+            current = armed.effect_text(results[0])
+        except MalformedAnswer as error:
+            self._faults.down(part, "effect-unreadable", error.message, error.remedy, severity=Severity.CRITICAL)
+            return
+        if armed.in_effect(current):
+            self._faults.up(part, f"{armed.action.effect.read.signature} is {current}: in effect already")
+            return
+        outcome = simulated(armed, sender, await self._edges.accounts.simulate(armed.call, sender))
+        if outcome is not None:
+            self._faults.down(part, outcome.reason, outcome.message, outcome.remedy, severity=Severity.CRITICAL)
+            return
+        try:
+            await self._executor.measure_gas(armed)
+        except Refused as refused:
+            self._faults.down(part, "gas-estimate", refused.message, "set `gas_limit` of the action")
+            return
+        self._faults.up(part, "would work")
+
+    def _balance(self, next_base_fee_wei: int, sender: str) -> None:
+        lane = self._executor.lane
+        if lane is None:
+            return
+        gas = sum(armed.action.gas_limit or GAS_GUESS for armed in self._armed.values())
+        needed = gas * (next_base_fee_wei + lane.priority_fee_wei) * FEE_MARGIN
+        if lane.balance_wei < needed:
+            message = f"{sender} has {lane.balance_wei} wei; {needed} wei would pay for every armed action"
+            remedy = f"send ETH to {sender}"
+            self._faults.down("balance", "low", message, remedy, severity=Severity.CRITICAL)
+        else:
+            self._faults.up("balance")
+
+
+async def unreachable_is_a_fault(probe: Readiness, faults: Faults) -> None:
+    """One probe whose failure to reach the node is a fault, not an exception."""
+    try:
+        await probe.probe()
+    except OutsideError as error:
+        faults.down("readiness", "unreachable", error.message, error.remedy)
+    else:
+        faults.up("readiness")

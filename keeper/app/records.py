@@ -1,0 +1,52 @@
+"""The records that the service itself leaves: start, configuration, faults, jobs, verification, notification, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from keeper import __version__
+from keeper.domain.record import Draft, Json, RecordKind
+
+
+def start(at_ms: int, *, name: str, mode: str, chain_id: int, sender: str | None) -> Draft:
+    """The service starts. ``sender`` is the address that will sign, if there is a key."""
+    body: dict[str, Json] = {"version": __version__, "name": name, "mode": mode, "chain_id": chain_id, "sender": sender}
+    return Draft(RecordKind.START, body, at_ms)
+
+
+def configuration(at_ms: int, config_hash: str, document: Mapping[str, Json]) -> Draft:
+    """The configuration that everything after it was decided with; no value of the environment is in it."""
+    return Draft(RecordKind.CONFIGURATION, {"hash": config_hash, "document": dict(document)}, at_ms)
+
+
+def fault(at_ms: int, part: str, *, down: bool, reason: str, message: str, remedy: str = "") -> Draft:
+    """A part failed, or came back. ``part`` names it (``heads``, ``source:eth-spot``, ``readiness:ETH-PERP/pause-market``)."""
+    body: dict[str, Json] = {
+        "part": part,
+        "state": "down" if down else "up",
+        "reason": reason,
+        "message": message,
+        "remedy": remedy,
+    }
+    return Draft(RecordKind.FAULT, body, at_ms)
+
+
+def job(at_ms: int, name: str, *, state: str, message: str) -> Draft:
+    """A scheduled job failed, was missed, or works again."""
+    return Draft(RecordKind.JOB, {"job": name, "state": state, "message": message}, at_ms)
+
+
+def verification(at_ms: int, *, ok: bool, records: int, head: str, problem: str) -> Draft:
+    """The verdict on the chain of records up to here."""
+    return Draft(RecordKind.VERIFICATION, {"ok": ok, "records": records, "head": head, "problem": problem}, at_ms)
+
+
+def notification(at_ms: int, notifier: str, key: str, *, delivered: bool, message: str) -> Draft:
+    """Somebody was told, or could not be."""
+    body: dict[str, Json] = {"notifier": notifier, "key": key, "delivered": delivered, "message": message}
+    return Draft(RecordKind.NOTIFICATION, body, at_ms)
+
+
+def stop(at_ms: int, reason: str) -> Draft:
+    """The service ends on its own will; a log without it was cut off."""
+    return Draft(RecordKind.STOP, {"reason": reason}, at_ms)

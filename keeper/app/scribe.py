@@ -1,0 +1,69 @@
+"""Records that nobody waits for: written in order by one task, off the hot path, and never lost silently."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from keeper.app import records
+from keeper.domain.errors import AuditError
+from keeper.domain.record import Draft
+from keeper.ports.audit import AuditStore
+from keeper.ports.clock import Clock
+
+LIMIT = 10_000
+"""How many records may wait while the database is away. Beyond it new ones are dropped, and their number is recorded."""
+BATCH = 100
+RETRY_S = 1.0
+
+
+class Scribe:
+    """``put`` never blocks; ``run`` writes until cancelled; ``drain`` waits until everything is written."""
+
+    def __init__(self, store: AuditStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._waiting: list[Draft] = []
+        self._news = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._log = structlog.get_logger("audit")
+        self._lost = 0
+
+    def put(self, draft: Draft) -> None:
+        """Queues one record."""
+        if len(self._waiting) >= LIMIT:
+            self._lost += 1
+            return
+        self._waiting.append(draft)
+        self._idle.clear()
+        self._news.set()
+
+    async def run(self) -> None:
+        """Writes whatever waits, again and again until the database takes it."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                batch = self._waiting[:BATCH]
+                try:
+                    await self._store.append(batch)
+                except AuditError as error:
+                    self._log.error("records are waiting", waiting=len(self._waiting), error=error.message)
+                    await self._clock.sleep(RETRY_S)
+                    continue
+                del self._waiting[: len(batch)]
+                if self._lost:
+                    message = f"{self._lost} records were dropped while the database was away"
+                    self._lost = 0
+                    self.put(records.fault(self._clock.now_ms(), "audit", down=True, reason="gap", message=message))
+            self._idle.set()
+
+    async def drain(self, timeout_s: float) -> bool:
+        """True when everything was written in time."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True

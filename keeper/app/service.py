@@ -1,0 +1,330 @@
+"""The running keeper: heads drive ticks, ticks drive actions; everything else stays out of their way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from keeper.app import notices, records
+from keeper.app.courier import Courier
+from keeper.app.faults import Faults
+from keeper.app.jobs import Job, Jobs
+from keeper.app.observer import Observer
+from keeper.app.parts import Parts
+from keeper.app.readiness import Readiness, unreachable_is_a_fault
+from keeper.app.scribe import Scribe
+from keeper.app.watch import Sight, Watch
+from keeper.config.model import Mode
+from keeper.domain.block import BlockStamp
+from keeper.domain.decision import DecisionKind
+from keeper.domain.errors import AuditError, OutsideError, Unreachable, WrongChain
+from keeper.domain.outcome import Outcome, OutcomeKind
+from keeper.domain.record import Draft, RecordKind
+from keeper.domain.snapshot import ActionOutcome, Snapshot
+from keeper.domain.verdict import Severity
+from keeper.engine import Tick
+from keeper.engine.evidence import decision_body, incident_body, tick_body
+from keeper.execution.executor import Executor, Terms
+from keeper.execution.work import Order, Work
+
+READINESS_S = 30.0
+VERIFICATION_S = 300.0
+REBROADCAST_S = 12.0
+BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+FIRST_POLL_S = 3.0
+DRAIN_S = 5.0
+
+
+class Service:
+    """One keeper, from start to stop. Not reusable."""
+
+    def __init__(self, parts: Parts, observer: Observer | None = None) -> None:
+        self._parts = parts
+        self._observer = observer or Observer()
+        self._clock = parts.edges.clock
+        self._log = structlog.get_logger("keeper")
+        self._scribe = Scribe(parts.edges.store, self._clock)
+        self._courier = Courier(parts.notifiers, self._scribe, self._clock)
+        self._faults = Faults(self._clock, self._scribe.put, self._courier.put)
+        config = parts.config
+        terms = Terms(config.chain.id, config.chain.confirmations, live=config.keeper.mode is Mode.LIVE)
+        self._executor = Executor(parts.edges, terms, parts.armed, self._ended)
+        self._watch = Watch(
+            parts.edges.chain,
+            self._clock,
+            self._faults,
+            config.engine.sources,
+            parts.chain_sources,
+            parts.feed_sources,
+            parts.armed,
+        )
+        self._readiness = Readiness(parts.edges, self._executor, parts.armed, self._faults)
+        self._state = parts.engine.initial_state()
+        self._outcomes: list[ActionOutcome] = []
+        self._newest: BlockStamp | None = None
+        self._new_head = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop`` is set. Raises WrongChain, or AuditError when the log cannot be written at the start."""
+        config = self._parts.config
+        now = self._clock.now_ms()
+        mode = config.keeper.mode.value
+        sender = self._executor.sender
+        await self._parts.edges.store.append(
+            [
+                records.start(now, name=config.keeper.name, mode=mode, chain_id=config.chain.id, sender=sender),
+                records.configuration(now, config.hash, config.public()),
+            ]
+        )
+        background = [
+            asyncio.create_task(self._supervise("records", self._scribe.run)),
+            asyncio.create_task(self._supervise("notices", self._courier.run)),
+        ]
+        reason = "asked to stop"
+        try:
+            await self._work(stop)
+        except WrongChain:
+            reason = "the node serves another chain"
+            raise
+        finally:
+            await self._finish(reason, background)
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        """Connects, takes up what is open, and evaluates until told to stop."""
+        stopping = asyncio.create_task(stop.wait())
+        tasks: list[asyncio.Task[None]] = []
+        jobs = self._jobs()
+        try:
+            connecting = asyncio.create_task(self._connect())
+            await asyncio.wait({stopping, connecting}, return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                connecting.cancel()
+                return
+            head = connecting.result()
+            for feed in self._parts.feed_sources:
+                tasks.append(
+                    asyncio.create_task(self._supervise(f"feed:{feed.name}", lambda f=feed: self._watch.poll(f)))
+                )
+            recovered = await self._executor.recover()
+            if recovered:
+                self._log.warning("open intents of an earlier run are taken up", intents=recovered)
+            await self._watch.first_polls(FIRST_POLL_S)
+            await unreachable_is_a_fault(self._readiness, self._faults)
+            self._hear_of(head)
+            tasks.append(asyncio.create_task(self._supervise("follow-up", self._follow_up)))
+            tasks.append(asyncio.create_task(self._supervise("heads", self._heads)))
+            jobs.start()
+            self._log.info(
+                "watching", chain=self._parts.config.chain.id, block=head.number, sender=self._executor.sender
+            )
+            self._observer.ready(head, self._executor.sender)
+            await stopping
+        finally:
+            jobs.stop()
+            for task in (*tasks, stopping):
+                task.cancel()
+            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+
+    async def _finish(self, reason: str, background: list[asyncio.Task[None]]) -> None:
+        """Leaves nothing unsaid: waiting notices and records, the verdict on the log, the last record."""
+        await self._courier.drain(DRAIN_S)
+        if await self._scribe.drain(DRAIN_S):
+            try:
+                await self._verify()
+                await self._scribe.drain(DRAIN_S)
+                await self._parts.edges.store.append([records.stop(self._clock.now_ms(), reason)])
+            except AuditError as error:
+                self._log.error("the last records could not be written", error=error.message)
+        else:
+            self._log.error("records are still waiting for the database; they are lost")
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+
+    # -- the chain --------------------------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> BlockStamp:
+        """Tries until a node answers. Raises WrongChain when it serves another chain than the configuration names."""
+        wait = 0
+        while True:
+            try:
+                await self._check_chain()
+                head = await self._parts.edges.chain.head()
+                await self._executor.refresh(head)
+            except WrongChain as error:
+                self._faults.down("heads", "wrong-chain", error.message, error.remedy, severity=Severity.CRITICAL)
+                raise
+            except OutsideError as error:
+                self._faults.down("heads", "unreachable", error.message, error.remedy, severity=Severity.CRITICAL)
+                await self._clock.sleep(BACKOFF_S[min(wait, len(BACKOFF_S) - 1)])
+                wait += 1
+            else:
+                self._faults.up("heads", f"connected at block {head.number}")
+                return head
+
+    async def _check_chain(self) -> None:
+        wanted = self._parts.config.chain.id
+        served = await self._parts.edges.chain.chain_id()
+        if served != wanted:
+            raise WrongChain(
+                f"the node serves chain {served}, and the configuration says {wanted}",
+                remedy="correct `chain.id` or the endpoint; nothing was signed",
+            )
+
+    async def _heads(self) -> None:
+        """Every head, across lost connections."""
+        wait = 0
+        while True:
+            try:
+                await self._check_chain()
+                async for block in self._parts.edges.chain.heads():
+                    marks = {"head": self._clock.monotonic_ms()}
+                    self._faults.up("heads", f"block {block.number}")
+                    wait = 0
+                    await self._tick(block, marks)
+                raise Unreachable("the subscription to heads ended")
+            except WrongChain as error:
+                self._faults.down("heads", "wrong-chain", error.message, error.remedy, severity=Severity.CRITICAL)
+            except OutsideError as error:
+                remedy = error.remedy or "the keeper connects again by itself; check the node if this lasts"
+                self._faults.down("heads", "unreachable", error.message, remedy, severity=Severity.CRITICAL)
+            await self._clock.sleep(BACKOFF_S[min(wait, len(BACKOFF_S) - 1)])
+            wait += 1
+
+    async def _follow_up(self) -> None:
+        """After each head, off the hot path: receipts, effects, fees and nonce."""
+        while True:
+            await self._new_head.wait()
+            self._new_head.clear()
+            block = self._newest
+            if block is None:
+                continue
+            try:
+                await self._executor.on_head(block)
+            except OutsideError as error:
+                self._faults.down("follow-up", "unreachable", error.message, error.remedy)
+            except AuditError as error:
+                self._audit_failed(error)
+            else:
+                self._faults.up("follow-up")
+
+    def _hear_of(self, block: BlockStamp) -> None:
+        self._newest = block
+        self._new_head.set()
+
+    # -- one tick ---------------------------------------------------------------------------------------------------------------
+
+    async def _tick(self, block: BlockStamp, marks: dict[str, float]) -> None:
+        sight = await self._watch.look(block)
+        marks["reads"] = self._clock.monotonic_ms()
+        outcomes, self._outcomes = tuple(self._outcomes), []
+        snapshot = Snapshot(block, self._clock.now_ms(), sight.observations, outcomes)
+        self._state, tick = self._parts.engine.tick(self._state, snapshot)
+        marks["decided"] = self._clock.monotonic_ms()
+        items = self._items(tick, sight)
+        if items:
+            await self._act(items, block, marks)
+        self._hear_of(block)
+        self._scribe.put(Draft(RecordKind.TICK, tick_body(tick), tick.at_ms))
+        for event in tick.incidents:
+            self._courier.put(notices.of_incident(event))
+        self._observer.ticked(tick)
+
+    def _items(self, tick: Tick, sight: Sight) -> list[tuple[Draft, Order | None]]:
+        """The records of a tick's incidents and decisions, each decision to act with its order."""
+        items: list[tuple[Draft, Order | None]] = []
+        for event in tick.incidents:
+            draft = Draft(
+                RecordKind.INCIDENT, incident_body(event), event.at_ms, market=event.market, incident=event.id
+            )
+            items.append((draft, None))
+        for decision in tick.decisions:
+            body = decision_body(decision) | {"config_hash": self._parts.config.hash}
+            draft = Draft(
+                RecordKind.DECISION,
+                body,
+                decision.at_ms,
+                market=decision.market,
+                action=decision.action or None,
+                incident=decision.incident or None,
+            )
+            order = None
+            if decision.kind is DecisionKind.ACT:
+                key = (decision.market, decision.action)
+                order = Order(
+                    decision.id, decision.incident, self._parts.armed[key], sight.effects.get(key), decision.at_ms
+                )
+            items.append((draft, order))
+        return items
+
+    async def _act(self, items: list[tuple[Draft, Order | None]], block: BlockStamp, marks: dict[str, float]) -> None:
+        try:
+            await self._executor.act(items, block, marks)
+        except AuditError as error:
+            self._audit_failed(error)
+            known = {work.intent.id for work in self._executor.open_works}
+            for _, order in items:
+                if order is not None and order.id not in known:
+                    # Not written down, so not done: the engine decides anew after the action's retry time.
+                    self._feed_back(order.armed.action.market, order.armed.action.name, OutcomeKind.FAILED, "no-log")
+        else:
+            self._faults.up("audit")
+
+    def _ended(self, work: Work, outcome: Outcome) -> None:
+        self._feed_back(work.intent.market, work.intent.action, outcome.kind, outcome.reason)
+        self._courier.put(notices.of_outcome(work, outcome))
+        self._observer.ended(work, outcome)
+
+    def _feed_back(self, market: str, action: str, kind: OutcomeKind, reason: str) -> None:
+        self._outcomes.append(ActionOutcome(market, action, kind, reason, self._clock.now_ms()))
+
+    def _audit_failed(self, error: AuditError) -> None:
+        remedy = error.remedy or "the keeper does not act without its log; check the database"
+        self._faults.down("audit", "unavailable", error.message, remedy, severity=Severity.CRITICAL)
+
+    # -- housekeeping -----------------------------------------------------------------------------------------------------------
+
+    def _jobs(self) -> Jobs:
+        return Jobs(
+            [
+                Job("readiness", READINESS_S, lambda: unreachable_is_a_fault(self._readiness, self._faults)),
+                Job("verification", VERIFICATION_S, self._verify),
+                Job("rebroadcast", REBROADCAST_S, self._executor.rebroadcast),
+            ],
+            self._clock,
+            self._scribe.put,
+        )
+
+    async def _verify(self) -> None:
+        """The newest records, checked as an auditor would; the verdict is itself a record."""
+        verdict = await self._parts.verify_newest()
+        self._scribe.put(
+            records.verification(
+                self._clock.now_ms(),
+                ok=verdict.ok,
+                records=verdict.records,
+                head=verdict.head,
+                problem=verdict.problem,
+            )
+        )
+        if verdict.ok:
+            self._faults.up("log")
+        else:
+            remedy = "stop, keep a copy of the database, and run: keeper audit CONFIG verify"
+            self._faults.down("log", "broken", verdict.problem, remedy, severity=Severity.CRITICAL)
+
+    async def _supervise(self, part: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Keeps one part alive: whatever it dies of is a fault, and it starts again after a pause."""
+        tries = 0
+        while True:
+            try:
+                await run()
+            except Exception as error:  # noqa: BLE001 - the one place where a part's death is caught
+                self._log.exception("a part failed", part=part)
+                message = f"{part} failed: {type(error).__name__}"
+                remedy = "this is a bug; the part starts again by itself"
+                self._faults.down(part, "crashed", message, remedy, severity=Severity.CRITICAL)
+            await self._clock.sleep(BACKOFF_S[min(tries, len(BACKOFF_S) - 1)])
+            tries += 1

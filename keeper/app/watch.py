@@ -1,0 +1,130 @@
+"""From a head to a snapshot: one pinned read for everything on the chain, and the latest word of every feed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from keeper.app.faults import Faults
+from keeper.domain.action import Call
+from keeper.domain.block import BlockStamp
+from keeper.domain.errors import MalformedAnswer, OutsideError
+from keeper.domain.evm import CallResult
+from keeper.domain.observation import Observation, Quality
+from keeper.engine.spec import SourceSpec
+from keeper.execution.planner import ArmedAction
+from keeper.ports.chain import ChainReader
+from keeper.ports.clock import Clock
+from keeper.ports.prices import ChainSource, FeedSource
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen at one block. ``effects`` maps (market, action) to what its effect's view answered; one that did not is left out."""
+
+    observations: Mapping[str, Observation]
+    effects: Mapping[tuple[str, str], str]
+
+
+class Watch:
+    """Reads the chain sources and the effects of all armed actions in one go; polls the feeds in the background."""
+
+    def __init__(
+        self,
+        chain: ChainReader,
+        clock: Clock,
+        faults: Faults,
+        specs: Sequence[SourceSpec],
+        chain_sources: Sequence[ChainSource],
+        feed_sources: Sequence[FeedSource],
+        armed: Mapping[tuple[str, str], ArmedAction],
+    ) -> None:
+        self._chain = chain
+        self._clock = clock
+        self._faults = faults
+        self._units = {spec.name: spec.unit for spec in specs}
+        self._sources = tuple(chain_sources)
+        self._feeds = tuple(feed_sources)
+        self._armed = tuple(armed.items())
+        self._latest: dict[str, Observation] = {}
+        calls: list[Call] = []
+        for source in self._sources:
+            calls.extend(source.calls())
+        calls.extend(armed_action.effect_call for _, armed_action in self._armed)
+        self._calls = tuple(calls)
+
+    async def look(self, block: BlockStamp) -> Sight:
+        """Everything at this block. A node that does not answer makes every chain observation MISSING; it raises nothing."""
+        try:
+            results = await self._chain.read(self._calls, block) if self._calls else ()
+        except OutsideError as error:
+            self._faults.down("reads", "unreachable", error.message, error.remedy)
+            return Sight(self._without_chain(error), {})
+        self._faults.up("reads")
+        received_ms = self._clock.now_ms()
+        observations = dict(self._feed_observations(received_ms))
+        position = 0
+        for source in self._sources:
+            count = len(source.calls())
+            observation = source.decode(results[position : position + count], block, received_ms)
+            self._note(source.name, observation)
+            observations[source.name] = observation
+            position += count
+        return Sight(observations, self._effects(results[position:]))
+
+    async def poll(self, feed: FeedSource) -> None:
+        """Asks one feed again and again until cancelled."""
+        while True:
+            observation = await feed.poll()
+            self._note(feed.name, observation)
+            kept = self._latest.get(feed.name)
+            if observation.quality is Quality.OK or kept is None or kept.quality is not Quality.OK:
+                self._latest[feed.name] = observation
+            else:
+                # One missed answer does not unsay the last good one: it stands until its source's max_age, and says what came after it.
+                self._latest[feed.name] = replace(kept, reason=f"last answer since: {observation.reason}"[:200])
+            await self._clock.sleep(feed.interval_ms / 1000)
+
+    async def first_polls(self, timeout_s: float) -> None:
+        """Waits until every feed has said something once, or the time is up."""
+
+        async def wait() -> None:
+            while any(feed.name not in self._latest for feed in self._feeds):
+                await self._clock.sleep(0.02)
+
+        try:
+            await asyncio.wait_for(wait(), timeout_s)
+        except TimeoutError:
+            return
+
+    def _effects(self, results: Sequence[CallResult]) -> dict[tuple[str, str], str]:
+        effects: dict[tuple[str, str], str] = {}
+        for (key, armed), result in zip(self._armed, results, strict=True):
+            part = f"effect:{key[0]}/{key[1]}"
+            try:
+                effects[key] = armed.effect_text(result)
+            except MalformedAnswer as error:
+                self._faults.down(part, "malformed", error.message, error.remedy)
+            else:
+                self._faults.up(part)
+        return effects
+
+    def _feed_observations(self, now_ms: int) -> dict[str, Observation]:
+        return {feed.name: self._latest.get(feed.name) or self._missing(feed.name, now_ms) for feed in self._feeds}
+
+    def _without_chain(self, error: OutsideError) -> dict[str, Observation]:
+        now_ms = self._clock.now_ms()
+        observations = self._feed_observations(now_ms)
+        for source in self._sources:
+            observations[source.name] = self._missing(source.name, now_ms, error.message)
+        return observations
+
+    def _missing(self, name: str, now_ms: int, reason: str = "no answer yet") -> Observation:
+        return Observation(name, None, self._units[name], now_ms, quality=Quality.MISSING, reason=reason)
+
+    def _note(self, name: str, observation: Observation) -> None:
+        if observation.quality is Quality.OK:
+            self._faults.up(f"source:{name}")
+        else:
+            self._faults.down(f"source:{name}", observation.quality.value, f"{name}: {observation.reason}")

@@ -1,0 +1,40 @@
+"""What to offer for a place in the next blocks. All amounts in wei."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_RISE = (9, 8)
+"""A block's base fee is at most 9/8 of its parent's (EIP-1559)."""
+BLOCKS_AHEAD = 6
+"""The first offer stays valid through this many full blocks: 1.125**6 is about 2."""
+BUMP = (1125, 1000)
+"""A replacement must raise both fields by 10 % or more to be taken (geth); one base fee step is 12.5 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """The two fields of an EIP-1559 transaction."""
+
+    max_fee_wei: int
+    priority_fee_wei: int
+
+
+def offer(next_base_fee_wei: int, priority_fee_wei: int) -> Fees:
+    """An offer that stays valid while the base fee rises for BLOCKS_AHEAD full blocks."""
+    base = next_base_fee_wei
+    for _ in range(BLOCKS_AHEAD):
+        base = -(-base * MAX_RISE[0] // MAX_RISE[1])
+    return Fees(base + priority_fee_wei, priority_fee_wei)
+
+
+def bump(old: Fees, next_base_fee_wei: int, priority_fee_wei: int) -> Fees:
+    """A replacement for ``old``: at least 12.5 % more on both fields, and no less than a fresh offer."""
+    fresh = offer(next_base_fee_wei, priority_fee_wei)
+    return Fees(
+        max(_raised(old.max_fee_wei), fresh.max_fee_wei), max(_raised(old.priority_fee_wei), fresh.priority_fee_wei)
+    )
+
+
+def _raised(wei: int) -> int:
+    return max(-(-wei * BUMP[0] // BUMP[1]), wei + 1)

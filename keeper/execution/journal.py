@@ -1,0 +1,126 @@
+"""The records that an action leaves, step by step. The store applies them to the journal (see ``keeper.ports.audit``).
+
+Amounts in wei and times in ms are decimal text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from keeper.domain.evm import Receipt
+from keeper.domain.intent import Attempt, Intent
+from keeper.domain.outcome import Outcome
+from keeper.domain.record import Draft, Json, RecordKind
+from keeper.execution.planner import ArmedAction
+from keeper.ports.route import Submission, SubmissionKind
+
+ACCEPTED = frozenset({SubmissionKind.ACCEPTED, SubmissionKind.KNOWN})
+
+
+def intent_draft(intent: Intent, armed: ArmedAction, sender: str | None) -> Draft:
+    """The action, written down before anything is signed."""
+    action = armed.action
+    body: dict[str, Json] = {
+        "kind": action.kind.value,
+        "call": action.call.signature,
+        "args": list(action.call.args),
+        "to": intent.to,
+        "data": intent.data,
+        "sender": sender,
+        "route": action.route,
+        "effect_call": action.effect.read.signature,
+        "effect_before": intent.effect_before,
+        "effect_expected": action.effect.expect,
+        "expires_ms": str(intent.expires_ms),
+    }
+    return _draft(RecordKind.INTENT, intent, intent.created_ms, body)
+
+
+def attempt_draft(intent: Intent, attempt: Attempt) -> Draft:
+    """A signed transaction, before it is sent."""
+    body: dict[str, Json] = {
+        "number": attempt.number,
+        "chain_id": attempt.chain_id,
+        "sender": attempt.sender,
+        "nonce": attempt.nonce,
+        "max_fee_wei": str(attempt.max_fee_wei),
+        "priority_fee_wei": str(attempt.priority_fee_wei),
+        "gas_limit": attempt.gas_limit,
+        "to": attempt.to,
+        "data": attempt.data,
+        "tx_hash": attempt.tx_hash,
+        "raw": attempt.raw,
+    }
+    return _draft(RecordKind.ATTEMPT, intent, attempt.signed_ms, body)
+
+
+def broadcast_draft(intent: Intent, attempt: Attempt, route: str, submission: Submission, at_ms: int) -> Draft:
+    """What the route answered."""
+    body: dict[str, Json] = {
+        "tx_hash": attempt.tx_hash,
+        "route": route,
+        "accepted": submission.kind in ACCEPTED,
+        "answer": submission.kind.value,
+        "message": submission.message,
+    }
+    return _draft(RecordKind.BROADCAST, intent, at_ms, body)
+
+
+def receipt_draft(intent: Intent, receipt: Receipt, at_ms: int) -> Draft:
+    """The transaction is in a block."""
+    body: dict[str, Json] = {
+        "tx_hash": receipt.tx_hash,
+        "status": receipt.status,
+        "block": receipt.block_number,
+        "block_hash": receipt.block_hash,
+        "gas_used": receipt.gas_used,
+        "effective_gas_price_wei": str(receipt.effective_gas_price_wei),
+    }
+    return _draft(RecordKind.RECEIPT, intent, at_ms, body)
+
+
+def receipt_gone_draft(intent: Intent, tx_hash: str, at_ms: int) -> Draft:
+    """A reorganisation took the receipt away."""
+    return _draft(RecordKind.RECEIPT, intent, at_ms, {"tx_hash": tx_hash, "gone": True})
+
+
+def effect_draft(intent: Intent, armed: ArmedAction, after: str, block: int, at_ms: int) -> Draft:
+    """What the view answered at the receipt's block."""
+    effect = armed.action.effect
+    body: dict[str, Json] = {
+        "contract": effect.read.target,
+        "call": effect.read.signature,
+        "args": list(effect.read.args),
+        "before": intent.effect_before,
+        "after": after,
+        "expected": effect.expect,
+        "block": block,
+        "verified": armed.in_effect(after),
+    }
+    return _draft(RecordKind.EFFECT, intent, at_ms, body)
+
+
+def outcome_draft(intent: Intent, outcome: Outcome, at_ms: int, timeline_ms: Mapping[str, float]) -> Draft:
+    """The end of the intent, with the time of each stage since the head was announced."""
+    body: dict[str, Json] = {
+        "kind": outcome.kind.value,
+        "reason": outcome.reason.value,
+        "message": outcome.message,
+        "remedy": outcome.remedy,
+        "tx_hash": outcome.tx_hash,
+        "block": outcome.block,
+        "timeline_ms": {stage: f"{ms:.3f}" for stage, ms in timeline_ms.items()},
+    }
+    return _draft(RecordKind.OUTCOME, intent, at_ms, body)
+
+
+def _draft(kind: RecordKind, intent: Intent, at_ms: int, body: dict[str, Json]) -> Draft:
+    return Draft(
+        kind=kind,
+        body=body,
+        at_ms=at_ms,
+        market=intent.market,
+        action=intent.action,
+        incident=intent.incident,
+        intent=intent.id,
+    )

@@ -1,0 +1,141 @@
+"""Writes attempts: nonce, fees and gas limit are known before the trip, so that only the signature is left to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from keeper.domain.block import BlockStamp
+from keeper.domain.errors import Refused, SigningError
+from keeper.domain.evm import UnsignedTransaction
+from keeper.domain.intent import Attempt
+from keeper.domain.outcome import Outcome, OutcomeKind, Reason
+from keeper.execution.fees import Fees, bump, offer
+from keeper.execution.planner import ArmedAction
+from keeper.execution.reverts import explain
+from keeper.execution.work import Work
+from keeper.ports.chain import AccountReader, ChainReader
+from keeper.ports.clock import Clock
+from keeper.ports.signer import Signer
+
+GAS_MARGIN = (13, 10)
+"""The node's estimate of the gas limit times 1.3: state may change until the block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What the chain says of the sender, as of the newest block."""
+
+    nonce: int
+    balance_wei: int
+    priority_fee_wei: int
+
+
+class Pen:
+    """One per signing key. ``head`` is the newest block seen."""
+
+    def __init__(
+        self, chain: ChainReader, accounts: AccountReader, signer: Signer | None, clock: Clock, chain_id: int
+    ) -> None:
+        self._chain = chain
+        self._accounts = accounts
+        self._signer = signer
+        self._clock = clock
+        self._chain_id = chain_id
+        self._gas: dict[tuple[str, str], int] = {}
+        self.head: BlockStamp | None = None
+        self.lane: Lane | None = None
+
+    @property
+    def sender(self) -> str | None:
+        return self._signer.address if self._signer else None
+
+    async def refresh(self, block: BlockStamp) -> None:
+        """Nonce, balance and priority fee at the newest block. Raises OutsideError."""
+        self.head = block
+        if self.sender is None:
+            return
+        (nonce, balance), tip = await asyncio.gather(
+            self._accounts.account(self.sender), self._accounts.priority_fee_wei()
+        )
+        self.lane = Lane(nonce, balance, tip)
+
+    async def measure_gas(self, armed: ArmedAction) -> None:
+        """Keeps the gas limit of an armed action. Raises Refused when the call would revert now, OutsideError."""
+        if self.sender is not None and armed.action.gas_limit is None:
+            estimate = await self._accounts.gas(armed.call, self.sender)
+            self._gas[armed.key] = estimate * GAS_MARGIN[0] // GAS_MARGIN[1]
+
+    async def write(self, work: Work, open_works: Iterable[Work], replaces: Attempt | None) -> Attempt | Outcome:
+        """A signed attempt, not sent and not yet recorded; or the reason why there can be none.
+
+        ``replaces`` keeps that attempt's nonce and outbids it. Raises OutsideError when something had to be asked and was not answered.
+        """
+        if self._signer is None:
+            return _cannot_sign("no signer is configured", "configure `signer`")
+        if self.lane is None or self.head is None:
+            await self.refresh(await self._chain.head())
+        assert self.lane is not None, "refresh sets the lane when there is a signer"
+        assert self.head is not None, "refresh sets the head"
+        fees = offer(self.head.next_base_fee_wei, self.lane.priority_fee_wei)
+        nonce = _next_nonce(self.lane, open_works)
+        if replaces is not None:
+            old = Fees(replaces.max_fee_wei, replaces.priority_fee_wei)
+            fees = bump(old, self.head.next_base_fee_wei, self.lane.priority_fee_wei)
+            nonce = replaces.nonce
+        try:
+            gas_limit = await self._gas_limit(work, self._signer.address)
+            transaction = UnsignedTransaction(
+                chain_id=self._chain_id,
+                nonce=nonce,
+                to=work.call.to,
+                data=work.call.data,
+                gas_limit=gas_limit,
+                max_fee_wei=fees.max_fee_wei,
+                priority_fee_wei=fees.priority_fee_wei,
+            )
+            signed = await self._signer.sign(transaction)
+        except Refused as refused:
+            words = explain(bytes.fromhex(refused.data.removeprefix("0x")), refused.message).text
+            return Outcome(
+                OutcomeKind.FAILED,
+                Reason.SIMULATION_REVERTED,
+                f"the node cannot estimate the gas of the call: {words}",
+                remedy="nothing was sent; set `gas_limit` of the action if the estimate is wrong",
+            )
+        except SigningError as error:
+            return _cannot_sign(error.message, error.remedy)
+        return Attempt(
+            intent=work.intent.id,
+            number=len(work.intent.attempts) + 1,
+            chain_id=transaction.chain_id,
+            sender=self._signer.address,
+            nonce=nonce,
+            max_fee_wei=fees.max_fee_wei,
+            priority_fee_wei=fees.priority_fee_wei,
+            gas_limit=gas_limit,
+            to=transaction.to,
+            data=work.intent.data,
+            tx_hash=signed.tx_hash,
+            raw=signed.raw,
+            signed_ms=self._clock.now_ms(),
+        )
+
+    async def _gas_limit(self, work: Work, sender: str) -> int:
+        if work.armed is not None and work.armed.action.gas_limit is not None:
+            return work.armed.action.gas_limit
+        if work.key not in self._gas:
+            estimate = await self._accounts.gas(work.call, sender)
+            self._gas[work.key] = estimate * GAS_MARGIN[0] // GAS_MARGIN[1]
+        return self._gas[work.key]
+
+
+def _next_nonce(lane: Lane, open_works: Iterable[Work]) -> int:
+    """The first nonce that neither the chain nor an open attempt has: pending transactions are counted by us, not by the node."""
+    taken = [attempt.nonce for work in open_works for attempt in work.intent.attempts]
+    return max([lane.nonce, *(nonce + 1 for nonce in taken)])
+
+
+def _cannot_sign(message: str, remedy: str) -> Outcome:
+    return Outcome(OutcomeKind.FAILED, Reason.SIGNING_FAILED, message, remedy)

@@ -1,0 +1,60 @@
+"""One intent on its way: what is durable (the intent) and what only speeds things up (the rest)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from keeper.domain.action import Call
+from keeper.domain.evm import Simulation
+from keeper.domain.intent import Attempt, Intent
+from keeper.execution.planner import ArmedAction
+from keeper.ports.route import Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A decision to act, ready to be written down. ``before`` is what the effect's view answered at the decision's block, if it did."""
+
+    id: str
+    incident: str
+    armed: ArmedAction
+    before: str | None
+    at_ms: int
+
+
+@dataclass(slots=True)
+class Work:
+    """``marks`` are monotonic milliseconds of each stage; ``armed`` is None when the configuration no longer has the action."""
+
+    intent: Intent
+    armed: ArmedAction | None
+    marks: dict[str, float] = field(default_factory=dict)
+    simulation: asyncio.Task[Simulation] | None = None
+    answer: Submission | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(market, action)."""
+        return self.intent.market, self.intent.action
+
+    @property
+    def call(self) -> Call:
+        """The call as it was written down, which is the only one that may be signed for this intent."""
+        return Call(self.intent.to, bytes.fromhex(self.intent.data.removeprefix("0x")))
+
+    @property
+    def last_attempt(self) -> Attempt | None:
+        return self.intent.attempts[-1] if self.intent.attempts else None
+
+    def timeline_ms(self) -> dict[str, float]:
+        """Each stage's time since the head was announced."""
+        start = self.marks.get("head", 0.0)
+        return {stage: at - start for stage, at in self.marks.items()} if "head" in self.marks else {}
+
+    def drop_simulation(self) -> None:
+        """Let go of a simulation that nobody will read."""
+        if self.simulation is not None and not self.simulation.done():
+            self.simulation.cancel()
+        self.simulation = None
