@@ -55,6 +55,8 @@ class Courier:
         delivery = Delivery(delivered=False)
         for number in range(TRIES):
             delivery = await notifier.notify(notice)
+            if delivery.suppressed:
+                return
             if delivery.delivered or not delivery.recoverable:
                 break
             if number + 1 < TRIES:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from keeper.adapters.audit.verify import Verification
 from keeper.config.model import Config
-from keeper.domain.errors import KeeperError
 from keeper.engine import Engine
 from keeper.execution.executor import Edges
 from keeper.execution.planner import ArmedAction
@@ -25,8 +26,9 @@ class Parts:
     feed_sources: Sequence[FeedSource]
     notifiers: Sequence[Notifier]
     armed: Mapping[tuple[str, str], ArmedAction]
-    close: Callable[[], object]
+    verify_newest: Callable[[], Awaitable[Verification]]
+    closers: Sequence[Callable[[], Awaitable[None]]]
 
-
-class ServiceStopped(KeeperError):
-    """The service cannot go on, and says why."""
+    async def close(self) -> None:
+        """Lets go of everything, in the opposite order of opening; one that fails does not keep the others."""
+        await asyncio.gather(*(close() for close in reversed(self.closers)), return_exceptions=True)

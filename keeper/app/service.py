@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -104,9 +105,8 @@ class Service:
                 return
             head = connecting.result()
             for feed in self._parts.feed_sources:
-                tasks.append(
-                    asyncio.create_task(self._supervise(f"feed:{feed.name}", lambda f=feed: self._watch.poll(f)))
-                )
+                poll = partial(self._watch.poll, feed)
+                tasks.append(asyncio.create_task(self._supervise(f"feed:{feed.name}", poll)))
             recovered = await self._executor.recover()
             if recovered:
                 self._log.warning("open intents of an earlier run are taken up", intents=recovered)

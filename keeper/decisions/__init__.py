@@ -1,0 +1,1 @@
+"""Decisions: what follows from the verdicts of one tick, per market. Declined and held decisions are decisions too."""

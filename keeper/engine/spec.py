@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keeper.domain.action import ActionKind
+from keeper.decisions.spec import ActionPolicy
 from keeper.domain.units import Unit
 from keeper.rules.spec import RuleSpec
 from keeper.signals.spec import SignalSpec
+
+__all__ = ["ActionPolicy", "EngineSpec", "MarketSpec", "SourceSpec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +23,17 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class MarketSpec:
+    """Names are unique within their market; rules name signals of their own market only. The order of the rules is the ladder's."""
+
     name: str
     signals: tuple[SignalSpec, ...]
     rules: tuple[RuleSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ActionPolicy:
-    """``cooldown_ms``: how long after an action worked it is not decided again on the same market; ``retry_ms``: the same after it failed."""
-
-    name: str
-    kind: ActionKind
-    cooldown_ms: int
-    retry_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class EngineSpec:
+    """``actions`` are the policies of all actions that rules name; each acts on the market of the rule that names it."""
+
     sources: tuple[SourceSpec, ...]
     markets: tuple[MarketSpec, ...]
     actions: tuple[ActionPolicy, ...]

@@ -20,11 +20,15 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """``recoverable`` says whether trying again may help; ``message`` never holds an address with a secret."""
+    """``recoverable`` says whether trying again may help; ``message`` never holds an address with a secret.
+
+    ``suppressed``: held back on purpose (below the severity that this receiver wants); not a delivery, and not a failure.
+    """
 
     delivered: bool
     recoverable: bool = False
     message: str = ""
+    suppressed: bool = False
 
 
 class Notifier(Protocol):

@@ -1,0 +1,1 @@
+"""Signals: numbers derived from observations. One statistic a file, each a compiled step over explicit state."""

@@ -1,0 +1,1 @@
+"""Telling people: the log, and the services that apprise knows."""

@@ -1,0 +1,1 @@
+"""Keys that sign transactions: an encrypted keystore, a key file."""

@@ -30,7 +30,7 @@ def run(output: Output, config: str) -> int:
 
 def print_schema(output: Output) -> None:
     """The JSON Schema, with or without ``--json``."""
-    from keeper.config import json_schema
+    from keeper.config.schema import json_schema
 
     sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
 

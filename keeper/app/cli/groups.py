@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 from typer.core import TyperGroup
 
 DEFAULT_CONFIG = "keeper.yaml"
@@ -16,7 +15,7 @@ class ConfigGroup(TyperGroup):
     The configuration ends up in ``ctx.meta["config"]``.
     """
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         rest = list(args)
         config = DEFAULT_CONFIG
         if rest and rest[0] not in self.commands and (rest[0] == "-" or not rest[0].startswith("-")):
@@ -24,5 +23,5 @@ class ConfigGroup(TyperGroup):
         ctx.meta["config"] = config
         return super().parse_args(ctx, rest)
 
-    def format_usage(self, ctx: click.Context, formatter: Any) -> None:
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
         formatter.write_usage(ctx.command_path, "[CONFIG] COMMAND [ARGS]...")

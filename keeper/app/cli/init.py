@@ -11,7 +11,7 @@ from keeper.domain.errors import KeeperError
 
 def run(output: Output, directory: Path) -> int:
     """Writes the two files; never over one that exists."""
-    from keeper.config import template
+    from keeper.config.template import template
 
     yaml_text, env_text = template()
     files = {directory / "keeper.yaml": yaml_text, directory / ".env": env_text}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 
+SILENT = -2
+
 
 def set_up(verbosity: int) -> None:
-    """``verbosity`` -1: errors only; 0: what happens; 1: each tick; 2: libraries too."""
+    """``verbosity`` SILENT: nothing; -1: errors only; 0: what happens; 1: each tick; 2: libraries too."""
     import structlog
 
-    level = {-1: logging.ERROR, 0: logging.INFO}.get(verbosity, logging.DEBUG)
+    level = {SILENT: logging.CRITICAL, -1: logging.ERROR, 0: logging.INFO}.get(verbosity, logging.DEBUG)
     terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=True) if terminal else structlog.processors.JSONRenderer()
@@ -24,7 +26,9 @@ def set_up(verbosity: int) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.ReturnLoggerFactory()
+        if verbosity == SILENT
+        else structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     # Libraries log addresses that may hold keys: below the most verbose level only their errors are shown.

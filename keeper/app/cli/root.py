@@ -139,7 +139,9 @@ def audit_log(
     ] = None,
     until: Annotated[str | None, typer.Option(help="Before this time; written as for --since.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many records.")] = 100,
-    cursor: Annotated[int, typer.Option(min=0, help="Continue after this record number.")] = 0,
+    cursor: Annotated[
+        int | None, typer.Option(min=0, help="The records after this number, oldest first; 0 from the start.")
+    ] = None,
     fmt: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
     ticks: Annotated[bool, typer.Option("--ticks", help="Show the record of every evaluated block too.")] = False,
 ) -> None:

@@ -1,0 +1,60 @@
+# Everything a newcomer needs is two words: `make demo` and `make test`. Each sets up what it uses, and is safe to repeat.
+# Recipes name only relative paths, so that a clone may lie in a folder with spaces in its name.
+
+PYTHON ?= python3
+JOBS ?= 2
+BOOTSTRAP = $(PYTHON) scripts/bootstrap.py
+VENV = .venv/bin
+PYTEST = $(VENV)/python -m pytest -n $(JOBS) --dist loadfile
+FAST = unit or property or architecture
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test test-contracts check lint fmt bench lock clean
+
+help: ## this list
+	@echo "keeper: watches a protocol, pauses it when a rule trips, and proves what it did"
+	@echo
+	@echo "  start here:  make demo     a local chain, a price shock, a paused market, the proof"
+	@echo "               make test     every test that needs no internet"
+	@echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  %-19s %s\n' "make $$name" "$$text"; done
+	@echo
+	@echo "  needs Python >= 3.11, Node >= 20 and make; nothing is installed outside of this folder"
+	@echo "  afterwards: .venv/bin/keeper --help"
+
+setup: ## what demo and keeper need: virtual environment, node packages, contracts
+	@$(BOOTSTRAP)
+
+setup-dev: ## the same with the tools of tests and checks
+	@$(BOOTSTRAP) --dev
+
+demo: setup ## the keeper end to end on a local chain; ARGS="--scenario volatility", JSON=1
+	@$(VENV)/keeper $(if $(JSON),--json) demo $(ARGS)
+
+test: test-contracts ## contracts with forge, then everything in Python; ARGS="-k depeg"
+	@$(PYTEST) $(ARGS)
+
+test-contracts: setup-dev ## the forge tests alone
+	@node_modules/.bin/forge test
+
+check: lint ## format, lint, types, import contracts, fast tests: before every commit
+	@$(PYTEST) -m "$(FAST)"
+
+lint: setup-dev ## format, lint, types and import contracts alone
+	@$(VENV)/ruff format --check
+	@$(VENV)/ruff check
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports
+
+fmt: setup-dev ## format, and mend what can be mended
+	@$(VENV)/ruff check --fix-only --quiet
+	@$(VENV)/ruff format
+
+bench: setup-dev ## measurements against a named peer in the same run; BENCH=hot-path, JSON=1
+	@$(VENV)/python -m bench $(BENCH) $(if $(JSON),--json)
+
+lock: ## write the lock files again (needs uv and npm)
+	@scripts/lock
+
+clean: ## back to a fresh clone; .env and databases stay
+	@$(BOOTSTRAP) --clean

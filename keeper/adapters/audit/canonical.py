@@ -1,0 +1,105 @@
+"""The one form in which a record is hashed.
+
+``body`` is stored as its RFC 8785 text. A record's hash is ``0x`` + sha256 over the UTF-8 bytes of the RFC 8785 form of ::
+
+    {"action": .., "at": .., "body": .., "incident": .., "intent": .., "kind": .., "market": .., "prev_hash": .., "seq": ..}
+
+where ``body`` is the object itself (not a text in a text), absent columns are ``null``, ``seq`` is a number and everything
+else is text as it stands in the row. ``sha256sum`` and any JCS library recompute it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Final
+
+import rfc8785
+
+from keeper.adapters.audit.errors import DraftRefused
+from keeper.domain.record import Json
+
+LARGEST_INT: Final = 2**53 - 1
+"""The largest whole number that every JSON reader holds exactly."""
+DEEPEST: Final = 64
+"""Levels of nesting; what is deeper is a mistake, and must not overflow a reader's stack."""
+
+# The C encoder of the standard library is 10 to 20 times faster than the rfc8785 package and writes the same bytes for what
+# _inspect lets through. Only the order of keys can differ (code points here, UTF-16 units in the RFC), which plain ASCII rules out.
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
+)
+
+
+def canonical(value: Mapping[str, Json]) -> str:
+    """RFC 8785 text of an object.
+
+    Raises DraftRefused, naming the place, for floats, whole numbers beyond 2**53 - 1, keys that are not text, text that is
+    not Unicode, and anything that JSON does not know.
+    """
+    plain = dict(value)
+    ascii_keys = _inspect(plain, "body", 0)
+    try:
+        if not ascii_keys:
+            return rfc8785.dumps(plain).decode()
+        text = _ENCODER.encode(plain)
+        text.encode()
+    except (UnicodeEncodeError, rfc8785.CanonicalizationError):
+        raise DraftRefused("body: a text in it is not Unicode (a lone surrogate)") from None
+    return text
+
+
+def record_hash(
+    *,
+    seq: int,
+    at: str,
+    kind: str,
+    market: str | None,
+    action: str | None,
+    incident: str | None,
+    intent: str | None,
+    body: str,
+    prev_hash: str,
+) -> str:
+    """The hash of a record whose ``body`` is already canonical text. Raises DraftRefused when a column is not Unicode."""
+    preimage = (
+        f'{{"action":{_text(action)},"at":{_text(at)},"body":{body},"incident":{_text(incident)},"intent":{_text(intent)},'
+        f'"kind":{_text(kind)},"market":{_text(market)},"prev_hash":{_text(prev_hash)},"seq":{seq}}}'
+    )
+    try:
+        return "0x" + hashlib.sha256(preimage.encode()).hexdigest()
+    except UnicodeEncodeError:
+        raise DraftRefused("a column is not Unicode (a lone surrogate)") from None
+
+
+def _text(value: str | None) -> str:
+    return "null" if value is None else _ENCODER.encode(value)
+
+
+def _inspect(value: object, path: str, depth: int) -> bool:
+    """Whether all keys are ASCII; raises DraftRefused at the first thing without an exact form."""
+    if value is None or isinstance(value, (str, bool)):
+        return True
+    if isinstance(value, int):
+        if not -LARGEST_INT <= value <= LARGEST_INT:
+            raise DraftRefused(f"{path}: {value} is beyond 2**53; write it as text")
+        return True
+    if depth > DEEPEST:
+        raise DraftRefused(f"{path}: nested deeper than {DEEPEST} levels")
+    if isinstance(value, dict):
+        return _inspect_object(value, path, depth)
+    if isinstance(value, (list, tuple)):
+        # all are looked at: what follows the first key beyond ASCII may still be refused
+        return not [item for item in value if not _inspect(item, f"{path}[]", depth + 1)]
+    raise DraftRefused(f"{path}: a {type(value).__name__} has no exact JSON form; write it as text")
+
+
+def _inspect_object(value: dict[object, object], path: str, depth: int) -> bool:
+    ascii_keys = True
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise DraftRefused(f"{path}: the key {key!r} is not text")
+        inside = _inspect(item, f"{path}.{key}", depth + 1)
+        ascii_keys = ascii_keys and inside and key.isascii()
+    return ascii_keys

@@ -1,0 +1,94 @@
+"""Connections: durable settings, transactions that lock before they read, and errors in the keeper's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from keeper.adapters.audit.location import sqlite_file, without_password
+from keeper.domain.errors import StoreUnavailable
+
+BUSY_TIMEOUT_MS = 5_000
+
+_REMEDIES = (
+    ("locked", "another process holds the database: end it, or try again"),
+    ("readonly", "make the file and its folder writable for the keeper"),
+    ("full", "free space on the disk"),
+    ("unable to open", "look at the folder of the file: does it exist, may the keeper write there?"),
+    ("malformed", "run: keeper audit CONFIG verify"),
+    ("not a database", "the file is not an audit log: look at audit.url"),
+    ("no such table", "run: keeper db CONFIG upgrade"),
+)
+
+
+def make_engine(url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Engine:
+    """An engine whose commits are on disk when they return. Raises StoreUnavailable for a URL that names no usable database."""
+    try:
+        if sqlite_file(url) is None:
+            return create_engine(url)
+        # AUTOCOMMIT: the driver would open transactions lazily, after the first SELECT; write_transaction opens them itself
+        engine = create_engine(url, connect_args={"timeout": busy_timeout_ms / 1000}, isolation_level="AUTOCOMMIT")
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
+        raise StoreUnavailable(
+            f"{without_password(url)} names no database that can be used",
+            remedy="write sqlite:///keeper.db",
+        ) from None
+
+    @event.listens_for(engine, "connect")
+    def _settings(connection: Any, _: Any) -> None:
+        # FULL: a commit is on disk before it returns, which is what "write before you act" means
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    return engine
+
+
+@contextmanager
+def write_transaction(connection: Connection) -> Iterator[None]:
+    """One transaction that holds the write lock from its start: what it reads, nobody changes before it commits."""
+    if connection.dialect.name != "sqlite":
+        with connection.begin():
+            yield
+        return
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        raise
+
+
+def _roll_back(connection: Connection) -> None:
+    try:
+        connection.exec_driver_sql("ROLLBACK")
+    except SQLAlchemyError:
+        connection.invalidate()  # SQLite rolled back by itself, or the connection is broken; either way: a new one
+
+
+@contextmanager
+def database_errors(url: str) -> Iterator[None]:
+    """Turns whatever the database raises into StoreUnavailable: without statement and values, without the password."""
+    try:
+        yield
+    except DBAPIError as error:
+        reason = str(error.orig)
+    except SQLAlchemyError as error:
+        reason = type(error).__name__
+    else:
+        return
+    shown = without_password(url)
+    password = _password(url)
+    if password:
+        reason = reason.replace(password, "***")
+    remedy = next((remedy for word, remedy in _REMEDIES if word in reason), "look at the database of audit.url")
+    raise StoreUnavailable(f"{shown}: {reason}", remedy=remedy) from None
+
+
+def _password(url: str) -> str:
+    userinfo = url.partition("://")[2].rpartition("@")[0]
+    return userinfo.partition(":")[2]

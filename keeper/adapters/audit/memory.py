@@ -1,0 +1,113 @@
+"""The store that forgets: the same rules as the database, in this process only. For tests and rehearsals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from keeper.adapters.audit.canonical import canonical
+from keeper.adapters.audit.chaining import chain, make_ready
+from keeper.adapters.audit.journal import Change, Opened, Signed, already_known, already_open, already_tried, moved
+from keeper.adapters.audit.pages import LARGEST_PAGE, matches
+from keeper.domain.errors import StoreUnavailable
+from keeper.domain.intent import Attempt, Intent, IntentState
+from keeper.domain.record import GENESIS, Draft, Record, RecordQuery
+
+
+@dataclass(slots=True)
+class _Journal:
+    """Intents with their attempts, in the order they were opened; ``tried`` is what makes a transaction the same one."""
+
+    intents: dict[str, Intent] = field(default_factory=dict)
+    tried: set[tuple[object, ...]] = field(default_factory=set)
+
+    def copy(self) -> _Journal:
+        return _Journal(dict(self.intents), set(self.tried))
+
+    def apply(self, change: Change) -> None:
+        if isinstance(change, Opened):
+            self._open(change.intent)
+            return
+        key = change.attempt.intent if isinstance(change, Signed) else change.intent
+        intent = self.intents.get(key)
+        attempts = intent.attempts if intent else ()
+        knows_tx = not isinstance(change, Signed) and change.tx_hash in {attempt.tx_hash for attempt in attempts}
+        state = moved(intent.state if intent else None, change, knows_tx)
+        assert intent is not None, "moved refuses an unknown intent"
+        if isinstance(change, Signed):
+            attempts = self._with(intent, change.attempt)
+        self.intents[key] = replace(intent, state=state, attempts=attempts)
+
+    def _open(self, intent: Intent) -> None:
+        for other in self.intents.values():
+            if other.state is not IntentState.DONE and (other.market, other.action) == (intent.market, intent.action):
+                raise already_open(intent)
+        if intent.id in self.intents:
+            raise already_known(intent)
+        self.intents[intent.id] = intent
+
+    def _with(self, intent: Intent, attempt: Attempt) -> tuple[Attempt, ...]:
+        fees = (attempt.max_fee_wei, attempt.priority_fee_wei)
+        keys = {
+            ("number", attempt.intent, attempt.number),
+            ("hash", attempt.tx_hash),
+            ("transaction", attempt.chain_id, attempt.sender, attempt.nonce, *fees),
+        }
+        if keys & self.tried:
+            raise already_tried(attempt)
+        self.tried |= keys
+        return tuple(sorted((*intent.attempts, attempt), key=lambda each: each.number))
+
+
+class MemoryAuditStore:
+    """Implements ``keeper.ports.audit.AuditStore``."""
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+        self._journal = _Journal()
+        self._closed = False
+
+    async def append(self, drafts: Sequence[Draft]) -> Sequence[Record]:
+        self._check_open()
+        ready = make_ready(drafts)
+        journal = self._journal.copy()
+        for item in ready:
+            if item.change is not None:
+                journal.apply(item.change)
+        records = chain(ready, *self._head())
+        # what is kept must not change when the caller's mapping does
+        self._records += [
+            replace(record, body=json.loads(item.body)) for record, item in zip(records, ready, strict=True)
+        ]
+        self._journal = journal
+        return records
+
+    async def page(self, query: RecordQuery) -> Sequence[Record]:
+        self._check_open()
+        limit = max(0, min(query.limit, LARGEST_PAGE))
+        kept = reversed(self._records) if query.newest_first else iter(self._records)
+        found = [record for record in kept if _beyond(record.seq, query) and matches(record, query)]
+        return [replace(record, body=json.loads(canonical(record.body))) for record in found[:limit]]
+
+    async def head(self) -> tuple[int, str]:
+        self._check_open()
+        return self._head()
+
+    async def open_intents(self) -> Sequence[Intent]:
+        self._check_open()
+        return [intent for intent in self._journal.intents.values() if intent.state is not IntentState.DONE]
+
+    async def close(self) -> None:
+        self._closed = True
+
+    def _head(self) -> tuple[int, str]:
+        return (self._records[-1].seq, self._records[-1].hash) if self._records else (0, GENESIS)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the audit store is closed")
+
+
+def _beyond(seq: int, query: RecordQuery) -> bool:
+    return query.after <= 0 or (seq < query.after if query.newest_first else seq > query.after)

@@ -1,0 +1,177 @@
+"""The tables of the audit log and the journal. The migrations build the same schema; a test holds the two together.
+
+Times are ISO 8601 UTC text with milliseconds, amounts in wei exact decimal text: both read well in plain SQL and are the same in
+every database. ``intents`` and ``attempts`` repeat what the records say (``seq`` names the record), so that the journal can be asked;
+``verify`` recomputes them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+    text,
+)
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+
+# In SQLite only a column declared INTEGER is the row's own key, which makes pages by seq a walk along the table.
+_SEQ = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
+records = Table(
+    "records",
+    metadata,
+    Column("seq", _SEQ, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("market", Text),
+    Column("action", Text),
+    Column("incident", Text),
+    Column("intent", Text),
+    Column("body", Text, nullable=False),
+    Column("prev_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    PrimaryKeyConstraint("seq"),
+    Index(None, "kind", "seq"),
+    Index(None, "at"),
+    # most records are ticks, which have no action and no incident: they need not pay for these
+    _partial("ix_records_market_seq", "market", "seq", where="market IS NOT NULL"),
+    _partial("ix_records_action_seq", "action", "seq", where="action IS NOT NULL"),
+    _partial("ix_records_incident_seq", "incident", "seq", where="incident IS NOT NULL"),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("seq", _SEQ, ForeignKey("records.seq"), nullable=False),
+    Column("market", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("incident", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("expires_at", Text, nullable=False),
+    Column("to_address", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("effect_before", Text, nullable=False),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("seq"),
+    CheckConstraint("state IN ('open', 'signed', 'submitted', 'mined', 'done')", name="state"),
+    # the lock: one open intent for an action on a market, whoever asks
+    _partial("uq_intents_one_open", "market", "action", where="state <> 'done'", unique=True),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("intent", Text, ForeignKey("intents.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("seq", _SEQ, ForeignKey("records.seq"), nullable=False),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("max_fee_wei", Text, nullable=False),
+    Column("priority_fee_wei", Text, nullable=False),
+    Column("gas_limit", BigInteger, nullable=False),
+    Column("to_address", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("tx_hash", Text, nullable=False),
+    Column("raw", Text, nullable=False),
+    Column("signed_at", Text, nullable=False),
+    PrimaryKeyConstraint("intent", "number"),
+    UniqueConstraint("seq"),
+    UniqueConstraint("tx_hash"),
+    # the same fees at the same nonce are the same transaction: a second row would be a second count of one sending
+    UniqueConstraint("chain_id", "sender", "nonce", "max_fee_wei", "priority_fee_wei"),
+)
+
+# The table alembic keeps; not in ``metadata`` because alembic makes it, but ``verify`` checks that it is what it should be.
+version_table = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+
+_FIXED_INTENT_COLUMNS = [column.name for column in intents.columns if column.name != "state"]
+
+SQLITE_TRIGGERS: Final[dict[str, str]] = {
+    "records_no_update": (
+        "CREATE TRIGGER records_no_update BEFORE UPDATE ON records "
+        "BEGIN SELECT RAISE(ABORT, 'records are append-only: no UPDATE'); END"
+    ),
+    "records_no_delete": (
+        "CREATE TRIGGER records_no_delete BEFORE DELETE ON records "
+        "BEGIN SELECT RAISE(ABORT, 'records are append-only: no DELETE'); END"
+    ),
+    # INSERT OR REPLACE deletes without firing DELETE triggers; and a row that does not continue the chain has no place here
+    "records_in_order": (
+        "CREATE TRIGGER records_in_order BEFORE INSERT ON records "
+        "WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM records) "
+        "OR (NEW.seq > 1 AND NEW.prev_hash IS NOT (SELECT hash FROM records WHERE seq = NEW.seq - 1)) "
+        "BEGIN SELECT RAISE(ABORT, 'records are append-only: the row does not follow the last one'); END"
+    ),
+    "intents_only_state": (
+        "CREATE TRIGGER intents_only_state BEFORE UPDATE ON intents WHEN OLD.state = 'done' OR "
+        + " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in _FIXED_INTENT_COLUMNS)
+        + " BEGIN SELECT RAISE(ABORT, 'of an intent only the state may change, until it is done'); END"
+    ),
+    "intents_no_delete": (
+        "CREATE TRIGGER intents_no_delete BEFORE DELETE ON intents "
+        "BEGIN SELECT RAISE(ABORT, 'intents are kept: no DELETE'); END"
+    ),
+    # the order of the two tests is the order of the answers: "open already" is the one that the caller can act on
+    "intents_no_replace": (
+        "CREATE TRIGGER intents_no_replace BEFORE INSERT ON intents BEGIN "
+        "SELECT RAISE(ABORT, 'UNIQUE constraint failed: intents.market, intents.action') WHERE EXISTS "
+        "(SELECT 1 FROM intents WHERE market = NEW.market AND action = NEW.action AND state <> 'done'); "
+        "SELECT RAISE(ABORT, 'UNIQUE constraint failed: intents.id') WHERE EXISTS "
+        "(SELECT 1 FROM intents WHERE id = NEW.id OR seq = NEW.seq); END"
+    ),
+    "attempts_no_update": (
+        "CREATE TRIGGER attempts_no_update BEFORE UPDATE ON attempts "
+        "BEGIN SELECT RAISE(ABORT, 'attempts are append-only: no UPDATE'); END"
+    ),
+    "attempts_no_delete": (
+        "CREATE TRIGGER attempts_no_delete BEFORE DELETE ON attempts "
+        "BEGIN SELECT RAISE(ABORT, 'attempts are append-only: no DELETE'); END"
+    ),
+    "attempts_no_replace": (
+        "CREATE TRIGGER attempts_no_replace BEFORE INSERT ON attempts WHEN EXISTS (SELECT 1 FROM attempts "
+        "WHERE (intent = NEW.intent AND number = NEW.number) OR seq = NEW.seq OR tx_hash = NEW.tx_hash "
+        "OR (chain_id = NEW.chain_id AND sender = NEW.sender AND nonce = NEW.nonce "
+        "AND max_fee_wei = NEW.max_fee_wei AND priority_fee_wei = NEW.priority_fee_wei)) "
+        "BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed: attempts'); END"
+    ),
+}
+"""Name -> statement, for SQLite."""
+
+for _statement in SQLITE_TRIGGERS.values():
+    event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]

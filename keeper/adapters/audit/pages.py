@@ -1,0 +1,81 @@
+"""One page of records: the statement, and a row as a Record. Plain SQL, so that reading needs no SQLAlchemy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from keeper.adapters.audit.times import LAST_MS, to_iso
+from keeper.domain.errors import StoreUnavailable
+from keeper.domain.record import Record, RecordKind, RecordQuery
+
+COLUMNS: Final = ("seq", "at", "kind", "market", "action", "incident", "intent", "body", "prev_hash", "hash")
+LARGEST_PAGE: Final = 10_000
+"""More than this at once is not a page; ask again with ``after``."""
+
+RecordRow = tuple[int, str, str, str | None, str | None, str | None, str | None, str, str, str]
+
+
+def page_statement(query: RecordQuery, marker: str = "?") -> tuple[str, tuple[str | int, ...]]:
+    """The SELECT and its bound values; ``marker`` is the driver's placeholder. Every filter is a bound value, none is in the text."""
+    terms: list[str] = []
+    values: list[str | int] = []
+
+    def term(sql: str, *bound: str | int) -> None:
+        terms.append(sql)
+        values.extend(bound)
+
+    for column in ("market", "action", "incident"):
+        value = getattr(query, column)
+        if value is not None:
+            term(f"{column} = {marker}", value)
+    if query.kinds:
+        term(f"kind IN ({', '.join([marker] * len(query.kinds))})", *(kind.value for kind in query.kinds))
+    if query.since_ms is not None:
+        term(f"at >= {marker}", _bound_time(query.since_ms))
+    if query.until_ms is not None:
+        term(f"at < {marker}", _bound_time(query.until_ms))
+    if query.after > 0:
+        term(f"seq {'<' if query.newest_first else '>'} {marker}", query.after)
+    where = f" WHERE {' AND '.join(terms)}" if terms else ""
+    order = "DESC" if query.newest_first else "ASC"
+    # only names and placeholders of this module are in the text
+    sql = f"SELECT {', '.join(COLUMNS)} FROM records{where} ORDER BY seq {order} LIMIT {marker}"  # noqa: S608
+    return sql, (*values, max(0, min(query.limit, LARGEST_PAGE)))
+
+
+def matches(record: Record, query: RecordQuery) -> bool:
+    """Whether a record belongs to the query, its keyset and limit apart; the same rules as the SQL, for stores without SQL."""
+    return (
+        all(
+            wanted is None or wanted == found
+            for wanted, found in (
+                (query.market, record.market),
+                (query.action, record.action),
+                (query.incident, record.incident),
+            )
+        )
+        and (not query.kinds or record.kind in query.kinds)
+        and (query.since_ms is None or record.at >= _bound_time(query.since_ms))
+        and (query.until_ms is None or record.at < _bound_time(query.until_ms))
+    )
+
+
+def to_record(row: Sequence[object]) -> Record:
+    """A row in the order of COLUMNS. Raises StoreUnavailable when it holds what the store never writes."""
+    seq, at, kind, market, action, incident, intent, body, prev_hash, digest = row
+    try:
+        value = json.loads(body)  # type: ignore[arg-type]
+        return Record(seq, at, RecordKind(kind), market, action, incident, intent, value, prev_hash, digest)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RecursionError):
+        raise StoreUnavailable(
+            f"record {seq} is damaged and cannot be read", remedy="run: keeper audit CONFIG verify"
+        ) from None
+
+
+def _bound_time(ms: int) -> str:
+    """Times outside of what a record can have mean its first or last."""
+    if ms > LAST_MS:
+        return to_iso(LAST_MS) + "Z"  # longer, so after every time in every collation
+    return to_iso(max(0, ms))

@@ -1,0 +1,55 @@
+"""One page for the command line, at once: SQLite through the standard library, so that nothing heavy is imported first."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from keeper.adapters.audit.head import require_head
+from keeper.adapters.audit.location import sqlite_file, without_password
+from keeper.adapters.audit.pages import LARGEST_PAGE, page_statement, to_record
+from keeper.adapters.audit.sqlite_reader import open_read_only
+from keeper.domain.errors import StoreUnavailable
+from keeper.domain.record import Record, RecordQuery
+
+_REVISION = "SELECT version_num FROM alembic_version"
+
+
+def page_sync(url: str, query: RecordQuery) -> Sequence[Record]:
+    """One page of records. Raises StoreNotMigrated, StoreUnavailable. Changes and creates nothing."""
+    path = sqlite_file(url)
+    if path is None:
+        return _other_database(url, query)
+    connection = open_read_only(path)
+    try:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        row = connection.execute(_REVISION).fetchone() if "alembic_version" in tables else None
+        require_head(row[0] if row else None)
+        sql, values = page_statement(query)
+        return [to_record(found) for found in connection.execute(sql, values)]
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{without_password(url)}: {error}", remedy="run: keeper audit CONFIG verify") from None
+    finally:
+        connection.close()
+
+
+def all_records(url: str) -> list[Record]:
+    """Every record in order, in memory: for logs as small as a demo's. Raises as ``page_sync``."""
+    records: list[Record] = []
+    while page := page_sync(url, RecordQuery(after=records[-1].seq if records else 0, limit=LARGEST_PAGE)):
+        records += page
+    return records
+
+
+def _other_database(url: str, query: RecordQuery) -> Sequence[Record]:
+    from keeper.adapters.audit.engine import database_errors, make_engine
+    from keeper.adapters.audit.migrate import current
+
+    require_head(current(url)[0])
+    engine = make_engine(url)
+    try:
+        sql, values = page_statement(query, "?" if engine.dialect.paramstyle == "qmark" else "%s")
+        with database_errors(url), engine.connect() as connection:
+            return [to_record(tuple(row)) for row in connection.exec_driver_sql(sql, values)]
+    finally:
+        engine.dispose()

@@ -1,0 +1,137 @@
+"""Holds the rows of ``records`` against each other: numbers without holes, links, hashes, and forms."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from keeper.adapters.audit.canonical import record_hash
+from keeper.adapters.audit.errors import DraftRefused
+from keeper.adapters.audit.finding import Finding
+from keeper.adapters.audit.journal import JOURNAL_KINDS, Change, change_of
+from keeper.adapters.audit.pages import COLUMNS
+from keeper.adapters.audit.times import from_iso
+from keeper.domain.record import GENESIS, RecordKind
+
+_KINDS = {kind.value: kind in JOURNAL_KINDS for kind in RecordKind}
+_OPTIONAL = ("market", "action", "incident", "intent")
+_TYPES = " AND ".join(
+    "typeof(seq) = 'integer'"
+    if name == "seq"
+    else f"typeof({name}) IN ('text'{', ' + repr('null') if name in _OPTIONAL else ''})"
+    for name in COLUMNS
+)
+
+
+class RecordCheck:
+    """``changes`` yields (seq, change) of every record that is good, in order.
+
+    ``seq`` and ``head`` stand at the last good record, ``good`` is how many were found good.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._after = 0
+        self.seq = 0
+        self.head = GENESIS
+
+    @property
+    def good(self) -> int:
+        return self.seq - self._after
+
+    def start_after(self, seq: int) -> None:
+        """Takes record ``seq`` as good and begins with the next."""
+        if seq > 0:
+            row = self._connection.execute("SELECT hash FROM records WHERE seq = ?", (seq,)).fetchone()
+            if row is None:
+                raise Finding("records", seq, f"record {seq} is missing")
+            self.head = row[0].decode(errors="replace") if isinstance(row[0], bytes) else ""
+        self._after = self.seq = seq
+
+    def changes(self) -> Iterator[tuple[int, Change]]:
+        for row in self._rows():
+            change, head = self._check(self.seq + 1, row)
+            self.seq, self.head = self.seq + 1, head
+            if change is not None:
+                yield self.seq, change
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        # along the table itself, without trusting an index; from the first row on, whatever its number
+        sql = f"SELECT {_TYPES}, {', '.join(COLUMNS)} FROM records NOT INDEXED"  # noqa: S608
+        later = f"{sql} WHERE seq > ? ORDER BY seq"
+        cursor = self._connection.execute(*((later, (self._after,)) if self._after else (f"{sql} ORDER BY seq",)))
+        while True:
+            try:
+                rows = cursor.fetchmany(500)
+            except sqlite3.DatabaseError:
+                # the good rows before the damaged one went with it; one at a time shows which one it is
+                while row := self._connection.execute(f"{later} LIMIT 1", (self.seq,)).fetchone():
+                    yield row
+                raise
+            if not rows:
+                return
+            yield from rows
+
+    def _check(self, seq: int, row: tuple[Any, ...]) -> tuple[Change | None, str]:
+        if row[1] != seq:
+            raise Finding("records", seq, f"record {seq} is missing; the next row is numbered {row[1]!r}")
+        if row[0] != 1:
+            raise Finding("records", seq, "a column has another type than the store writes")
+        try:
+            at, kind, body = str(row[2], "utf-8"), str(row[3], "utf-8"), str(row[8], "utf-8")
+            market, action, incident, intent = (None if v is None else str(v, "utf-8") for v in row[4:8])
+            prev_hash, digest = str(row[9], "utf-8"), str(row[10], "utf-8")
+        except UnicodeDecodeError:
+            raise Finding("records", seq, "a column is not UTF-8") from None
+        if prev_hash != self.head:
+            raise Finding(
+                "records",
+                seq,
+                f"prev_hash is not the hash of record {seq - 1}"
+                if seq > 1
+                else "prev_hash is not that of a first record",
+            )
+        computed = record_hash(
+            seq=seq,
+            at=at,
+            kind=kind,
+            market=market,
+            action=action,
+            incident=incident,
+            intent=intent,
+            body=body,
+            prev_hash=prev_hash,
+        )
+        if digest != computed:
+            raise Finding("records", seq, "the hash does not fit what the row holds: the row was changed")
+        return _meaning(seq, at, kind, market, action, incident, intent, body), computed
+
+
+def _meaning(
+    seq: int,
+    at: str,
+    kind: str,
+    market: str | None,
+    action: str | None,
+    incident: str | None,
+    intent: str | None,
+    body: str,
+) -> Change | None:
+    """What a record with a good hash says; a row that nobody could read was not written by the keeper."""
+    if kind not in _KINDS:
+        raise Finding("records", seq, f"there is no kind {kind!r}")
+    try:
+        at_ms = from_iso(at)
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Finding("records", seq, "the time or the body is not in the form the store writes") from None
+    if not isinstance(value, dict):
+        raise Finding("records", seq, "the body is not an object")
+    if not _KINDS[kind]:
+        return None
+    try:
+        return change_of(kind, market, action, incident, intent, at_ms, value)
+    except DraftRefused as error:
+        raise Finding("records", seq, error.message) from None

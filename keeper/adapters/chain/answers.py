@@ -1,0 +1,109 @@
+"""What a node's answers mean: headers, receipts, fee history, errors. Everything is checked; nothing is trusted for its shape."""
+
+from __future__ import annotations
+
+from keeper.adapters.chain import hexes
+from keeper.adapters.chain.fees import next_base_fee_wei
+from keeper.domain.block import BlockStamp
+from keeper.domain.errors import MalformedAnswer, Refused
+from keeper.domain.evm import Receipt
+from keeper.domain.text import printable, shown
+
+_REVERT_CODES = frozenset({3, -32015})
+"""3: geth, reth, erigon, anvil, besu; -32015: nethermind."""
+_REVERT_WORDS = (
+    "revert",
+    "vm execution error",
+    "invalid opcode",
+    "out of gas",
+    "invalid jump",
+    "stack underflow",
+    "stack overflow",
+    "evm error",
+)
+
+
+def block_stamp(header: object) -> BlockStamp:
+    """The stamp of a header, as ``newHeads`` and ``eth_getBlockByNumber`` give it. Raises MalformedAnswer."""
+    block = hexes.fields(header, "the header")
+    base_fee = block.get("baseFeePerGas")
+    next_fee = 0
+    if base_fee is not None:
+        next_fee = next_base_fee_wei(
+            hexes.quantity(base_fee, "baseFeePerGas"),
+            hexes.quantity(block.get("gasUsed"), "gasUsed"),
+            hexes.quantity(block.get("gasLimit"), "gasLimit"),
+        )
+    return BlockStamp(
+        number=hexes.quantity(block.get("number"), "the block number"),
+        hash=hexes.hash32(block.get("hash"), "the block hash"),
+        parent_hash=hexes.hash32(block.get("parentHash"), "the parent hash"),
+        timestamp_s=hexes.quantity(block.get("timestamp"), "the block timestamp"),
+        next_base_fee_wei=next_fee,
+    )
+
+
+def receipt(answer: object, tx_hash: str) -> Receipt | None:
+    """The receipt of this transaction, None while it is in no block. Raises MalformedAnswer, also for another's receipt."""
+    if answer is None:
+        return None
+    found = hexes.fields(answer, "the receipt")
+    if found.get("blockHash") is None:
+        return None  # some nodes answer for pending transactions
+    its_hash = hexes.hash32(found.get("transactionHash"), "the receipt's transaction hash")
+    if its_hash != tx_hash.lower():
+        raise MalformedAnswer(f"the receipt is of {its_hash}, not of {shown(tx_hash, 80)}")
+    status = hexes.quantity(found.get("status"), "the receipt's status")
+    if status not in (0, 1):
+        raise MalformedAnswer(f"the receipt's status is {status}")
+    return Receipt(
+        tx_hash=its_hash,
+        status=status,
+        block_number=hexes.quantity(found.get("blockNumber"), "the receipt's block number"),
+        block_hash=hexes.hash32(found.get("blockHash"), "the receipt's block hash"),
+        gas_used=hexes.quantity(found.get("gasUsed"), "the receipt's gas"),
+        effective_gas_price_wei=hexes.quantity(found.get("effectiveGasPrice"), "the receipt's gas price"),
+    )
+
+
+def rewards_wei(answer: object) -> list[int]:
+    """The one percentile asked for of each block of ``eth_feeHistory``; empty blocks say 0. Raises MalformedAnswer."""
+    rows = hexes.fields(answer, "the fee history").get("reward")
+    if rows is None:
+        return []  # a node that has no history yet leaves it out
+    if not isinstance(rows, list):
+        raise MalformedAnswer(f"the fee history's reward is {shown(rows)}")
+    found = []
+    for row in rows:
+        if not isinstance(row, list) or len(row) != 1:
+            raise MalformedAnswer(f"the fee history's reward holds {shown(row)}")
+        found.append(hexes.quantity(row[0], "a reward"))
+    return found
+
+
+def refusal(error: object) -> Refused:
+    """A JSON-RPC error as Refused, with the revert data where the node gives some. Raises MalformedAnswer when it is none."""
+    body = hexes.fields(error, "the error")
+    code, message = body.get("code"), body.get("message")
+    if not isinstance(code, int) or isinstance(code, bool) or not isinstance(message, str):
+        raise MalformedAnswer(f"the error is {shown(body)}")
+    return Refused(printable(message) or "an error without words", code=code, data=_revert_data(body.get("data")))
+
+
+def is_revert(error: Refused) -> bool:
+    """Whether the node ran the call and the contract (not the node) said no."""
+    words = error.message.lower()
+    return error.code in _REVERT_CODES or any(word in words for word in _REVERT_WORDS)
+
+
+def _revert_data(value: object) -> str:
+    """Nodes give it bare, under ``data``, or after a word (``Reverted 0x..``); empty when there is none to be read."""
+    if isinstance(value, dict):
+        value = value.get("data")
+    if not isinstance(value, str):
+        return ""
+    candidate = value.rsplit(" ", 1)[-1]
+    try:
+        return "0x" + hexes.data(candidate).hex()
+    except MalformedAnswer:
+        return ""

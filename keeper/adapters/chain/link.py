@@ -1,0 +1,313 @@
+"""One connection to a node: web3's persistent providers, with their listener replaced.
+
+web3 8 waits for an answer by polling a cache on every turn of the event loop; a request in flight when the socket closes cleanly waits
+for its whole time-out; a full subscription queue stops the reading of answers; an error answer that comes too late ends the listener;
+frames of more than 1 MiB close the connection; addresses with keys are logged. Here each request has a future that the listener
+resolves, every way in which a connection can end fails all of them at once, and nothing is logged. Connecting, framing and
+``AsyncWeb3`` on top of it stay web3's. Its own ``subscribe`` gets no messages: use ``subscribe`` of this class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+from typing import Any
+
+from web3 import AsyncIPCProvider, WebSocketProvider
+from web3.providers.persistent import PersistentConnectionProvider
+from web3.types import RPCEndpoint, RPCRequest, RPCResponse
+from websockets.exceptions import WebSocketException
+
+from keeper.domain.errors import MalformedAnswer, OutsideError, Unreachable
+from keeper.domain.text import shown
+
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+_SILENT = logging.Logger("keeper.node", level=logging.CRITICAL + 1)
+"""web3 and websockets log addresses (which may hold keys) and every frame: nothing of that is let out."""
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+
+Notifications = asyncio.Queue[object]
+"""What a subscription announced, in order; an OutsideError is the last item."""
+
+
+class Link(PersistentConnectionProvider):
+    """Requests by future, subscriptions by queue. One life: opened once, closed once, never reopened."""
+
+    logger = _SILENT
+
+    def __init__(self, *, request_timeout_s: float, **kwargs: Any) -> None:
+        super().__init__(request_timeout=request_timeout_s, **kwargs)
+        self.requests_made = 0
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._subscribing: set[int] = set()
+        self._subscriptions: dict[str, Notifications] = {}
+        self._ended: OutsideError | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests may still be answered."""
+        return self._ended is None and self._message_listener_task is not None
+
+    async def open(self, timeout_s: float) -> None:
+        """Connects, once and without retry. Raises Unreachable."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._provider_specific_connect()
+        except TimeoutError:
+            raise Unreachable(f"no connection within {timeout_s:g} s", remedy="is this the node's address?") from None
+        except (OSError, EOFError, WebSocketException, ValueError) as error:
+            raise Unreachable(_why(error), remedy="is the node running, and is this its address?") from None
+        self._message_listener_task = asyncio.create_task(self._message_listener(), name="node-link")
+
+    async def request(self, method: str, params: str) -> dict[str, Any]:
+        """The answer to ``method`` with ``params`` (a JSON list, encoded already). Raises Unreachable, MalformedAnswer."""
+        number = next(self.request_counter)
+        body = f'{{"jsonrpc":"2.0","id":{number},"method":"{method}","params":{params}}}'
+        return await self._exchange(number, body.encode("ascii"), subscribes=method == "eth_subscribe")
+
+    async def subscribe(self, what: str) -> tuple[str, Notifications, dict[str, Any]]:
+        """``eth_subscribe``: (id, queue, answer); the id is empty when the node refused, and the answer says why."""
+        answer = await self.request("eth_subscribe", json.dumps([what]))
+        name = answer.get("result")
+        if not isinstance(name, str) or name not in self._subscriptions:
+            return "", asyncio.Queue(), answer
+        return name, self._subscriptions[name], answer
+
+    async def unsubscribe(self, name: str) -> None:
+        """Stops a subscription, as far as the other side still listens."""
+        self._subscriptions.pop(name, None)
+        if self.alive:
+            with contextlib.suppress(OutsideError, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self.request("eth_unsubscribe", json.dumps([name]))
+
+    async def disconnect(self) -> None:
+        """Ends the connection and everything that waits for it. Safe to call twice."""
+        self._end(Unreachable("the connection was closed"))
+        task, self._message_listener_task = self._message_listener_task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        with contextlib.suppress(OSError, EOFError, WebSocketException):
+            await self._provider_specific_disconnect()
+
+    # -- what web3 calls -------------------------------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """As ``open`` with the request time-out, for ``async with AsyncWeb3(link)``."""
+        await self.open(self.request_timeout)
+
+    async def send_request(self, method: RPCEndpoint, params: Any) -> RPCRequest:
+        """web3's first half of a request; its answer is fetched by ``recv_for_request``."""
+        request = self.form_request(method, params)
+        number = int(str(request["id"]))
+        self._waiting[number] = asyncio.get_running_loop().create_future()
+        await self.socket_send(self.encode_rpc_dict(request))
+        return request
+
+    async def recv_for_request(self, rpc_request: RPCRequest) -> RPCResponse:
+        """web3's second half of a request."""
+        number = int(str(rpc_request["id"]))
+        return await self._answer(number, self._waiting[number])  # type: ignore[return-value]
+
+    # -- requests --------------------------------------------------------------------------------------------------------------
+
+    async def _exchange(self, number: int, body: bytes, *, subscribes: bool = False) -> dict[str, Any]:
+        if self._ended is not None:
+            raise _again(self._ended)
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        if subscribes:
+            self._subscribing.add(number)
+        self.requests_made += 1
+        try:
+            await self.socket_send(body)
+        except BaseException:
+            self._forget(number)
+            raise
+        return await self._answer(number, future)
+
+    async def _answer(self, number: int, future: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(self.request_timeout):
+                return await future
+        except TimeoutError:
+            raise Unreachable(f"no answer within {self.request_timeout:g} s") from None
+        finally:
+            self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        self._waiting.pop(number, None)
+        self._subscribing.discard(number)
+
+    # -- the listener ----------------------------------------------------------------------------------------------------------
+
+    async def _message_listener(self) -> None:
+        try:
+            while True:
+                self._dispatch(_decoded(await self._next_message()))
+        except OutsideError as error:
+            self._end(error)
+        except (OSError, EOFError, WebSocketException) as error:
+            self._end(Unreachable(_why(error)))
+
+    async def _next_message(self) -> bytes | str:
+        raise NotImplementedError
+
+    def _dispatch(self, message: object) -> None:
+        if not isinstance(message, dict):
+            raise MalformedAnswer(f"the node sent {shown(message)}")
+        if message.get("method") == "eth_subscription":
+            params = message.get("params")
+            name = params.get("subscription") if isinstance(params, dict) else None
+            queue = self._subscriptions.get(name) if isinstance(name, str) else None
+            if queue is not None:
+                queue.put_nowait(params.get("result"))  # type: ignore[union-attr]
+            return
+        number = message.get("id")
+        if number is None and "error" in message:
+            # the node could not read a request and cannot say which one: whoever waits would wait in vain
+            raise MalformedAnswer(f"the node sent an error for no request: {shown(message['error'])}")
+        future = self._waiting.get(number) if isinstance(number, int) else None
+        if future is None or future.done():
+            return  # too late, or not asked for
+        name = message.get("result")
+        if number in self._subscribing and isinstance(name, str):
+            self._subscriptions[name] = (
+                asyncio.Queue()
+            )  # before the next frame: it may be the first announcement already
+        future.set_result(message)
+
+    def _end(self, error: OutsideError) -> None:
+        if self._ended is not None:
+            return
+        self._ended = error
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(_again(error))
+        for queue in self._subscriptions.values():
+            queue.put_nowait(_again(error))
+
+
+class WebSocketLink(Link, WebSocketProvider):
+    """A link over ``ws://`` or ``wss://``. No proxy is taken from the environment, no compression is used."""
+
+    logger = _SILENT
+
+    def __init__(self, url: str, *, request_timeout_s: float) -> None:
+        super().__init__(
+            request_timeout_s=request_timeout_s,
+            endpoint_uri=url,
+            websocket_kwargs={
+                "logger": _SILENT,
+                "proxy": None,
+                "compression": None,
+                "max_size": MAX_MESSAGE_BYTES,
+                "ping_interval": 10,
+                "ping_timeout": 10,
+                "close_timeout": 1,
+            },
+        )
+        self._socket: socket.socket | None = None
+
+    async def socket_send(self, request_data: bytes) -> None:
+        if self._ws is None:
+            raise Unreachable("there is no connection")
+        try:
+            async with asyncio.timeout(self.request_timeout):
+                await self._ws.send(request_data, text=True)
+        except TimeoutError:
+            raise Unreachable(f"nothing could be sent within {self.request_timeout:g} s") from None
+        except (OSError, WebSocketException) as error:
+            raise Unreachable(_why(error)) from None
+
+    async def _provider_specific_connect(self) -> None:
+        await super()._provider_specific_connect()
+        self._socket = self._ws.transport.get_extra_info("socket") if self._ws is not None else None
+        self._acknowledge()
+
+    async def _next_message(self) -> bytes | str:
+        if self._ws is None:
+            raise Unreachable("there is no connection")
+        message = await self._ws.recv()
+        self._acknowledge()
+        return message
+
+    def _acknowledge(self) -> None:
+        # A node with Nagle's algorithm holds the next head until the last segment is acknowledged, which Linux delays by up to 40 ms.
+        # The option does not stick: it is set again after each message.
+        if _QUICKACK is not None and self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+
+class IpcLink(Link, AsyncIPCProvider):
+    """A link over a local socket file; messages end with a newline, as geth, reth and anvil send them."""
+
+    logger = _SILENT
+
+    def __init__(self, path: str, *, request_timeout_s: float) -> None:
+        super().__init__(request_timeout_s=request_timeout_s, ipc_path=path, read_buffer_limit=MAX_MESSAGE_BYTES)
+
+    async def socket_send(self, request_data: bytes) -> None:
+        if self._writer is None:
+            raise Unreachable("there is no connection")
+        try:
+            async with asyncio.timeout(self.request_timeout):
+                self._writer.write(request_data + b"\n")
+                await self._writer.drain()
+        except TimeoutError:
+            raise Unreachable(f"nothing could be sent within {self.request_timeout:g} s") from None
+        except OSError as error:
+            raise Unreachable(_why(error)) from None
+
+    async def _next_message(self) -> bytes | str:
+        if self._reader is None:
+            raise Unreachable("there is no connection")
+        try:
+            line = await self._reader.readline()
+        except ValueError:
+            raise MalformedAnswer(f"the node sent a message of more than {MAX_MESSAGE_BYTES} bytes") from None
+        if not line:
+            raise Unreachable("the node closed the connection")
+        return line
+
+
+def open_link(url: str, request_timeout_s: float) -> Link:
+    """The link that fits the address; it is not open yet."""
+    if url.startswith(("ws://", "wss://")):
+        return WebSocketLink(url, request_timeout_s=request_timeout_s)
+    return IpcLink(url, request_timeout_s=request_timeout_s)
+
+
+def _decoded(message: bytes | str) -> object:
+    try:
+        return json.loads(message)
+    except (ValueError, RecursionError):
+        raise MalformedAnswer(f"the node sent {shown(message)}, not JSON") from None
+
+
+def _again(error: OutsideError) -> OutsideError:
+    """The same error as a new object: one exception object must not be raised in several tasks."""
+    return type(error)(error.message, remedy=error.remedy)
+
+
+def _why(error: BaseException) -> str:
+    """The cause in words that hold no address: the classes and codes of the errors, and the system's own words."""
+    if isinstance(error, socket.gaierror):
+        return "the name of the host is not known"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return f"the node answered HTTP {status} instead of a WebSocket"
+    code = getattr(getattr(error, "rcvd", None), "code", None)
+    return (
+        f"the node closed the connection ({code})"
+        if code is not None
+        else f"the connection failed ({type(error).__name__})"
+    )

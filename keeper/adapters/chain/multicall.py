@@ -1,0 +1,74 @@
+"""Many calls in one ``eth_call`` through Multicall3's ``aggregate3``, by words.
+
+Encoded once for each list of calls; decoded by slicing words, every offset and length checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keeper.domain.action import Call
+from keeper.domain.errors import MalformedAnswer
+from keeper.domain.evm import CallResult
+
+MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
+"""The same address on nearly every chain (https://www.multicall3.com)."""
+
+AGGREGATE3 = bytes.fromhex("82ad56cb")
+"""``aggregate3((address,bool,bytes)[])``"""
+
+WORD = 32
+
+
+def encode_aggregate3(calls: Sequence[Call]) -> bytes:
+    """The calldata; each call may fail without failing the others."""
+    heads, tails = bytearray(), bytearray()
+    for call in calls:
+        heads += _word(WORD * len(calls) + len(tails))
+        size = len(call.data)
+        tails += bytes.fromhex(call.to[2:]).rjust(WORD, b"\0") + _word(1) + _word(3 * WORD) + _word(size)
+        tails += call.data + b"\0" * (-size % WORD)
+    return AGGREGATE3 + _word(WORD) + _word(len(calls)) + bytes(heads + tails)
+
+
+def decode_aggregate3(answer: bytes, count: int) -> list[CallResult]:
+    """The ``count`` results of ``(bool success, bytes returnData)[]``.
+
+    Raises MalformedAnswer for anything that is not exactly that many.
+    """
+    start = _offset(answer, 0, 0)
+    found = _read(answer, start)
+    if found != count:
+        raise MalformedAnswer(f"Multicall3 answered {min(found, 2**64)} results for {count} calls")
+    base = start + WORD
+    results = []
+    for index in range(count):
+        place = _offset(answer, base + index * WORD, base)
+        ok = _read(answer, place)
+        if ok > 1:
+            raise MalformedAnswer(f"result {index} of Multicall3 is neither success nor failure")
+        data_place = _offset(answer, place + WORD, place)
+        size = _read(answer, data_place)
+        begin = data_place + WORD
+        if size > len(answer) - begin:
+            raise MalformedAnswer(f"result {index} of Multicall3 does not fit in its answer")
+        results.append(CallResult(ok == 1, answer[begin : begin + size]))
+    return results
+
+
+def _word(number: int) -> bytes:
+    return number.to_bytes(WORD, "big")
+
+
+def _read(answer: bytes, place: int) -> int:
+    if not 0 <= place <= len(answer) - WORD:
+        raise MalformedAnswer(f"Multicall3's answer of {len(answer)} bytes ends too early")
+    return int.from_bytes(answer[place : place + WORD], "big")
+
+
+def _offset(answer: bytes, place: int, base: int) -> int:
+    """The place that the word at ``place`` points to, counted from ``base``."""
+    distance = _read(answer, place)
+    if distance > len(answer):
+        raise MalformedAnswer("Multicall3's answer points outside of itself")
+    return base + distance

@@ -1,0 +1,64 @@
+"""The requests of a read, prepared once for each list of calls: a tick asks the same things at every block."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from keeper.adapters.chain.multicall import encode_aggregate3
+from keeper.domain.action import Call
+
+MAX_REMEMBERED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some of the calls: ``params`` is the JSON of ``eth_call``'s parameters up to the block, which is added each time."""
+
+    calls: tuple[Call, ...]
+    params: str
+
+
+class ReadPlans:
+    """Chunks of at most ``max_calls`` calls and ``max_bytes`` of calldata (but at least one call)."""
+
+    def __init__(self, multicall: str, *, max_calls: int, max_bytes: int) -> None:
+        self._multicall = multicall
+        self._max_calls = max_calls
+        self._max_bytes = max_bytes
+        self._plans: dict[tuple[Call, ...], tuple[Chunk, ...]] = {}
+        self._latest: tuple[tuple[Call, ...], tuple[Chunk, ...]] = ((), ())
+
+    def chunks(self, calls: Sequence[Call]) -> tuple[Chunk, ...]:
+        """The chunks of these calls. The same tuple as the last time costs nothing; an equal one a dictionary lookup."""
+        if calls is self._latest[0]:
+            return self._latest[1]
+        key = tuple(calls)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = tuple(Chunk(part, self._params(part)) for part in self._split(key))
+            if len(self._plans) >= MAX_REMEMBERED:
+                self._plans.pop(next(iter(self._plans)))
+            self._plans[key] = plan
+        self._latest = (key, plan)
+        return plan
+
+    def _params(self, calls: tuple[Call, ...]) -> str:
+        return call_params(Call(self._multicall, encode_aggregate3(calls)))
+
+    def _split(self, calls: tuple[Call, ...]) -> Iterator[tuple[Call, ...]]:
+        begin, size = 0, 0
+        for index, call in enumerate(calls):
+            size += len(call.data)
+            if index > begin and (index - begin >= self._max_calls or size > self._max_bytes):
+                yield calls[begin:index]
+                begin, size = index, len(call.data)
+        if begin < len(calls):
+            yield calls[begin:]
+
+
+def call_params(call: Call, sender: str | None = None) -> str:
+    """The JSON of ``[{"from":..,"to":..,"data":..},`` without the block that closes it."""
+    origin = f'"from":{json.dumps(sender)},' if sender else ""
+    return f'[{{{origin}"to":{json.dumps(call.to)},"data":"0x{call.data.hex()}"}},'

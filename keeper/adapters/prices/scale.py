@@ -1,0 +1,19 @@
+"""Whole numbers with decimals, exactly."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+MAX_DECIMALS = 77
+"""10**77 is the largest power of ten in a word of the chain."""
+
+
+def scaled(number: int, decimals: int) -> Decimal:
+    """``number`` / 10**``decimals`` without any rounding, whatever the precision of the current context.
+
+    Raises ValueError for decimals outside 0 to 77.
+    """
+    if not 0 <= decimals <= MAX_DECIMALS:
+        raise ValueError(f"{decimals} decimals: 0 to {MAX_DECIMALS} make sense")
+    digits = tuple(int(digit) for digit in str(abs(number)))
+    return Decimal((int(number < 0), digits, -decimals))

@@ -1,0 +1,73 @@
+"""The public route: eth_sendRawTransaction to one or more nodes at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from keeper.adapters.routes.words import classify
+from keeper.domain.errors import OutsideError, Refused, UnitError
+from keeper.domain.intent import Attempt
+from keeper.ports.chain import Broadcaster
+from keeper.ports.route import Submission, SubmissionKind
+
+_BEST_FIRST = (
+    SubmissionKind.ACCEPTED,
+    SubmissionKind.KNOWN,
+    SubmissionKind.NONCE_TOO_LOW,
+    SubmissionKind.INSUFFICIENT_FUNDS,
+    SubmissionKind.UNDERPRICED,
+    SubmissionKind.REFUSED,
+    SubmissionKind.UNREACHABLE,
+)
+_TAKEN = frozenset({SubmissionKind.ACCEPTED, SubmissionKind.KNOWN})
+
+
+class PublicRoute:
+    """Sends to all nodes at once and answers as soon as one of them has taken the transaction; the others get it all the same."""
+
+    def __init__(self, name: str, broadcasters: Sequence[Broadcaster]) -> None:
+        """Raises UnitError without any broadcaster."""
+        if not broadcasters:
+            raise UnitError(
+                "a public route needs at least one node", remedy="give an endpoint the role primary or broadcast"
+            )
+        self._name = name
+        self._broadcasters = tuple(broadcasters)
+        self._still_sending: set[asyncio.Task[Submission]] = set()
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration."""
+        return self._name
+
+    async def submit(self, attempt: Attempt) -> Submission:
+        """The best answer of all nodes. Never raises for what they do. Safe to repeat: a node that has it says so (KNOWN)."""
+        tasks = {asyncio.create_task(_send(node, attempt)) for node in self._broadcasters}
+        self._still_sending |= tasks
+        for task in tasks:
+            task.add_done_callback(self._still_sending.discard)
+        found: list[Submission] = []
+        for next_answer in asyncio.as_completed(tasks):
+            submission = await next_answer
+            if submission.kind in _TAKEN:
+                return submission
+            found.append(submission)
+        return min(found, key=lambda submission: _BEST_FIRST.index(submission.kind))
+
+    async def close(self) -> None:
+        """Waits for the sends that go on after an early answer. Safe to call twice."""
+        await asyncio.gather(*self._still_sending, return_exceptions=True)
+
+
+async def _send(node: Broadcaster, attempt: Attempt) -> Submission:
+    try:
+        tx_hash = await node.send_raw(attempt.raw)
+    except Refused as error:
+        return Submission(classify(error.message), error.message)
+    except OutsideError as error:
+        # nonsense tells as little as silence whether the transaction was taken
+        return Submission(SubmissionKind.UNREACHABLE, error.message)
+    if tx_hash.lower() != attempt.tx_hash.lower():
+        return Submission(SubmissionKind.UNREACHABLE, f"the node answered the hash of another transaction: {tx_hash}")
+    return Submission(SubmissionKind.ACCEPTED, tx_hash)

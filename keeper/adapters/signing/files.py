@@ -1,0 +1,51 @@
+"""Reading the files that keys are kept in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from keeper.domain.errors import SigningError
+
+_MAX_BYTES = 64 * 1024
+_OTHERS = 0o077
+
+
+def read_key_material(path: Path, *, what: str, private: bool) -> str:
+    """The text of a key's file. ``what`` names it in messages; ``private`` refuses a file that others may read.
+
+    The path is named only once a file was found there: somebody who put the key itself in the place of the path must not
+    find it in a log. Raises SigningError with the remedy.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if private and mode & _OTHERS:
+                raise SigningError(
+                    f"the {what} {path} may be read or changed by others (mode {mode & 0o777:04o})",
+                    remedy=f"chmod 600 {path}",
+                )
+            content = file.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte in it
+        raise _unreadable(path, what, error) from None
+    if len(content) > _MAX_BYTES:
+        raise SigningError(
+            f"the {what} {path} is larger than {_MAX_BYTES} bytes", remedy=f"name a {what} in `signer.path`"
+        )
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise SigningError(f"the {what} {path} is not text", remedy=f"name a {what} in `signer.path`") from None
+
+
+def _unreadable(path: Path, what: str, error: Exception) -> SigningError:
+    if isinstance(error, PermissionError):
+        return SigningError(
+            f"the {what} may not be read by this user", remedy=f"let the keeper's user own it, and chmod 600 it: {path}"
+        )
+    if isinstance(error, IsADirectoryError):
+        return SigningError(f"{path} is a folder, not a {what}", remedy="name the file in `signer.path`")
+    reason = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({type(error).__name__})"
+    return SigningError(
+        f"the {what} {reason}", remedy="correct `signer.path`: the path of a file, never the key itself"
+    )

@@ -1,0 +1,104 @@
+"""Signing with a key that this process holds."""
+
+from __future__ import annotations
+
+from keeper.domain.errors import SigningError
+from keeper.domain.evm import SignedTransaction, UnsignedTransaction
+
+# eth_account costs half a second to import, so it is imported where a key is really used: `keeper --help` never does.
+
+_BACKEND = "CoinCurveECCBackend"
+_ADDRESS_BYTES = 20
+
+
+class LocalSigner:
+    """A secp256k1 key in memory. It shows its address and never the key; it cannot be pickled."""
+
+    __slots__ = ("_account", "_address")
+
+    def __init__(self, key: bytes, *, expected_address: str = "") -> None:
+        """``key`` is 32 bytes. ``expected_address``, where given, must be the key's own, in any case.
+
+        Raises SigningError: not a key, another address, or a machine where signing would be slow.
+        """
+        from eth_account import Account
+        from eth_utils.exceptions import ValidationError
+
+        _require_fast_backend()
+        try:
+            self._account = Account.from_key(key)
+        except (TypeError, ValueError, ValidationError) as error:  # its text is left out: it may quote the key
+            remedy = "the key must be 32 bytes, above zero and below the order of secp256k1; make a new one"
+            raise SigningError(f"this is not a private key ({type(error).__name__})", remedy=remedy) from None
+        self._address: str = self._account.address
+        if expected_address and not same_address(expected_address, self._address):
+            raise SigningError(
+                f"the key belongs to {self._address}, not to {expected_address}",
+                remedy="name the key of that address, or correct the address",
+            )
+
+    @property
+    def address(self) -> str:
+        """The sender, EIP-55."""
+        return self._address
+
+    async def sign(self, transaction: UnsignedTransaction) -> SignedTransaction:
+        """Signs an EIP-1559 transaction; the same one gives the same bytes (RFC 6979). About 1 ms of CPU, so it stays on the loop.
+
+        Raises SigningError when a field cannot be encoded.
+        """
+        from eth_utils.exceptions import ValidationError
+        from rlp.exceptions import RLPException  # type: ignore[import-untyped]
+
+        try:
+            signed = self._account.sign_transaction(_fields(transaction))
+        except (TypeError, ValueError, ValidationError, RLPException) as error:
+            raise SigningError(
+                f"the transaction to {transaction.to} cannot be encoded ({type(error).__name__})",
+                remedy="this is a fault in the keeper: report it with the recorded intent",
+            ) from None
+        return SignedTransaction(raw="0x" + signed.raw_transaction.hex(), tx_hash="0x" + signed.hash.hex())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._address})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a key is not pickled")
+
+
+def _fields(transaction: UnsignedTransaction) -> dict[str, object]:
+    recipient = bytes.fromhex(transaction.to.removeprefix("0x"))
+    if len(recipient) != _ADDRESS_BYTES:
+        raise ValueError("the recipient is not an address")  # empty would be encoded as the creation of a contract
+    return {
+        "type": 2,
+        "chainId": transaction.chain_id,
+        "nonce": transaction.nonce,
+        "to": recipient,
+        "value": 0,
+        "data": transaction.data,
+        "gas": transaction.gas_limit,
+        "maxFeePerGas": transaction.max_fee_wei,
+        "maxPriorityFeePerGas": transaction.priority_fee_wei,
+        "accessList": (),
+    }
+
+
+def same_address(one: str, other: str) -> bool:
+    """Whether two hex addresses name the same account; ``0x`` and case do not matter."""
+    return one.lower().removeprefix("0x") == other.lower().removeprefix("0x")
+
+
+def _require_fast_backend() -> None:
+    """eth_keys falls back to pure Python in silence (8 to 13 ms a signature, not constant time), or is told to by ECC_BACKEND_CLASS."""
+    from eth_keys.backends import get_backend
+
+    try:
+        backend = type(get_backend()).__name__
+    except (ImportError, AttributeError, ValueError):
+        backend = "unknown"
+    if backend != _BACKEND:
+        raise SigningError(
+            f"eth_keys signs with {backend}, which is slow and leaks time",
+            remedy="install coincurve into this environment (make setup), and unset ECC_BACKEND_CLASS",
+        )

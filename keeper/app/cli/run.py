@@ -1,0 +1,49 @@
+"""``keeper run``."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from keeper.app.cli import logs
+from keeper.app.cli.output import Output
+from keeper.app.exit_codes import Exit
+
+if TYPE_CHECKING:
+    from keeper.config.model import Config
+
+
+def run(output: Output, config: str, *, shadow: bool) -> int:
+    """The service until SIGTERM (exit code 0) or Ctrl-C (130); both end it cleanly. Raises KeeperError when it cannot start."""
+    from keeper.config import load
+    from keeper.config.model import Mode
+
+    logs.set_up(output.verbosity)
+    loaded = load(config)
+    if shadow:
+        loaded = replace(loaded, keeper=replace(loaded.keeper, mode=Mode.SHADOW))
+    return asyncio.run(_serve(loaded))
+
+
+async def _serve(config: Config) -> int:
+    from keeper.app.service import Service
+    from keeper.app.wiring import build
+
+    stop = asyncio.Event()
+    ended_by: list[signal.Signals] = []
+    loop = asyncio.get_running_loop()
+
+    def end(name: signal.Signals) -> None:
+        ended_by.append(name)
+        stop.set()
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, end, name)
+    parts = await build(config)
+    try:
+        await Service(parts).run(stop)
+    finally:
+        await parts.close()
+    return Exit.INTERRUPTED if signal.SIGINT in ended_by else Exit.DONE

@@ -1,0 +1,110 @@
+"""What a record says, in one line: one entry for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from keeper.domain.record import Json, Record, RecordKind
+
+Body = Mapping[str, Json]
+
+
+def summary(record: Record) -> str:
+    """One line; a body that is not as this version writes it is shown as it is."""
+    where = " ".join(part for part in (record.market, record.action) if part)
+    try:
+        return SUMMARIES.get(record.kind, _plain)(record.body, where)
+    except (KeyError, TypeError):
+        return _plain(record.body, where)
+
+
+def _plain(body: Body, where: str) -> str:
+    return ", ".join(f"{key} {value}" for key, value in body.items())
+
+
+def _start(body: Body, where: str) -> str:
+    return (
+        f"{body['name']} version {body['version']}, {body['mode']}, chain {body['chain_id']}, sender {body['sender']}"
+    )
+
+
+def _incident(body: Body, where: str) -> str:
+    return f"{body['phase']} {body['id']}: {_verdict(body['verdict'])}"
+
+
+def _decision(body: Body, where: str) -> str:
+    return f"{body['kind']} ({body['reason']}) {where}: {_verdict(body['verdict'])}"
+
+
+def _intent(body: Body, where: str) -> str:
+    return f"{where}: {body['call']} on {body['to']}, effect now {body['effect_before']}"
+
+
+def _attempt(body: Body, where: str) -> str:
+    return f"{where}: nonce {body['nonce']}, {body['tx_hash']}"
+
+
+def _broadcast(body: Body, where: str) -> str:
+    return f"{where}: {body['answer']} by {body['route']} {body['message']}".rstrip()
+
+
+def _receipt(body: Body, where: str) -> str:
+    if body.get("gone"):
+        return f"{where}: {body['tx_hash']} is not in a block any more"
+    return f"{where}: status {body['status']} in block {body['block']}, {body['tx_hash']}"
+
+
+def _effect(body: Body, where: str) -> str:
+    return f"{where}: {body['call']} {body['before']} -> {body['after']} at block {body['block']}"
+
+
+def _outcome(body: Body, where: str) -> str:
+    return f"{where}: {body['kind']} ({body['reason']}): {body['message']}"
+
+
+def _verification(body: Body, where: str) -> str:
+    return f"{'ok' if body['ok'] else 'BROKEN'}: {body['records']} records, head {body['head']}"
+
+
+def _fault(body: Body, where: str) -> str:
+    return f"{body['part']} is {body['state']} ({body['reason']}): {body['message']}"
+
+
+def _notification(body: Body, where: str) -> str:
+    return f"{body['key']} by {body['notifier']}: {'delivered' if body['delivered'] else 'NOT delivered'}"
+
+
+def _tick(body: Body, where: str) -> str:
+    block = body["block"]
+    return f"block {block['number']}" if isinstance(block, Mapping) else _plain(body, where)
+
+
+SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
+    RecordKind.START: _start,
+    RecordKind.CONFIGURATION: lambda body, where: str(body["hash"]),
+    RecordKind.TICK: _tick,
+    RecordKind.INCIDENT: _incident,
+    RecordKind.DECISION: _decision,
+    RecordKind.INTENT: _intent,
+    RecordKind.ATTEMPT: _attempt,
+    RecordKind.BROADCAST: _broadcast,
+    RecordKind.RECEIPT: _receipt,
+    RecordKind.EFFECT: _effect,
+    RecordKind.OUTCOME: _outcome,
+    RecordKind.VERIFICATION: _verification,
+    RecordKind.FAULT: _fault,
+    RecordKind.NOTIFICATION: _notification,
+}
+
+
+def _verdict(verdict: Json) -> str:
+    if not isinstance(verdict, Mapping):
+        return ""
+    return f"{verdict['rule']}: {verdict['signal']} {_short(verdict['value'])} against {_short(verdict['threshold'])}"
+
+
+def _short(number: Json) -> str:
+    try:
+        return f"{float(str(number)):.6g}"
+    except ValueError:
+        return str(number)

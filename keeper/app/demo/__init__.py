@@ -1,0 +1,1 @@
+"""The demonstration: a local world, one keeper in it, and the proof of what it did."""

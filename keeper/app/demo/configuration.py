@@ -1,0 +1,124 @@
+"""The configuration of the demo: what an operator of the demo protocol would write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keeper.devnet.exchange import Exchange
+from keeper.devnet.markets import demo_market
+from keeper.devnet.world import World
+
+TIGHT_LIMIT = 250_000 * 10**6
+"""Withdrawals per hour once volatility is high: a quarter of the usual, in 10**-6 of the demo dollar."""
+
+HEAD = """\
+# Written by `keeper demo`. The key is one of the local node's public test keys: worth nothing anywhere else.
+keeper: {{name: demo, mode: live}}
+chain:
+  id: {chain_id}
+  endpoints: [{{url: "{ws_url}", role: primary}}]
+  confirmations: 1
+audit: {{url: "sqlite:///keeper.db"}}
+signer: {{kind: key-file, path: keeper.key}}
+routes: {{public: {{kind: public}}}}
+notify: [{{kind: log}}]
+"""
+
+SOURCE = """\
+  {name}-oracle: {{kind: chainlink, address: "{feed}", unit: price, max_age: 1h}}
+  {name}-spot:
+    kind: http
+    url: "{ticker}"
+    value: lastPrice
+    time: closeTime
+    time_unit: ms
+    unit: price
+    every: 100ms
+    timeout: 1s
+    max_age: 10s
+"""
+
+MARKET = """\
+  {market}:
+    vars: {{id: "{id}"}}
+    signals:
+      divergence: {{kind: divergence, of: {name}-oracle, against: {name}-spot}}
+      volatility: {{kind: realised-volatility, of: {name}-spot, window: {window}, sampling: {sampling}}}
+    rules:
+      # The oracle and the venue differ by 0.1 % on a quiet day; 2 % for two blocks is an oracle that is wrong.
+      oracle-divergence:
+        when: {{signal: divergence, above: 2%, for: 2 blocks}}
+        clear: {{below: 1%, for: 5 blocks}}
+        severity: critical
+        actions: [pause-market]
+      # First rung: let money out more slowly while people look.
+      volatility-high:
+        when: {{signal: volatility, above: {high}}}
+        clear: {{below: {high_clear}, for: 10 blocks}}
+        severity: warning
+        actions: [tighten-withdrawals]
+      # Second rung: prices move faster than positions can be closed.
+      volatility-extreme:
+        when: {{signal: volatility, above: {extreme}}}
+        clear: {{below: {extreme_clear}, for: 10 blocks}}
+        severity: critical
+        actions: [pause-market]
+"""
+
+ACTIONS = """\
+actions:
+  pause-market:
+    kind: pause
+    target: "{exchange}"
+    call: "pauseMarket(bytes32)"
+    args: ["{{id}}"]
+    read: {{call: "paused(bytes32)(bool)", args: ["{{id}}"], expect: "true"}}
+    undo: {{call: "unpauseMarket(bytes32)", args: ["{{id}}"]}}
+    route: public
+    cooldown: 10m
+    expires: 1m
+  tighten-withdrawals:
+    kind: rate-limit
+    target: "{exchange}"
+    call: "setWithdrawalLimit(bytes32,uint256)"
+    args: ["{{id}}", "{limit}"]
+    read: {{call: "withdrawalLimit(bytes32)(uint256)", args: ["{{id}}"], expect: "{limit}"}}
+    safe_side: lower
+    route: public
+    cooldown: 10m
+    expires: 1m
+"""
+
+WINDOW = "3200ms"
+SAMPLING = "400ms"
+THRESHOLDS = {"high": "0.5%", "high_clear": "0.4%", "extreme": "7%", "extreme_clear": "5%"}
+"""Of the root of the summed squared returns over eight steps: calm stays below 0.3 %, the slide reaches 3.8 %, the crash begins with 12 %."""
+
+
+def write_configuration(directory: Path, world: World, exchange: Exchange) -> Path:
+    """Writes ``keeper.yaml`` and the key file into the folder; the path of the former."""
+    key = directory / "keeper.key"
+    key.touch(mode=0o600)
+    key.write_text(world.keeper.private_key + "\n", encoding="ascii")
+    text = HEAD.format(chain_id=world.node.chain_id, ws_url=world.node.ws_url) + "sources:\n"
+    for market in world.markets:
+        ticker = exchange.ticker_url(demo_market(market).symbol)
+        text += SOURCE.format(name=_short(market), feed=world.feeds[market], ticker=ticker)
+    text += "markets:\n"
+    for market in world.markets:
+        text += MARKET.format(
+            market=market,
+            name=_short(market),
+            id=world.market_id(market),
+            window=WINDOW,
+            sampling=SAMPLING,
+            **THRESHOLDS,
+        )
+    text += ACTIONS.format(exchange=world.exchange, limit=TIGHT_LIMIT)
+    path = directory / "keeper.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _short(market: str) -> str:
+    return market.split("-")[0].lower()

@@ -1,0 +1,94 @@
+"""Runs one scenario: node up, contracts deployed, the keeper started, prices played, everything ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keeper.adapters.clock import SystemClock
+from keeper.app.demo.configuration import write_configuration
+from keeper.app.demo.story import Story
+from keeper.app.service import Service
+from keeper.app.wiring import build
+from keeper.config import load
+from keeper.devnet.anvil import Anvil
+from keeper.devnet.exchange import Exchange
+from keeper.devnet.markets import demo_market
+from keeper.devnet.play import mined, play
+from keeper.devnet.scenarios import SCENARIOS, Scenario
+from keeper.devnet.world import World, deploy_world
+from keeper.domain.errors import KeeperError
+
+LEAD_S = 0.25
+"""From a step's new prices to its block: the keeper polls the exchange every 100 ms."""
+REST_S = 0.15
+SETTLE_BLOCKS = 12
+"""Blocks mined after the last step, until everything that was sent is known."""
+READY_S = 30.0
+
+
+@dataclass(slots=True)
+class Played:
+    """What is left of a run: ``paused`` and ``limits`` are what the chain says of each market afterwards."""
+
+    scenario: Scenario
+    config_path: Path
+    node_version: str
+    chain_id: int
+    node_url: str
+    exchange: str
+    paused: dict[str, bool] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
+
+
+@contextlib.asynccontextmanager
+async def performed(scenario_name: str, seed: int, directory: Path, story: Story) -> AsyncIterator[Played]:
+    """Plays it; the node and the venue are up until the block ends. Raises KeeperError when something is not there."""
+    clock = SystemClock()
+    scenario = SCENARIOS[scenario_name](seed)
+    async with Anvil(no_mining=True) as node, Exchange(clock.now_ms) as venue:
+        story.node(node.version, node.chain_id, node.ws_url)
+        world = await deploy_world(node, scenario.markets)
+        story.contracts(world)
+        for quote in scenario.steps[0].quotes:
+            venue.set_price(demo_market(quote.market).symbol, quote.spot)
+        story.venue(venue.url)
+        path = write_configuration(directory, world, venue)
+        await _run_keeper(path, scenario, world, venue, story)
+        played = Played(scenario, path, node.version, node.chain_id, node.http_url, world.exchange)
+        for market in world.markets:
+            played.paused[market] = await world.paused(market)
+            played.limits[market] = await world.withdrawal_limit(market)
+        yield played
+
+
+async def _run_keeper(path: Path, scenario: Scenario, world: World, venue: Exchange, story: Story) -> None:
+    """The keeper beside the scenario, in one event loop; it is stopped as SIGTERM would."""
+    stop = asyncio.Event()
+    parts = await build(load(str(path)))
+    try:
+        service = asyncio.create_task(Service(parts, story).run(stop))
+        ready = asyncio.create_task(story.is_ready.wait())
+        try:
+            await asyncio.wait({service, ready}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                if service.done():
+                    service.result()
+                raise KeeperError("the keeper did not get ready", remedy="run again with -v to see its log")
+            story.scenario(scenario)
+            await play(scenario, world, venue, mined(world.node, LEAD_S, REST_S))
+            for _ in range(SETTLE_BLOCKS):
+                if not story.in_flight:
+                    break
+                await world.node.mine()
+                await asyncio.sleep(REST_S)
+        finally:
+            ready.cancel()
+            stop.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await service
+    finally:
+        await parts.close()

@@ -1,0 +1,125 @@
+"""From a configuration to running parts: the one place that knows which adapter belongs to which word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+from keeper.adapters.audit.store import SqlAuditStore
+from keeper.adapters.audit.verify import verify_newest
+from keeper.adapters.chain.node import NodeClient
+from keeper.adapters.clock import SystemClock
+from keeper.adapters.notify.apprise_notifier import open_apprise
+from keeper.adapters.notify.filtered import Filtered
+from keeper.adapters.notify.log import LogNotifier
+from keeper.adapters.prices.chainlink import ChainlinkSource
+from keeper.adapters.prices.contract_call import ContractCallSource
+from keeper.adapters.prices.http import HttpSource
+from keeper.adapters.routes.dry_run import DryRunRoute
+from keeper.adapters.routes.public import PublicRoute
+from keeper.adapters.signing.key_file import open_key_file
+from keeper.adapters.signing.keystore import open_keystore
+from keeper.app.parts import Parts
+from keeper.config import model
+from keeper.engine import compile_engine
+from keeper.execution.executor import Edges
+from keeper.execution.planner import arm
+from keeper.ports.clock import Clock
+from keeper.ports.notifier import Notifier
+from keeper.ports.prices import ChainSource, FeedSource
+from keeper.ports.route import Route
+from keeper.ports.signer import Signer
+
+VERIFIED_RECORDS = 1_000
+"""How many of the newest records the housekeeping job verifies; ``keeper audit verify`` does all."""
+
+UNIT_MS = {model.TimeUnit.MILLISECONDS: 1, model.TimeUnit.SECONDS: 1000}
+
+
+async def build(config: model.Config) -> Parts:
+    """Everything but a connection: nodes are connected to by the service. Raises SigningError, AuditError, ConfigurationError."""
+    clock = SystemClock()
+    live = config.keeper.mode is model.Mode.LIVE
+    engine = compile_engine(config.engine)
+    await asyncio.to_thread(engine.warm_up)
+    signer = await _signer(config.signer)
+    store = await SqlAuditStore.open(config.audit.url.reveal(), create=True)
+    node = NodeClient(_address(config.chain.primary))
+    broadcasters = [node, *(NodeClient(_address(endpoint)) for endpoint in config.chain.broadcasters)]
+    routes: dict[str, Route] = {}
+    for route in config.routes:
+        routes[route.name] = PublicRoute(route.name, broadcasters) if live else DryRunRoute(route.name)
+    chain_sources, feed_sources = _sources(config.sources, clock)
+    notifiers = [await _notifier(each, number) for number, each in enumerate(config.notify)]
+    armed = [arm(action) for action in config.actions]
+    closers: list[Callable[[], Awaitable[None]]] = [store.close]
+    closers += [each.close for each in broadcasters]
+    closers += [each.close for each in feed_sources]
+    closers += [each.close for each in notifiers]
+    return Parts(
+        config=config,
+        engine=engine,
+        edges=Edges(store=store, chain=node, accounts=node, signer=signer, routes=routes, clock=clock),
+        chain_sources=chain_sources,
+        feed_sources=feed_sources,
+        notifiers=notifiers,
+        armed={each.key: each for each in armed},
+        verify_newest=partial(asyncio.to_thread, verify_newest, config.audit.url.reveal(), VERIFIED_RECORDS),
+        closers=closers,
+    )
+
+
+def _address(endpoint: model.Endpoint) -> str:
+    return endpoint.url.reveal().removeprefix("ipc://")
+
+
+async def _signer(config: model.SignerConfig | None) -> Signer | None:
+    match config:
+        case model.KeystoreSigner():
+            return await open_keystore(Path(config.path), config.password.reveal())
+        case model.KeyFileSigner():
+            return await open_key_file(Path(config.path))
+        case None:
+            return None
+
+
+def _sources(sources: tuple[model.Source, ...], clock: Clock) -> tuple[list[ChainSource], list[FeedSource]]:
+    on_chain: list[ChainSource] = []
+    feeds: list[FeedSource] = []
+    for source in sources:
+        match source:
+            case model.ChainlinkSource():
+                on_chain.append(ChainlinkSource(source.name, source.address, unit=source.unit))
+            case model.ContractCallSource():
+                on_chain.append(
+                    ContractCallSource(
+                        source.name, source.call, source.unit, result=source.index, decimals=source.decimals
+                    )
+                )
+            case model.HttpSource():
+                feeds.append(
+                    HttpSource(
+                        source.name,
+                        source.url.reveal(),
+                        clock=clock,
+                        value_path=source.value,
+                        time_path=source.time,
+                        time_unit_ms=UNIT_MS[source.time_unit],
+                        unit=source.unit,
+                        interval_ms=source.every_ms,
+                        timeout_ms=source.timeout_ms,
+                        headers={name: value.reveal() for name, value in source.headers},
+                    )
+                )
+    return on_chain, feeds
+
+
+async def _notifier(config: model.NotifyConfig, number: int) -> Notifier:
+    match config:
+        case model.LogNotify():
+            return Filtered(LogNotifier(), config.min_severity)
+        case model.AppriseNotify():
+            channel = await open_apprise(config.url.reveal(), name=f"apprise-{number}", place=f"notify.{number}")
+            return Filtered(channel, config.min_severity)

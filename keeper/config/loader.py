@@ -1,0 +1,163 @@
+"""From a file to a Config: every problem is collected before anything is raised."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+from keeper.config import basics
+from keeper.config.actions import ActionDraft, read_actions
+from keeper.config.audit import AUDIT, read_audit
+from keeper.config.environment import Environment
+from keeper.config.markets import Markets, read_markets
+from keeper.config.model import Config, KeeperConfig, Mode, Source
+from keeper.config.problems import FILE, Report, fail
+from keeper.config.publish import public_document
+from keeper.config.shape import Context, Cursor, Part, Section, Shape
+from keeper.config.sources import read_sources
+from keeper.config.tree import MAX_BYTES, Table, parse, plain_json
+from keeper.domain.record import Json
+
+if TYPE_CHECKING:
+    from keeper.engine.spec import EngineSpec
+
+T = TypeVar("T")
+
+STDIN = "-"
+
+ROOT = Shape(
+    "The configuration of one keeper.",
+    (
+        Part("keeper", basics.KEEPER.help, {}),
+        Part("chain", basics.CHAIN.help, {}),
+        Part("audit", AUDIT.help, {}, required=False),
+        Part("sources", "Where observations come from.", {}),
+        Part("markets", "What is watched, and what is done when.", {}),
+        Part("actions", "What can be done.", {}),
+        Part("signer", "The key that signs; needed in live mode.", {}, required=False),
+        Part("routes", "How transactions reach the chain; public is always there.", {}, required=False),
+        Part("notify", "Who is told; without it, the log.", {}, required=False),
+    ),
+)
+
+
+def load(path: str | Path, *, environ: Mapping[str, str] | None = None, stdin: BinaryIO | None = None) -> Config:
+    """The configuration in this file (``-``: standard input), with the environment filled in.
+
+    ``environ`` stands in for the variables of the process. Raises ConfigurationError with all problems, in the order of the file.
+    """
+    data, folder = read_bytes(path, stdin)
+    return loads(data, folder=folder, environ=environ, path=str(path))
+
+
+def loads(data: bytes, *, folder: Path, environ: Mapping[str, str] | None = None, path: str = STDIN) -> Config:
+    """The same from the bytes of a file; relative paths in it are relative to ``folder``."""
+    report = Report()
+    tree = parse(data, report)
+    root = Cursor(tree, "", 1, Context(report, Environment.of(environ), folder))
+    config = _build(root, tree, path, folder)
+    report.raise_any()
+    assert config is not None, "a part is missing and no problem says so"
+    return config
+
+
+def audit_url(path: str | Path, *, environ: Mapping[str, str] | None = None, stdin: BinaryIO | None = None) -> str:
+    """The URL of the audit log alone, its path absolute: looks at no other section and needs no other secret.
+
+    Raises ConfigurationError.
+    """
+    data, folder = read_bytes(path, stdin)
+    report, elsewhere = Report(), Report()
+    tree = parse(data, elsewhere)  # a doubled key in another section is no reason to keep the log from an auditor
+    report.take(elsewhere, "audit")
+    root = Cursor(tree, "", 1, Context(report, Environment.of(environ), folder))
+    audit = read_audit(root.child("audit") if "audit" in tree.entries else None, folder)
+    report.raise_any()
+    assert audit is not None
+    return audit.url.reveal()
+
+
+def read_bytes(path: str | Path, stdin: BinaryIO | None = None) -> tuple[bytes, Path]:
+    """The file's content (cut just above the largest allowed size) and the folder that it is in. Raises ConfigurationError."""
+    if str(path) == STDIN:
+        return (stdin or sys.stdin.buffer).read(MAX_BYTES + 1), Path.cwd()
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(MAX_BYTES + 1), Path(path).absolute().parent
+    except FileNotFoundError:
+        raise fail(FILE, None, str(path), "there is no such file", "keeper init writes one to start from") from None
+    except IsADirectoryError:
+        raise fail(FILE, None, str(path), "this is a folder", "name the file in it, such as keeper.yaml") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not the name of a file"
+        raise fail(FILE, None, str(path), f"the file cannot be read: {reason}") from None
+
+
+def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
+    section = root.open(ROOT)
+    if section is None:
+        return None
+    keeper = _part(section, "keeper", basics.read_keeper, None)
+    chain = _part(section, "chain", lambda cursor: basics.read_chain(cursor, basics.CHAIN), None)
+    audit = read_audit(section.at("audit"), folder)
+    sources: dict[str, Source | None] = _part(section, "sources", read_sources, {})
+    routes, route_names = basics.read_routes(section.at("routes"))
+    signer = _part(section, "signer", basics.read_signer, None)
+    notify = basics.read_notify(section.at("notify"))
+    actions: dict[str, ActionDraft | None] = _part(
+        section, "actions", lambda cursor: read_actions(cursor, route_names), {}
+    )
+    markets = _part(section, "markets", lambda cursor: read_markets(cursor, sources, actions), Markets((), ()))
+    _check_live(section, keeper)
+    if not section.clean or len(root.context.report) or not (keeper and chain and audit):
+        return None
+    return Config(
+        path=path,
+        hash=document_hash(plain_json(tree)),
+        keeper=keeper,
+        chain=chain,
+        audit=audit,
+        sources=tuple(source for source in sources.values() if source),
+        engine=_engine(sources, markets, actions),
+        actions=markets.actions,
+        signer=signer,
+        routes=routes,
+        notify=notify,
+        document=public_document(tree),
+    )
+
+
+def document_hash(document: Json) -> str:
+    """``0x`` and the SHA-256 of the document in RFC 8785 form."""
+    import rfc8785
+
+    return "0x" + hashlib.sha256(rfc8785.dumps(document)).hexdigest()
+
+
+def _part(section: Section, key: str, read: Callable[[Cursor], T], absent: T) -> T:
+    below = section.at(key)
+    return read(below) if below else absent
+
+
+def _check_live(section: Section, keeper: KeeperConfig | None) -> None:
+    if keeper and keeper.mode is Mode.LIVE and section.at("signer") is None:
+        below = section.at("keeper")
+        assert below is not None
+        below.child("mode").problem("mode live needs a signer", "add the section signer, or go back to mode: shadow")
+
+
+def _engine(
+    sources: Mapping[str, Source | None], markets: Markets, actions: Mapping[str, ActionDraft | None]
+) -> EngineSpec:
+    from keeper.engine.spec import ActionPolicy, EngineSpec, SourceSpec
+
+    return EngineSpec(
+        sources=tuple(SourceSpec(one.name, one.unit, one.max_age_ms) for one in sources.values() if one),
+        markets=markets.specs,
+        actions=tuple(
+            ActionPolicy(one.name, one.kind, one.cooldown_ms, one.retry_ms) for one in actions.values() if one
+        ),
+    )

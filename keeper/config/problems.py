@@ -1,0 +1,90 @@
+"""Collecting everything that is wrong with a configuration, without ever holding a secret."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from keeper.config.secret import HIDDEN, redact_all, redact_url
+from keeper.domain.errors import ConfigurationError, Problem
+
+FILE = "(file)"
+"""The path of a problem that concerns the file as a whole."""
+
+_LONGEST_SHOWN = 70
+_KEY_LIKE = re.compile(r"[0-9a-fA-F]{64}")
+_CREDENTIALS = re.compile(r"^(signer\.|notify\[\d+\]\.url|sources\..*\.headers\.)")
+
+
+class Report:
+    """The problems found so far. ``len`` counts them, so that a reader can tell whether its part was clean."""
+
+    def __init__(self) -> None:
+        self._problems: dict[tuple[str, str], Problem] = {}
+
+    def __len__(self) -> int:
+        return len(self._problems)
+
+    def add(self, path: str, line: int | None, found: str, message: str, hint: str = "") -> None:
+        """Notes a problem. ``found`` is text of the file, never of the environment; the same complaint at the same place counts once."""
+        problem = Problem(path, line, shown_at(path, found), message, hint)
+        self._problems.setdefault((path, message), problem)
+
+    def add_key(self, path: str, line: int | None, key: str, message: str, hint: str = "") -> None:
+        """The same about a key itself, which is shown even where values are not."""
+        self._problems.setdefault((path, message), Problem(path, line, visible_key(key), message, hint))
+
+    def take(self, other: Report, section: str) -> None:
+        """Takes over what the other report says about this section."""
+        for key, problem in other._problems.items():
+            if problem.path.partition(".")[0] == section:
+                self._problems.setdefault(key, problem)
+
+    def raise_any(self) -> None:
+        """Raises ConfigurationError with all problems in the order of the file."""
+        if self._problems:
+            raise ConfigurationError(tuple(sorted(self._problems.values(), key=lambda one: (one.line or 0, one.path))))
+
+
+def fail(path: str, line: int | None, found: str, message: str, hint: str = "") -> ConfigurationError:
+    """A ConfigurationError with one problem, for what makes it pointless to go on."""
+    return ConfigurationError((Problem(path, line, shown_at(path, found), message, hint),))
+
+
+def shown(text: str) -> str:
+    """The text on one line, cut to a readable length, control characters visible."""
+    text = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+
+
+def visible_key(key: str) -> str:
+    """A key as it may be shown; what looks like a private key is not, wherever it was pasted."""
+    return HIDDEN if _KEY_LIKE.search(key) else shown(key)
+
+
+def shown_at(path: str, text: str) -> str:
+    """The text of this place on one short line, without what may be a credential."""
+    return shown(without_credentials(path, text))
+
+
+def without_credentials(path: str, text: str) -> str:
+    """The text of this place without what may be a credential; ``${NAME}`` stays."""
+    if path == "signer.kind":
+        return HIDDEN if _KEY_LIKE.search(text) else text
+    if _CREDENTIALS.match(path):
+        return redact_all(text)
+    if "://" in text:
+        return redact_url(text)
+    if path.endswith(".url"):  # the scheme was forgotten, the key in the path was not
+        return redact_url("x://" + text).removeprefix("x://")
+    return text
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names the nearest known word, or all of them."""
+    words = sorted(known)
+    close = difflib.get_close_matches(name.lower(), {word.lower() for word in words}, n=1, cutoff=0.6)
+    if close:
+        return "did you mean " + next(word for word in words if word.lower() == close[0]) + "?"
+    return ("one of: " + ", ".join(words)) if words else "there is none yet"

@@ -1,0 +1,98 @@
+"""The JSON Schema of a configuration (draft 2020-12), for editors. Made from the same shapes that the reader uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from keeper.config import basics
+from keeper.config.actions import ACTION, READ, UNDO
+from keeper.config.audit import AUDIT
+from keeper.config.loader import ROOT
+from keeper.config.markets import MARKET
+from keeper.config.rules import CLEAR, RULE, WHEN
+from keeper.config.shape import NAME, Field, Part, Shape
+from keeper.config.signals import signal_shapes
+from keeper.config.sources import KINDS as SOURCE_KINDS
+from keeper.domain.record import Json
+from keeper.domain.units import Span
+
+Object = dict[str, Json]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_PLACEHOLDER: Object = {"type": "string", "pattern": r"\$\{.+\}"}
+
+
+def json_schema() -> dict[str, Json]:
+    """The whole configuration. An editor checks the form with it; ``keeper check`` checks the sense as well."""
+    rule = _shape(RULE, when=_condition(WHEN), clear=_condition(CLEAR))
+    market = _shape(MARKET, signals=_named(_one_of(signal_shapes())), rules=_named(rule))
+    endpoints: Object = {"type": "array", "minItems": 1, "items": _shape(basics.ENDPOINT)}
+    root = _shape(
+        ROOT,
+        keeper=_shape(basics.KEEPER),
+        chain=_shape(basics.CHAIN, endpoints=endpoints),
+        audit=_shape(AUDIT),
+        sources=_named(_one_of(SOURCE_KINDS)),
+        markets=_named(market),
+        actions=_named(_shape(ACTION, read=_shape(READ), undo=_shape(UNDO))),
+        signer=_one_of(basics.SIGNERS),
+        routes=_named(_one_of(basics.ROUTES), least=0),
+        notify={"type": "array", "items": _one_of(basics.NOTIFIERS)},
+    )
+    return {"$schema": DIALECT, "title": "keeper", **root}
+
+
+def _shape(shape: Shape, **nested: Object) -> Object:
+    properties: Object = {"kind": {"const": shape.kind}} if shape.kind else {}
+    for part in shape.parts:
+        properties[part.key] = _field(part) if isinstance(part, Field) else _part(part, nested)
+    required: list[Json] = ["kind"] if shape.kind else []
+    required += [part.key for part in shape.parts if part.required]
+    return {
+        "type": "object",
+        "description": shape.help,
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _part(part: Part, nested: Mapping[str, Object]) -> Object:
+    return {**nested.get(part.key, part.schema), "description": part.help}
+
+
+def _field(field: Field[Any]) -> Object:
+    schema: Object = dict(field.kind.schema)
+    if field.kind.env and schema.get("type") == "integer":
+        schema = {"anyOf": [schema, dict(_PLACEHOLDER)]}
+    schema["description"] = field.help
+    default = _default(field)
+    return schema if default is None else {**schema, "default": default}
+
+
+def _default(field: Field[Any]) -> Json:
+    """The default as people write it; None where being left out has a meaning of its own."""
+    if field.required or not field.default:
+        return 0 if field.default == 0 and field.kind.schema.get("minimum") == 0 else None
+    if isinstance(field.default, Enum):
+        return str(field.default.value)
+    if isinstance(field.default, int) and field.kind.schema.get("type") == "string":
+        return str(Span(ms=field.default))
+    return field.default if isinstance(field.default, int | str) else None
+
+
+def _condition(shape: Shape) -> Object:
+    exactly_one: list[Json] = [{"required": ["above"]}, {"required": ["below"]}]
+    return {**_shape(shape), "oneOf": exactly_one}
+
+
+def _one_of(shapes: Mapping[str, Shape]) -> Object:
+    choices: list[Json] = [_shape(shape) for shape in shapes.values()]
+    return {"oneOf": choices}
+
+
+def _named(value: Object, *, least: int = 1) -> Object:
+    names: Object = {"pattern": f"^{NAME.pattern}$"}
+    return {"type": "object", "minProperties": least, "propertyNames": names, "additionalProperties": value}

@@ -1,0 +1,115 @@
+"""What ``keeper init`` writes: a configuration to start from, in safe mode, with the reason of every number beside it."""
+
+from __future__ import annotations
+
+from keeper.config.problems import FILE, fail, nearest
+
+_YAML = """\
+# The configuration of one keeper. Check it with:  keeper check keeper.yaml
+# ${NAME} is the environment variable NAME, or the content of the file that NAME_FILE names; see .env beside this file.
+
+keeper:
+  name: my-protocol
+  mode: shadow              # decides and records, never sends. Let it run so until its decisions are the ones you want.
+
+chain:
+  id: 1                     # every node must answer with this chain id, or the keeper refuses to start
+  endpoints:
+    - {url: "${KEEPER_RPC_URL}", role: primary}     # ws://, wss:// or ipc:///path: new blocks arrive by subscription
+  confirmations: 2          # one block on top of its own: the last block is replaced now and then, deeper ones hardly ever
+
+audit:
+  url: sqlite:///keeper.db  # beside this file; or postgresql+psycopg://user@host/database
+
+sources:
+  eth-oracle:               # what the protocol believes
+    kind: chainlink
+    address: "0x5f4eC3Df9cbd43714FE2740f5E3616155c5b8419"   # ETH / USD on Ethereum
+    unit: price
+    max_age: 75m            # the feed promises an answer every hour; a quarter of an hour more for a full chain
+  eth-spot:                 # what the market says
+    kind: http
+    url: "https://api.binance.com/api/v3/ticker/24hr?symbol=ETHUSDT"
+    value: lastPrice
+    time: closeTime
+    time_unit: ms
+    unit: price
+    every: 2s               # six answers per block of 12 s, far below the venue's limit
+    timeout: 1s             # less than `every`, so that requests do not pile up
+    max_age: 15s            # a little more than one block: an older price says nothing about this block
+
+markets:
+  ETH-PERP:
+    vars:
+      id: "0x4554482d50455250000000000000000000000000000000000000000000000000"   # the text ETH-PERP as bytes32
+    signals:
+      divergence: {kind: divergence, of: eth-oracle, against: eth-spot}
+      volatility: {kind: realised-volatility, of: eth-spot, window: 30m, sampling: 1m}   # 30 returns: enough for a steady estimate
+    rules:
+      oracle-divergence:
+        when: {signal: divergence, above: 2%, for: 2 blocks}   # the feed updates at 0.5 %; two blocks: one bad read does not act
+        clear: {below: 1%, for: 10 blocks}                     # half of that, for two minutes: no flapping
+        severity: critical
+        actions: [pause-market]
+      violent-market:
+        when: {signal: volatility, above: 6%, for: 3 blocks}   # a quiet half hour is near 0.5 %, a hard one near 3 %
+        clear: {below: 3%, for: 30m}                           # the whole window has to be calm again
+        severity: warning
+        actions: [tighten-withdrawals]
+
+actions:
+  pause-market:
+    kind: pause
+    target: "0x000000000000000000000000000000000000dEaD"   # replace: the contract that is paused
+    call: pauseMarket(bytes32)
+    args: ["{id}"]          # {id} is the variable id of the market
+    read: {call: "paused(bytes32)(bool)", args: ["{id}"], expect: "true"}   # asked before and after: only this proves that it worked
+    undo: {call: unpauseMarket(bytes32), args: ["{id}"]}   # for the council; the keeper never does it
+    cooldown: 10m           # time for people to look before the same thing is done again
+    retry: 30s              # two to three blocks after a failure
+    expires: 5m             # a pause decided longer ago is decided anew, on fresh prices
+  tighten-withdrawals:
+    kind: rate-limit
+    target: "0x000000000000000000000000000000000000dEaD"   # replace: the contract that holds the limit
+    call: "setWithdrawalLimit(bytes32,uint256)"
+    args: ["{id}", "250000000000"]    # 250,000 of a token with 6 decimals; a tenth of a usual day is a good start
+    read: {call: "withdrawalLimit(bytes32)(uint256)", args: ["{id}"], expect: "250000000000"}
+    safe_side: lower        # the keeper only ever lowers it
+    cooldown: 30m           # as long as the rule needs to clear
+    retry: 30s              # two to three blocks after a failure
+    expires: 5m             # as above
+
+# Needed for mode: live only. The key should be able to pause and to tighten, and nothing else.
+# signer:
+#   kind: keystore
+#   path: keeper-key.json
+#   password: "${KEEPER_KEYSTORE_PASSWORD}"
+
+notify:
+  - {kind: log}
+  - {kind: apprise, url: "${KEEPER_NOTIFY_URL}", min_severity: warning}   # chat, mail or pager: every address that Apprise knows
+"""
+
+_ENV = """\
+# Read by the shell or the service manager, for example:  set -a; . ./.env; set +a; keeper run keeper.yaml
+# Each NAME may be given as NAME_FILE instead: the name of a file that holds the value (for secrets from a vault or a mount).
+# Nothing in here makes the keeper act: that takes `mode: live` and a signer in keeper.yaml.
+
+# A node with subscriptions: ws://, wss:// or ipc:///path
+KEEPER_RPC_URL=ws://127.0.0.1:8545
+
+# Where alarms go, as an Apprise address
+KEEPER_NOTIFY_URL=json://127.0.0.1:8080/keeper
+
+# The password of the keystore, once there is a signer
+# KEEPER_KEYSTORE_PASSWORD_FILE=/run/secrets/keeper-keystore-password
+"""
+
+PRESETS = {"safe": (_YAML, _ENV)}
+
+
+def template(preset: str = "safe") -> tuple[str, str]:
+    """The texts of ``keeper.yaml`` and ``.env``. Raises ConfigurationError for a preset that is not there."""
+    if preset not in PRESETS:
+        raise fail(FILE, None, preset, "there is no such preset", nearest(preset, PRESETS))
+    return PRESETS[preset]

@@ -1,0 +1,247 @@
+"""The desk: verdicts of one tick in, decisions and incidents out.
+
+Order. Decisions stand in the order of the ladder: severity (critical first), then the order of the configuration, then the order of a rule's
+actions. So when several rules ask for one action, the most severe one gets it.
+
+On change, and always. An act is told each time. A declined action is told when its reason or its incident changes, a hold when a rule's
+reason changes; both are counted at every tick (``COUNTS``).
+
+A tripped rule asks for its actions at every tick until it is clear: also while it is recovering, and while its input is not
+usable, because a pause that failed is not to be dropped because the price feed died with it.
+
+An incident of a market opens with its first trip, and closes when every rule of the market is clear (one that is only pending is not).
+The breaker of the market is tripped and armed again with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+
+from keeper.decisions import standing as standings
+from keeper.decisions.breaker import BreakerState, BreakerTrigger, advance
+from keeper.decisions.ids import Ids
+from keeper.decisions.spec import ActionPolicy
+from keeper.decisions.standing import Standing
+from keeper.domain.decision import Decision, DecisionKind, DecisionReason, IncidentEvent, IncidentPhase
+from keeper.domain.observation import Observation
+from keeper.domain.signal import SignalValue
+from keeper.domain.snapshot import ActionOutcome
+from keeper.domain.verdict import Severity, Verdict
+from keeper.rules.threshold import CLEAR, INSIDE, NOT_ENOUGH_DATA, NOT_USABLE, TRIPPED
+from keeper.signals.bank import Bytes, Ints
+
+HOLD_REASONS = {NOT_ENOUGH_DATA: DecisionReason.WARMING, NOT_USABLE: DecisionReason.NO_INPUT}
+LADDER = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
+
+
+def count_key(kind: DecisionKind, reason: DecisionReason) -> str:
+    return f"{kind}:{reason}"
+
+
+COUNTS = (
+    count_key(DecisionKind.ACT, DecisionReason.TRIPPED),
+    count_key(DecisionKind.ACT, DecisionReason.RETRY),
+    count_key(DecisionKind.DECLINED, DecisionReason.IN_FLIGHT),
+    count_key(DecisionKind.DECLINED, DecisionReason.IN_EFFECT),
+    count_key(DecisionKind.DECLINED, DecisionReason.COOLDOWN),
+    count_key(DecisionKind.HOLD, DecisionReason.WARMING),
+    count_key(DecisionKind.HOLD, DecisionReason.NO_INPUT),
+)
+"""What is counted at every tick; each is there even when it is 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskRule:
+    """A rule as the desk sees it; ``market`` is the market's position."""
+
+    name: str
+    market: int
+    severity: Severity
+    actions: tuple[str, ...]
+
+
+class Facts(Protocol):
+    """What a decision about a rule (by position) was derived from; asked only for the rules that something is decided about."""
+
+    def verdict(self, rule: int) -> Verdict: ...
+    def signals(self, rule: int) -> tuple[SignalValue, ...]: ...
+    def observations(self, rule: int) -> tuple[Observation, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """State and reason of every rule, as codes of ``keeper.rules.threshold``; ``changed`` True where the state is another than a tick ago."""
+
+    state: Bytes
+    reason: Bytes
+    changed: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+@dataclass(slots=True)
+class DeskState:
+    """What the desk remembers.
+
+    ``incidents`` by market position while they are open; ``declined`` and ``held`` (INSIDE: not held) are what was told last.
+    """
+
+    breakers: list[BreakerState]
+    held: Bytes
+    standings: dict[tuple[int, str], Standing] = field(default_factory=dict)
+    incidents: dict[int, str] = field(default_factory=dict)
+    declined: dict[tuple[int, str], tuple[DecisionReason, str]] = field(default_factory=dict)
+    ids: Ids = field(default_factory=Ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    decisions: tuple[Decision, ...]
+    incidents: tuple[IncidentEvent, ...]
+    counts: Mapping[str, int]
+
+
+class Desk:
+    """Decides for all markets. Immutable: what changes is in DeskState, which ``decide`` changes in place.
+
+    ``rules`` are grouped by market, in the order of ``markets``.
+    """
+
+    def __init__(self, markets: Sequence[str], rules: Sequence[DeskRule], policies: Iterable[ActionPolicy]) -> None:
+        self._markets = tuple(markets)
+        self._positions = {name: index for index, name in enumerate(self._markets)}
+        self._rules = tuple(rules)
+        self._policies = {policy.name: policy for policy in policies}
+        by_severity = sorted(range(len(rules)), key=lambda rule: LADDER.index(rules[rule].severity))
+        self._ladder: Ints = np.array(by_severity, dtype=np.int64)
+        of_market = [rule.market for rule in rules]
+        starts = np.searchsorted(of_market, range(len(self._markets) + 1))
+        self._ranges = [(int(first), int(end)) for first, end in pairwise(starts)]
+
+    def initial_state(self) -> DeskState:
+        """Every breaker armed, nothing known of any action."""
+        return DeskState([BreakerState.ARMED] * len(self._markets), np.full(len(self._rules), INSIDE, dtype=np.int8))
+
+    def decide(
+        self, state: DeskState, judged: Judged, facts: Facts, outcomes: Iterable[ActionOutcome], at_ms: int, block: int
+    ) -> Resolution:
+        """One tick. The outcomes count first, so an action that failed may be decided again at once (if its policy says so)."""
+        self._learn(state, outcomes, at_ms)
+        tripped = judged.state >= TRIPPED
+        unready = (judged.reason == NOT_ENOUGH_DATA) | (judged.reason == NOT_USABLE)
+        newly_held = unready & (judged.reason != state.held)
+        state.held = np.where(unready, judged.reason, INSIDE).astype(np.int8)
+        concerned = [int(rule) for rule in self._ladder[(tripped | newly_held)[self._ladder]]]
+        incidents = self._open(state, [rule for rule in concerned if tripped[rule]], facts, at_ms, block)
+        for key in [key for key in state.declined if not tripped[key[0]]]:
+            del state.declined[key]
+        counts = dict.fromkeys(COUNTS, 0)
+        decisions: list[Decision] = []
+        for rule in concerned:
+            if newly_held[rule]:
+                decisions.append(self._hold(state, rule, HOLD_REASONS[int(judged.reason[rule])], facts, at_ms, block))
+            if tripped[rule]:
+                decisions += self._ask(state, rule, facts, counts, at_ms, block)
+        for code, reason in HOLD_REASONS.items():
+            counts[count_key(DecisionKind.HOLD, reason)] = int(np.count_nonzero(judged.reason == code))
+        incidents += self._close(state, judged, facts, at_ms, block)
+        return Resolution(tuple(decisions), tuple(incidents), counts)
+
+    def breakers(self, state: DeskState) -> dict[str, BreakerState]:
+        """The breaker of every market by its name."""
+        return dict(zip(self._markets, state.breakers, strict=True))
+
+    def _learn(self, state: DeskState, outcomes: Iterable[ActionOutcome], at_ms: int) -> None:
+        for outcome in outcomes:
+            market = self._positions.get(outcome.market)
+            if market is None or outcome.action not in self._policies:
+                continue  # of an earlier configuration
+            key = market, outcome.action
+            # an outcome stamped by another clock must not reach into the future
+            state.standings[key] = standings.told(
+                state.standings.get(key, Standing()), outcome.kind, min(outcome.at_ms, at_ms)
+            )
+
+    def _open(
+        self, state: DeskState, tripped: Sequence[int], facts: Facts, at_ms: int, block: int
+    ) -> list[IncidentEvent]:
+        events = []
+        for rule in tripped:
+            market = self._rules[rule].market
+            if market in state.incidents:
+                continue
+            name = self._markets[market]
+            incident = state.ids.issue(f"{name}@{block}", block)
+            state.incidents[market] = incident
+            state.breakers[market] = advance(state.breakers[market], BreakerTrigger.TRIP)
+            events.append(IncidentEvent(incident, name, IncidentPhase.OPENED, facts.verdict(rule), at_ms, block))
+        return events
+
+    def _close(self, state: DeskState, judged: Judged, facts: Facts, at_ms: int, block: int) -> list[IncidentEvent]:
+        events = []
+        for market, incident in sorted(state.incidents.items()):
+            first, end = self._ranges[market]
+            if np.any(judged.state[first:end] != CLEAR):
+                continue
+            last = first + int(np.argmax(judged.changed[first:end]))
+            del state.incidents[market]
+            state.breakers[market] = advance(state.breakers[market], BreakerTrigger.CLEAR)
+            name = self._markets[market]
+            events.append(IncidentEvent(incident, name, IncidentPhase.CLOSED, facts.verdict(last), at_ms, block))
+        return events
+
+    def _hold(
+        self, state: DeskState, rule: int, reason: DecisionReason, facts: Facts, at_ms: int, block: int
+    ) -> Decision:
+        market = self._markets[self._rules[rule].market]
+        return Decision(
+            id=state.ids.issue(f"{market}/{self._rules[rule].name}/hold/{block}", block),
+            kind=DecisionKind.HOLD,
+            reason=reason,
+            market=market,
+            action="",
+            incident=state.incidents.get(self._rules[rule].market, ""),
+            verdict=facts.verdict(rule),
+            signals=facts.signals(rule),
+            observations=facts.observations(rule),
+            at_ms=at_ms,
+            block=block,
+        )
+
+    def _ask(
+        self, state: DeskState, rule: int, facts: Facts, counts: dict[str, int], at_ms: int, block: int
+    ) -> list[Decision]:
+        """The answers to a tripped rule that are worth telling."""
+        market = self._rules[rule].market
+        incident = state.incidents[market]
+        decisions = []
+        for action in self._rules[rule].actions:
+            standing = state.standings.get((market, action), Standing())
+            kind, reason = standings.answer(standing, self._policies[action], incident, at_ms)
+            counts[count_key(kind, reason)] += 1
+            if kind is DecisionKind.ACT:
+                state.standings[market, action] = standings.acted(incident, at_ms)
+                state.declined.pop((rule, action), None)
+            elif state.declined.get((rule, action)) == (reason, incident):
+                continue
+            else:
+                state.declined[rule, action] = reason, incident
+            decisions.append(
+                Decision(
+                    id=state.ids.issue(f"{incident}/{action}/{block}", block),
+                    kind=kind,
+                    reason=reason,
+                    market=self._markets[market],
+                    action=action,
+                    incident=incident,
+                    verdict=facts.verdict(rule),
+                    signals=facts.signals(rule),
+                    observations=facts.observations(rule),
+                    at_ms=at_ms,
+                    block=block,
+                )
+            )
+        return decisions

@@ -1,0 +1,26 @@
+"""Ids that are unique and that anyone can compute again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+REORG_DEPTH = 1_024
+"""Ids of blocks further back than this are forgotten; no chain in use goes back so far."""
+
+
+@dataclass(slots=True)
+class Ids:
+    """Gives out ids by block. The same id at the same block number a second time (two ticks at one block, two rules that are declined one action, a
+    block that was replaced) gets ``~2``, then ``~3``. Needs no clock and no chance, so a replay gives the same ids.
+    """
+
+    issued: dict[int, dict[str, int]] = field(default_factory=dict)
+
+    def issue(self, base: str, block: int) -> str:
+        """``base``, or with a number behind it when it was given out before. ``base`` holds the block number."""
+        if block not in self.issued:
+            for old in [number for number in self.issued if number < block - REORG_DEPTH]:
+                del self.issued[old]
+        used = self.issued.setdefault(block, {})
+        used[base] = used.get(base, 0) + 1
+        return base if used[base] == 1 else f"{base}~{used[base]}"

@@ -1,0 +1,114 @@
+"""What one tick came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from keeper.decisions.breaker import BreakerState
+from keeper.domain.block import BlockStamp
+from keeper.domain.decision import Decision, IncidentEvent
+from keeper.domain.observation import Observation
+from keeper.domain.signal import SignalStatus, SignalValue
+from keeper.domain.units import Unit
+from keeper.domain.verdict import Verdict
+from keeper.rules.spec import RuleSpec
+from keeper.rules.threshold import REASONS, STATES, State
+from keeper.signals.bank import Bytes, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRow:
+    """What does not change about a signal; ``sources`` are positions."""
+
+    market: str
+    name: str
+    unit: Unit
+    inputs: tuple[str, ...]
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """What does not change about a rule; ``signal`` is a position."""
+
+    market: str
+    rule: RuleSpec
+    signal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    signals: tuple[SignalRow, ...]
+    rules: tuple[RuleRow, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """The numbers of one tick as columns, and the words that go with them. Objects are made only for those that are asked for."""
+
+    rows: Rows
+    graded: tuple[Observation, ...]
+    values: Floats
+    status: Bytes
+    rules: State
+
+    def signal(self, index: int) -> SignalValue:
+        """The signal at this position."""
+        row, status = self.rows.signals[index], SignalStatus(int(self.status[index]))
+        return SignalValue(row.market, row.name, float(self.values[index]), status, row.unit, row.inputs)
+
+    def verdict(self, rule: int) -> Verdict:
+        """The verdict of the rule at this position."""
+        row = self.rows.rules[rule]
+        return Verdict(
+            market=row.market,
+            rule=row.rule.name,
+            signal=row.rule.when.signal,
+            state=STATES[self.rules.state[rule]],
+            reason=REASONS[self.rules.reason[rule]],
+            value=float(self.rules.value[rule]),
+            threshold=float(row.rule.when.threshold),
+            headroom=float(self.rules.headroom[rule]),
+            since_ms=int(self.rules.since_ms[rule]),
+            since_block=int(self.rules.since_block[rule]),
+            severity=row.rule.severity,
+        )
+
+    def signals(self, rule: int) -> tuple[SignalValue, ...]:
+        """The signals that the rule at this position was judged by."""
+        return (self.signal(self.rows.rules[rule].signal),)
+
+    def observations(self, rule: int) -> tuple[Observation, ...]:
+        """The observations that those signals were computed from, each once."""
+        sources = self.rows.signals[self.rows.rules[rule].signal].sources
+        return tuple(self.graded[source] for source in dict.fromkeys(sources))
+
+
+@dataclass(frozen=True, eq=False)
+class Tick:
+    """``at_ms`` is the time that counted (never before the last tick's), ``observations`` are graded and in the order of the configuration.
+
+    ``counts`` has every key of ``keeper.decisions.desk.COUNTS``; ``breakers`` every market. ``signals`` and ``verdicts`` are in the order of the
+    configuration and are made when first asked for.
+    """
+
+    at_ms: int
+    block: BlockStamp
+    observations: tuple[Observation, ...]
+    decisions: tuple[Decision, ...]
+    incidents: tuple[IncidentEvent, ...]
+    counts: Mapping[str, int]
+    breakers: Mapping[str, BreakerState]
+    table: Table
+
+    @cached_property
+    def signals(self) -> tuple[SignalValue, ...]:
+        """Every signal of every market."""
+        return tuple(self.table.signal(index) for index in range(len(self.table.rows.signals)))
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Every rule of every market."""
+        return tuple(self.table.verdict(index) for index in range(len(self.table.rows.rules)))

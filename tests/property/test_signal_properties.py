@@ -1,0 +1,147 @@
+"""SIG: every registered signal against its textbook formula, found by discovery."""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keeper.domain.signal import SignalStatus
+from keeper.signals.registry import SIGNALS
+from keeper.signals.spec import ParamType, SignalSpec
+from tests.property.textbook import TEXTBOOK, Reference
+from tests.support.statistics import Input, Output, drive
+
+pytestmark = pytest.mark.property
+
+SCALE_FREE = pytest.mark.parametrize(
+    "reference",
+    [one for one in TEXTBOOK.values() if one.scale_free],
+    ids=[name for name, one in TEXTBOOK.items() if one.scale_free],
+)
+ALL = pytest.mark.parametrize("reference", TEXTBOOK.values(), ids=list(TEXTBOOK))
+TIMES = settings(max_examples=120, deadline=None)
+
+near = st.floats(0.5, 2.0)
+close = st.floats(-1e-6, 1e-6).map(lambda share: 1.0 + share)
+any_price = st.floats(1e-200, 1e200)
+no_price = st.sampled_from([math.nan, 0.0, -1.0, math.inf])
+
+
+@st.composite
+def histories(draw: st.DrawFn, spec: SignalSpec, bad: bool = True, wild: bool = True) -> list[Input]:
+    """Ticks for one slot: steps in time around the sampling interval, equal times and steps back among them; quiet and wild prices."""
+    params = dict(spec.params)
+    unit = int(params.get("sampling", 1_000))
+    steps = st.one_of(st.integers(0, 2 * unit), st.just(0), st.integers(3 * unit, 12 * unit))
+    if bad:
+        steps = st.one_of(steps, steps, steps, st.integers(-3 * unit, -1))
+    prices = draw(st.sampled_from([near, close, any_price] if wild else [near, close]))
+    if bad:
+        prices = st.one_of(prices, prices, prices, prices, no_price)
+    columns = st.tuples(*[prices] * len(spec.sources))
+    moves = draw(st.lists(st.tuples(steps, columns), min_size=1, max_size=40))
+    times = accumulate((step for step, _ in moves), initial=draw(st.integers(-(10**6), 10**13)))
+    return [(at, values) for at, (_, values) in zip(times, moves, strict=False)]
+
+
+def agree(ours: Output, theirs: Output, bound: float, abs_tol: float = 0.0) -> bool:
+    if ours[0] is not theirs[0]:
+        return False
+    if ours[0] is not SignalStatus.READY:
+        return math.isnan(ours[1])
+    return math.isclose(ours[1], theirs[1], rel_tol=bound, abs_tol=abs_tol)
+
+
+def test_sig_1__every_registered_kind__has_a_textbook_formula() -> None:
+    assert TEXTBOOK.keys() == SIGNALS.keys()
+
+
+@ALL
+def test_sig_1__every_textbook_entry__draws_signals_of_its_kind(reference: Reference) -> None:
+    kind = next(name for name, one in TEXTBOOK.items() if one is reference)
+    sources = [param for param in SIGNALS[kind].params if param.type is ParamType.SOURCE]
+
+    @settings(max_examples=10, deadline=None)
+    @given(spec=reference.specs)
+    def drawn(spec: SignalSpec) -> None:
+        assert spec.kind == kind
+        assert len(spec.sources) == len(sources)
+
+    drawn()
+
+
+@ALL
+def test_sig_2__step_on_every_growing_prefix__equals_the_textbook_within_its_bound(reference: Reference) -> None:
+    @TIMES
+    @given(data=st.data())
+    def holds(data: st.DataObject) -> None:
+        spec = data.draw(reference.specs)
+        ticks = data.draw(histories(spec))
+        answers = drive(spec, ticks)
+        latest = -math.inf
+        for index, ours in enumerate(answers):
+            if reference.remembers and ticks[index][0] < latest:
+                assert agree(ours, answers[index - 1], 0.0), "a tick from before the last one changed something"
+                continue
+            latest = ticks[index][0]
+            theirs = reference.formula(spec, ticks[: index + 1])
+            assert agree(ours, theirs, reference.bound), (index, ours, theirs)
+
+    holds()
+
+
+@ALL
+def test_sig_3__value__is_nan_unless_ready_and_finite_when_ready(reference: Reference) -> None:
+    @TIMES
+    @given(data=st.data())
+    def holds(data: st.DataObject) -> None:
+        spec = data.draw(reference.specs)
+        for status, value in drive(spec, data.draw(histories(spec))):
+            assert math.isfinite(value) if status is SignalStatus.READY else math.isnan(value)
+
+    holds()
+
+
+@SCALE_FREE
+def test_sig_4__prices_scaled_by_a_power_of_two__change_nothing(reference: Reference) -> None:
+    @TIMES
+    @given(data=st.data(), power=st.integers(-60, 60))
+    def holds(data: st.DataObject, power: int) -> None:
+        spec = data.draw(reference.specs)
+        ticks = data.draw(histories(spec))
+        scaled = [(at, tuple(math.ldexp(value, power) for value in values)) for at, values in ticks]
+        for ours, theirs in zip(drive(spec, ticks), drive(spec, scaled), strict=True):
+            assert agree(ours, theirs, 0.0)
+
+    holds()
+
+
+@SCALE_FREE
+def test_sig_4__prices_scaled_by_anything__change_no_more_than_rounding(reference: Reference) -> None:
+    @TIMES
+    @given(data=st.data(), factor=st.floats(1e-6, 1e6))
+    def holds(data: st.DataObject, factor: float) -> None:
+        spec = data.draw(reference.specs)
+        ticks = data.draw(histories(spec, bad=False, wild=False))
+        scaled = [(at, tuple(value * factor for value in values)) for at, values in ticks]
+        for ours, theirs in zip(drive(spec, ticks), drive(spec, scaled), strict=True):
+            assert agree(ours, theirs, 1e-12, abs_tol=1e-13)
+
+    holds()
+
+
+@ALL
+def test_sig_5__same_history_twice__is_the_same_to_the_last_bit(reference: Reference) -> None:
+    @settings(max_examples=30, deadline=None)
+    @given(data=st.data())
+    def holds(data: st.DataObject) -> None:
+        spec = data.draw(reference.specs)
+        ticks = data.draw(histories(spec))
+        first, second = ([(status, value.hex()) for status, value in drive(spec, ticks)] for _ in range(2))
+        assert first == second
+
+    holds()

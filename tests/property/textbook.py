@@ -1,0 +1,109 @@
+"""Every kind of signal as a textbook would write it: the whole history at once, in 40 digits, with no thought of speed.
+
+A kind that is registered and has no entry here fails a test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal, localcontext
+from functools import lru_cache
+from itertools import pairwise
+
+from hypothesis import strategies as st
+
+from keeper.domain.signal import SignalStatus
+from keeper.signals.spec import SignalSpec
+from tests.support.engine_world import divergence, volatility
+from tests.support.statistics import Input, Output
+
+DIGITS = Context(prec=40)
+NOTHING = (SignalStatus.NO_INPUT, math.nan)
+WARMING = (SignalStatus.WARMING, math.nan)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """``formula`` gives the last answer of a history; ``specs`` draws signals; ``bound`` is the largest relative error allowed.
+
+    ``scale_free``: the value must not change when all prices are multiplied by one number. ``remembers``: it has a past, so a tick from
+    before the last one is ignored.
+    """
+
+    formula: Callable[[SignalSpec, Sequence[Input]], Output]
+    specs: st.SearchStrategy[SignalSpec]
+    bound: float
+    scale_free: bool
+    remembers: bool
+
+
+def is_price(value: float) -> bool:
+    return math.isfinite(value) and value > 0
+
+
+def in_order(ticks: Sequence[Input]) -> list[Input]:
+    """Without the ticks that go back in time."""
+    kept: list[Input] = []
+    for tick in ticks:
+        if not kept or tick[0] >= kept[-1][0]:
+            kept.append(tick)
+    return kept
+
+
+@lru_cache(maxsize=100_000)
+def ln(value: float) -> Decimal:
+    with localcontext(DIGITS):
+        return Decimal(value).ln()
+
+
+def divergence_of(spec: SignalSpec, ticks: Sequence[Input]) -> Output:
+    of, against = ticks[-1][1]
+    if not (is_price(of) and is_price(against)):
+        return NOTHING
+    with localcontext(DIGITS):
+        share = Decimal(of) / Decimal(against) - 1
+        share = {"either": abs(share), "above": share, "below": -share}[str(spec.param("side"))]
+    return SignalStatus.READY, float(share)
+
+
+def realised_volatility_of(spec: SignalSpec, ticks: Sequence[Input]) -> Output:
+    sampling = int(spec.param("sampling"))
+    count = int(spec.param("window")) // sampling
+    ordered = in_order(ticks)
+    if not is_price(ordered[-1][1][0]):
+        return NOTHING
+    samples = {at // sampling: price for at, (price,) in ordered if is_price(price)}
+    unbroken = list(samples)
+    for index, (earlier, later) in enumerate(pairwise(samples)):
+        if later - earlier > count:
+            unbroken = list(samples)[index + 1 :]
+    now = unbroken[-1]
+    if now - unbroken[0] < count:
+        return WARMING
+    with localcontext(DIGITS):
+        squares = [(ln(samples[j]) - ln(samples[q])) ** 2 for q, j in pairwise(unbroken) if j > now - count]
+        return SignalStatus.READY, float(sum(squares, Decimal(0)).sqrt())
+
+
+TEXTBOOK: dict[str, Reference] = {
+    "divergence": Reference(
+        divergence_of,
+        st.sampled_from([divergence(side=side) for side in ("either", "above", "below")]),
+        bound=3.4e-16,
+        scale_free=True,
+        remembers=False,
+    ),
+    "realised-volatility": Reference(
+        realised_volatility_of,
+        st.builds(
+            lambda count, sampling: volatility(window_ms=count * sampling, sampling_ms=sampling),
+            st.integers(2, 9),
+            st.sampled_from([1, 7, 1_000, 60_000]),
+        ),
+        bound=1e-14,
+        scale_free=True,
+        remembers=True,
+    ),
+}

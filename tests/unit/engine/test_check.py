@@ -1,0 +1,116 @@
+"""Impossible specs: each is named with its path, all at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from keeper.domain.errors import ConfigurationError
+from keeper.domain.units import Span, Unit
+from keeper.engine.check import problems_of
+from keeper.engine.engine import compile_engine
+from keeper.engine.spec import EngineSpec, SourceSpec
+from keeper.rules.spec import RuleSpec, Side
+from keeper.signals.spec import SignalSpec
+from tests.support.engine_world import divergence, market, policy, rule, spec, volatility
+
+pytestmark = pytest.mark.unit
+
+PRICE = SourceSpec("spot", Unit.PRICE)
+ORACLE = SourceSpec("oracle", Unit.PRICE)
+
+
+def with_signal(signal: SignalSpec) -> EngineSpec:
+    return spec([market(signals=[signal], rules=[rule(signal=signal.name)])])
+
+
+def with_rule(one: RuleSpec) -> EngineSpec:
+    return spec([market(rules=[one])])
+
+
+def paths(one: EngineSpec) -> list[str]:
+    return [problem.path for problem in problems_of(one)]
+
+
+def test_check__sound_spec__has_no_problems() -> None:
+    assert paths(spec()) == []
+    assert paths(EngineSpec((), (), ())) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "path"),
+    [
+        (spec(sources=[PRICE, ORACLE, PRICE]), "sources.spot"),
+        (spec(sources=[ORACLE, replace(PRICE, max_age_ms=-1)]), "sources.spot.max_age"),
+        (spec(actions=[policy(), policy()]), "actions.pause"),
+        (spec(actions=[policy(cooldown_ms=-1)]), "actions.pause.cooldown"),
+        (spec(actions=[policy(retry_ms=-1)]), "actions.pause.retry"),
+        (spec([market(), market()]), "markets.M"),
+        (spec([market(signals=[divergence(), divergence()])]), "markets.M.signals.gap"),
+        (spec([market(rules=[rule(), rule()])]), "markets.M.rules.wide"),
+        (with_signal(SignalSpec("gap", "astrology", ("spot",))), "markets.M.signals.gap.kind"),
+        (with_signal(replace(divergence(), sources=("spot",))), "markets.M.signals.gap"),
+        (with_signal(divergence(of="rumour")), "markets.M.signals.gap.of"),
+        (with_signal(divergence(against="rumour")), "markets.M.signals.gap.against"),
+        (with_signal(replace(divergence(), params=())), "markets.M.signals.gap.side"),
+        (with_signal(divergence(side="sideways")), "markets.M.signals.gap.side"),
+        (with_signal(replace(divergence(), params=(("side", "either"), ("hue", "red")))), "markets.M.signals.gap.hue"),
+        (with_signal(volatility(window_ms=0)), "markets.M.signals.vol.window"),
+        (with_signal(volatility(sampling_ms=0)), "markets.M.signals.vol.sampling"),
+        (with_signal(volatility(window_ms=12_000)), "markets.M.signals.vol.window"),
+        (
+            with_signal(replace(volatility(), params=(("window", "1h"), ("sampling", 1)))),
+            "markets.M.signals.vol.window",
+        ),
+        (
+            with_signal(replace(volatility(), params=(("window", True), ("sampling", 1)))),
+            "markets.M.signals.vol.window",
+        ),
+        (with_rule(rule(signal="mood")), "markets.M.rules.wide.when.signal"),
+        (with_rule(replace(rule(), clear=replace(rule().clear, signal="mood"))), "markets.M.rules.wide.clear.signal"),
+        (with_rule(replace(rule(), clear=replace(rule().clear, side=Side.ABOVE))), "markets.M.rules.wide.clear"),
+        (with_rule(rule(above="NaN")), "markets.M.rules.wide.when"),
+        (with_rule(rule(clear="-Infinity")), "markets.M.rules.wide.clear"),
+        (with_rule(rule(hold=Span(ms=-1))), "markets.M.rules.wide.when.for"),
+        (with_rule(rule(clear_hold=Span(blocks=-1))), "markets.M.rules.wide.clear.for"),
+        (with_rule(rule(actions=("dance",))), "markets.M.rules.wide.actions"),
+        (with_rule(rule(actions=("pause", "pause"))), "markets.M.rules.wide.actions.pause"),
+    ],
+)
+def test_check__one_thing_wrong__names_the_place(broken: EngineSpec, path: str) -> None:
+    assert path in paths(broken)
+    with pytest.raises(ConfigurationError):
+        compile_engine(broken)
+
+
+@pytest.mark.parametrize(("clear", "sound"), [("0.0199", True), ("0.02", False), ("0.03", False)])
+def test_check__gap_above__both_sides(clear: str, sound: bool) -> None:
+    assert (paths(with_rule(rule(above="0.02", clear=clear))) == []) is sound
+
+
+@pytest.mark.parametrize(("clear", "sound"), [("0.0201", True), ("0.02", False), ("0.01", False)])
+def test_check__gap_below__both_sides(clear: str, sound: bool) -> None:
+    one = rule()
+    when = replace(one.when, side=Side.BELOW, threshold=Decimal("0.02"))
+    turned = replace(one, when=when, clear=replace(one.clear, side=Side.ABOVE, threshold=Decimal(clear)))
+    assert (paths(with_rule(turned)) == []) is sound
+
+
+def test_check__unit_that_the_kind_does_not_take__is_refused_and_named() -> None:
+    broken = spec(sources=[ORACLE, replace(PRICE, unit=Unit.AMOUNT)])
+    found = problems_of(broken)
+    assert [problem.path for problem in found] == ["markets.M.signals.gap.against", "markets.M.signals.gap"]
+    assert found[0].found == "amount"
+    assert found[0].hint == "price"
+    assert "same unit" in found[1].message
+
+
+def test_compile__several_problems__all_at_once() -> None:
+    broken = spec(
+        [market(rules=[rule(signal="mood", actions=("dance",), hold=Span(ms=-1))])], actions=[policy(retry_ms=-1)]
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        compile_engine(broken)
+    assert len(caught.value.problems) == 4

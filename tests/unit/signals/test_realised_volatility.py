@@ -1,0 +1,210 @@
+"""Realised volatility: the window's edges, gaps, bad times, bad prices, and what rounding may not do. Window of 4 samples, 10 s each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from keeper.domain.signal import SignalStatus
+from keeper.signals import realised_volatility
+from keeper.signals.bank import Feed, fresh_out
+from keeper.signals.realised_volatility import NEVER, allocate, log_return, prepare, put, step
+from tests.support.engine_world import volatility
+from tests.support.statistics import NAN, Input, Output, drive
+
+pytestmark = pytest.mark.unit
+
+READY, WARMING, NO_INPUT = SignalStatus.READY, SignalStatus.WARMING, SignalStatus.NO_INPUT
+SAMPLING_MS = 10_000
+SPEC = volatility(window_ms=40_000, sampling_ms=SAMPLING_MS)
+
+
+def prices(*values: float, first: int = 0) -> list[Input]:
+    """One price in the middle of each interval, from interval ``first`` on; NaN for none."""
+    return [((first + index) * SAMPLING_MS + 5_000, (value,)) for index, value in enumerate(values)]
+
+
+def last(ticks: Sequence[Input]) -> Output:
+    return drive(SPEC, ticks)[-1]
+
+
+def is_ready(answer: Output, value: float) -> bool:
+    return answer[0] is READY and math.isclose(answer[1], value, rel_tol=1e-15)
+
+
+def root_of(*returns: float) -> float:
+    return math.sqrt(math.fsum(one * one for one in returns))
+
+
+def test_volatility__warm_up__ready_exactly_when_the_window_is_full() -> None:
+    statuses = [status for status, _ in drive(SPEC, prices(1, 2, 4, 8, 16, 32))]
+    assert statuses == [WARMING, WARMING, WARMING, WARMING, READY, READY]
+
+
+def test_volatility__warm_up__a_millisecond_before_the_fifth_interval_is_not_enough() -> None:
+    ticks: list[Input] = [(0, (1.0,)), (39_999, (1.0,)), (40_000, (1.0,))]
+    answers = drive(SPEC, ticks)
+    assert [status for status, _ in answers] == [WARMING, WARMING, READY]
+    assert [math.isnan(value) for _, value in answers] == [True, True, False]
+
+
+def test_volatility__full_window__is_the_root_of_the_sum_of_squares() -> None:
+    status, value = last(prices(1, 2, 4, 8, 4))
+    assert status is READY
+    assert value == pytest.approx(root_of(*[math.log(2)] * 4), rel=1e-15)
+
+
+def test_volatility__prices_that_do_not_move__are_zero_and_ready() -> None:
+    assert last(prices(5, 5, 5, 5, 5)) == (READY, 0.0)
+
+
+def test_volatility__return_at_the_windows_edge__counts_until_its_interval_is_left_behind() -> None:
+    answers = drive(SPEC, prices(1, 2, 2, 2, 2, 2))
+    assert is_ready(answers[4], math.log(2))
+    assert answers[5] == (READY, 0.0)
+
+
+def test_volatility__interval_in_progress__counts_with_its_last_price_so_far() -> None:
+    ticks = [*prices(1, 1, 1, 1), (40_000, (2.0,)), (41_000, (3.0,)), (49_999, (1.0,))]
+    answers = drive(SPEC, ticks)
+    assert answers[4][1] == pytest.approx(math.log(2), rel=1e-15)
+    assert answers[5][1] == pytest.approx(math.log(3), rel=1e-15)
+    assert answers[6] == (READY, 0.0)
+
+
+def test_volatility__several_prices_in_an_interval__only_the_last_is_a_sample() -> None:
+    noisy = [
+        (at + shift, (value * factor,))
+        for at, (value,) in prices(1, 2, 4, 8, 4)
+        for shift, factor in ((-1, 9.0), (0, 1.0))
+    ]
+    assert last(noisy) == last(prices(1, 2, 4, 8, 4))
+
+
+def test_volatility__gap_inside_the_window__its_return_counts_whole_at_its_end() -> None:
+    assert is_ready(last(prices(1, 1, NAN, NAN, 2)), math.log(2))
+
+
+def test_volatility__gap_of_just_the_window__still_gives_a_return() -> None:
+    assert is_ready(last([(0, (1.0,)), (40_000, (3.0,))]), math.log(3))
+
+
+def test_volatility__gap_longer_than_the_window__starts_anew() -> None:
+    ticks: list[Input] = [*prices(1, 2, 4, 8, 16), (95_000, (1.0,)), (134_000, (1.0,)), (135_000, (2.0,))]
+    answers = drive(SPEC, ticks)
+    assert [status for status, _ in answers[4:]] == [READY, WARMING, READY, READY]
+    assert answers[-2] == (READY, 0.0)
+    assert answers[-1][1] == pytest.approx(math.log(2), rel=1e-15)
+
+
+def test_volatility__gap_longer_than_the_window__boundary_is_one_interval() -> None:
+    warm = prices(1, 2, 4, 8, 16)
+    assert drive(SPEC, [*warm, (80_000, (16.0,))])[-1][0] is READY  # interval 4 to 8: exactly the window
+    assert drive(SPEC, [*warm, (90_000, (16.0,))])[-1][0] is WARMING  # interval 4 to 9
+
+
+def test_volatility__input_missing_now__no_input_and_nothing_lost() -> None:
+    answers = drive(SPEC, [*prices(1, 2, 4, 8, 16), (49_000, (NAN,)), (49_500, (16.0,))])
+    assert answers[5][0] is NO_INPUT
+    assert math.isnan(answers[5][1])
+    assert answers[6] == answers[4]
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.inf, NAN])
+def test_volatility__price_that_is_none__is_no_sample(bad: float) -> None:
+    answers = drive(SPEC, prices(1, bad, 1, 1, 1, 2))
+    assert answers[1][0] is NO_INPUT
+    assert is_ready(answers[5], math.log(2))
+
+
+def test_volatility__bad_price_first__does_not_start_the_warm_up() -> None:
+    assert last(prices(NAN, 1, 1, 1, 1))[0] is WARMING
+    assert last(prices(NAN, 1, 1, 1, 1, 1))[0] is READY
+
+
+def test_volatility__equal_times__the_last_price_counts() -> None:
+    ticks = [*prices(1, 1, 1, 1), (40_000, (7.0,)), (40_000, (2.0,))]
+    assert last(ticks)[1] == pytest.approx(math.log(2), rel=1e-15)
+
+
+def test_volatility__time_going_back__is_ignored_and_the_output_stays() -> None:
+    warm = prices(1, 2, 4, 8, 16)
+    answers = drive(SPEC, [*warm, (44_999, (1_000.0,)), (0, (NAN,)), (45_001, (16.0,))])
+    assert answers[5] == answers[4]
+    assert answers[6] == answers[4]
+    assert answers[7] == answers[4]
+
+
+def test_volatility__times_before_1970__cut_into_the_same_intervals() -> None:
+    shifted = [(at - 400_000, values) for at, values in prices(1, 2, 4, 8, 4)]
+    assert last(shifted) == last(prices(1, 2, 4, 8, 4))
+
+
+def test_volatility__tiny_returns__keep_their_digits() -> None:
+    tick = 2**-40
+    values = [1.0, 1.0 + tick, 1.0, 1.0 + tick, 1.0]
+    up, down = math.log1p(tick), math.log1p(-tick / (1.0 + tick))
+    assert last(prices(*values))[1] == pytest.approx(root_of(up, down, up, down), rel=1e-15)
+
+
+def test_volatility__after_a_violent_hour__calm_is_exactly_zero_again() -> None:
+    wild = [float(10 ** ((-1) ** index * 8)) for index in range(400)]
+    answers = drive(SPEC, prices(*wild, *[1.0] * 6))
+    assert answers[-1] == (READY, 0.0)
+
+
+@pytest.mark.parametrize("ratio", [1e-300, 0.5, 0.500001, 1.999999, 2.0, 1e300])
+def test_log_return__any_ratio__is_the_logarithm(ratio: float) -> None:
+    assert log_return(ratio, 1.0) == pytest.approx(math.log(ratio), rel=1e-14)
+    assert log_return.py_func(ratio, 1.0) == pytest.approx(math.log(ratio), rel=1e-14)
+
+
+def test_log_return__ratio_beyond_every_float__stays_finite() -> None:
+    assert log_return(1e300, 1e-300) == pytest.approx(600 * math.log(10), rel=1e-14)
+    assert log_return(1e-300, 1e300) == pytest.approx(-600 * math.log(10), rel=1e-14)
+
+
+def test_volatility__slots__do_not_touch_each_other() -> None:
+    specs = [volatility(window_ms=n * 10_000, sampling_ms=10_000) for n in (2, 3, 7)]
+    params = prepare(specs)
+    state, out = allocate(params), fresh_out(3)
+    rng = np.random.default_rng(5)
+    paths = np.exp(np.cumsum(rng.normal(0, 0.01, (30, 3)), axis=0))
+    together = []
+    for index in range(30):
+        step(Feed(index * 9_000, index, paths[index][:, None].copy()), params, state, out)
+        together.append(out.values.copy())
+    for slot, spec in enumerate(specs):
+        alone = [value for _, value in drive(spec, [(index * 9_000, (paths[index, slot],)) for index in range(30)])]
+        np.testing.assert_array_equal(np.array(together)[:, slot], alone)
+
+
+def test_tree__leaves_set_in_any_order__root_is_their_sum() -> None:
+    tree = np.zeros(16)
+    for leaf, square in ((8, 1.0), (15, 2.0), (11, 4.0), (8, 0.5), (8, 0.5)):
+        put.py_func(tree, leaf, square)
+    assert tree[1] == 6.5
+
+
+def test_allocate__slots_of_different_windows__trees_fit_the_widest() -> None:
+    params = prepare(
+        [volatility(window_ms=20_000, sampling_ms=10_000), volatility(window_ms=50_000, sampling_ms=10_000)]
+    )
+    assert params.samples.tolist() == [2, 5]
+    assert params.leaves.tolist() == [2, 8]
+    state = allocate(params)
+    assert state.tree.shape == (2, 16)
+    assert state.interval.tolist() == [NEVER, NEVER]
+
+
+def test_step__interpreted__says_the_same_as_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = [*prices(1, 2, NAN, 8, 16, 15, 17), (66_000, (3.0,)), (1, (3.0,)), (69_000, (3.0,)), (200_000, (1.0,))]
+    compiled = drive(SPEC, ticks)
+    for name in ("log_return", "put", "roll", "step"):
+        monkeypatch.setattr(realised_volatility, name, getattr(realised_volatility, name).py_func)
+    interpreted = drive(SPEC, ticks)
+    assert [status for status, _ in interpreted] == [status for status, _ in compiled]
+    np.testing.assert_allclose([v for _, v in interpreted], [v for _, v in compiled], rtol=1e-15)
