@@ -40,7 +40,7 @@ VENV_PYTHON = VENV / "bin" / "python"
 NODE_TOOLS = ROOT / "node_modules" / ".bin"
 
 # Everything a set-up, a demo or a check leaves behind. Not here, because they are the user's: .env and databases.
-GENERATED = (".venv", "node_modules", "out", "cache", ".demo", "build", "keeper.egg-info", ".coverage")
+GENERATED = (".venv", "node_modules", "out", "cache", ".demo", "keeper.egg-info", ".coverage")
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache")
 HAS_PYTHON_CACHES = ("keeper", "tests", "bench", "scripts", "migrations")
 
@@ -282,7 +282,10 @@ def virtual_environment(tools: Tools, packages: Stamp) -> bool:
 
 def usable_environment() -> bool:
     probe = "import sys, pip; print(*sys.version_info[:2])"
-    answer = subprocess.run([VENV_PYTHON, "-c", probe], capture_output=True, text=True, check=False)
+    try:
+        answer = subprocess.run([VENV_PYTHON, "-c", probe], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
     return answer.stdout.split() == [str(part) for part in sys.version_info[:2]]
 
 

@@ -21,10 +21,10 @@ def run(output: Output, scenario: str, seed: int, directory: Path | None, *, kee
     """Plays a scenario, proves it, says where everything stays. Raises KeeperError when a tool or the folder cannot be used."""
     # The story is the demo's log; the keeper's own lines come with -v.
     logs.set_up(output.verbosity or logs.SILENT)
-    return asyncio.run(_play_and_prove(output, scenario, seed, _folder(directory, scenario), keep=keep))
+    return asyncio.run(play_and_prove(output, scenario, seed, _folder(directory, scenario), keep=keep))
 
 
-async def _play_and_prove(output: Output, scenario: str, seed: int, folder: Path, *, keep: bool) -> int:
+async def play_and_prove(output: Output, scenario: str, seed: int, folder: Path, *, keep: bool) -> int:
     from keeper.adapters.audit.verify import verify
     from keeper.app.demo.proof import lines, prove, read_all
     from keeper.app.demo.stage import performed

@@ -140,14 +140,10 @@ def lines(proof: Proof, played: Played, records: Sequence[Record]) -> list[tuple
     found.append(("chain", paused))
     stages = _timeline(records)
     if stages:
-        found.append(("timeline", "  ".join(f"{stage} {plain_ms(ms)}" for stage, ms in stages.items())))
+        found.append(("timeline", ", ".join(f"{stage.replace('_', ' ')} {ms:.0f} ms" for stage, ms in stages.items())))
     audit = proof.document["audit"]
     assert isinstance(audit, dict), "built above"
     verdict = "every hash holds" if audit["verified"] else "BROKEN"
     found.append(("log", f"{audit['records']} records, head {audit['head']}, {verdict}"))
     found.extend(("missing", failure) for failure in proof.failures)
     return found
-
-
-def plain_ms(ms: float) -> str:
-    return f"{ms:.1f} ms"

@@ -47,7 +47,7 @@ class Story(Observer):
         self._line("venue", f"a spot exchange over HTTP at {url}")
 
     def ready(self, head: BlockStamp, sender: str | None) -> None:
-        self._line("keeper", f"watching from block {head.number}, would sign as {sender}")
+        self._line("keeper", f"watching from block {head.number}, signs as {sender}")
         self.is_ready.set()
 
     def scenario(self, scenario: Scenario) -> None:
@@ -55,7 +55,9 @@ class Story(Observer):
         self._output.say(scenario.summary)
         self._output.say(f"(shape: {scenario.source_of_shape})", "dim")
         self._output.say()
-        self._output.say(f"  {'block':>5}  {SHAKEN:<10} {'oracle':>9} {'spot':>9}   signals against thresholds", "dim")
+        self._output.say(
+            f"  {'block':>5} {'oracle':>11} {'spot':>9}   signals of {SHAKEN} against their thresholds", "dim"
+        )
 
     # -- the plot ----------------------------------------------------------------------------------------------------------------
 
@@ -68,7 +70,7 @@ class Story(Observer):
         shown = {verdict.signal: verdict for verdict in sorted(verdicts, key=lambda each: -abs(each.threshold))}
         shown |= {each.signal: each for each in reversed(verdicts) if each.state is not RuleState.TRIPPED}
         text = "   ".join(_gauge(verdict) for verdict in sorted(shown.values(), key=lambda each: each.signal))
-        left = f"  {tick.block.number:>5}  {'':<10} {oracle or 0:>9.2f} {spot or 0:>9.2f}   {text}"
+        left = f"  {tick.block.number:>5} {oracle or 0:>11.2f} {spot or 0:>9.2f}   {text}"
         over = any(verdict.state is not RuleState.CLEAR for verdict in verdicts)
         self._output.say(left, "yellow" if over else None)
         for event in tick.incidents:

@@ -1,0 +1,77 @@
+"""What the documents say is what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from keeper.domain.observation import Quality
+from keeper.domain.outcome import OutcomeKind, Reason
+from keeper.domain.record import RecordKind
+from keeper.signals.registry import SIGNALS
+
+pytestmark = pytest.mark.architecture
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _read(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def test_signals_page__is_what_the_script_writes() -> None:
+    text = _read("operator/signals-and-rules.md")
+    assert _script("signals_page").page(text) == text, "run: .venv/bin/python scripts/signals_page.py"
+
+
+@pytest.mark.parametrize("kind", sorted(SIGNALS))
+def test_signals_page__has_every_kind(kind: str) -> None:
+    assert f"### `{kind}`" in _read("operator/signals-and-rules.md")
+
+
+@pytest.mark.parametrize("quality", list(Quality))
+def test_sources_page__names_every_quality(quality: Quality) -> None:
+    assert f"`{quality}`" in _read("operator/sources.md")
+
+
+@pytest.mark.parametrize("kind", list(RecordKind))
+def test_auditors_guide__names_every_kind_of_record(kind: RecordKind) -> None:
+    assert f"`{kind}`" in _read("auditor.md")
+
+
+def test_council_page__names_only_outcomes_that_exist() -> None:
+    outcomes = {str(kind) for kind in OutcomeKind}
+    reasons = {str(reason) for reason in Reason}
+    named = re.findall(r"`([a-z-]+) \(([a-z-]+)\)`", _read("council.md"))
+    assert named, "the table of outcomes is gone"
+    assert {outcome for outcome, _ in named} <= outcomes
+    assert {reason for _, reason in named} <= reasons
+
+
+def test_links__lead_to_files_that_exist() -> None:
+    missing = []
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if "://" not in target and not (page.parent / target).exists():
+                missing.append(f"{page.relative_to(ROOT)} -> {target}")
+    assert not missing, missing
+
+
+def test_sources_page__has_every_kind_that_a_configuration_knows() -> None:
+    from keeper.config.sources import KINDS
+
+    page = _read("operator/sources.md")
+    assert [kind for kind in KINDS if f"## `{kind}`" not in page] == []
