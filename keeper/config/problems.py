@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from keeper.config.secret import HIDDEN, redact_all, redact_url
+from keeper.config.secret import HIDDEN, redact_all, redact_for_record
 from keeper.domain.errors import ConfigurationError, Problem
 
 FILE = "(file)"
@@ -58,9 +58,14 @@ def shown(text: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
+def join(path: str, key: str) -> str:
+    """The path of a key below a path; both may be empty."""
+    return f"{path}.{key}" if path and key else path or key
+
+
 def visible_key(key: str) -> str:
     """A key as it may be shown; what looks like a private key is not, wherever it was pasted."""
-    return HIDDEN if _KEY_LIKE.search(key) else shown(key)
+    return HIDDEN if _KEY_LIKE.search(key) else shown(key) or '""'
 
 
 def shown_at(path: str, text: str) -> str:
@@ -75,16 +80,16 @@ def without_credentials(path: str, text: str) -> str:
     if _CREDENTIALS.match(path):
         return redact_all(text)
     if "://" in text:
-        return redact_url(text)
+        return redact_for_record(text)
     if path.endswith(".url"):  # the scheme was forgotten, the key in the path was not
-        return redact_url("x://" + text).removeprefix("x://")
+        return redact_for_record("x://" + text).removeprefix("x://")
     return text
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known word, or all of them."""
     words = sorted(known)
-    close = difflib.get_close_matches(name.lower(), {word.lower() for word in words}, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name[:100].lower(), {word.lower() for word in words}, n=1, cutoff=0.6)
     if close:
         return "did you mean " + next(word for word in words if word.lower() == close[0]) + "?"
     return ("one of: " + ", ".join(words)) if words else "there is none yet"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keeper.config.secret import redact_all, redact_url
+from keeper.config.secret import redact_all, redact_for_record
 from keeper.config.tree import Items, Node, Scalar, Table, plain_json
 from keeper.domain.record import Json
 
@@ -25,5 +25,5 @@ def _value(node: Scalar, path: tuple[str, ...]) -> Json:
         case ("signer", "password") | ("notify", "[]", "url") | ("sources", _, "headers", _):
             return redact_all(node.text)
     if isinstance(node.value, str) and "://" in node.value:
-        return redact_url(node.value)
+        return redact_for_record(node.value)
     return plain_json(node)

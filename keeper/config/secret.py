@@ -44,8 +44,12 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
-def redact_url(url: str) -> str:
-    """The address without credentials, long path segments (provider keys) and telling query values. ``${NAME}`` stays."""
+def redact_for_record(url: str) -> str:
+    """The address without credentials, long path segments (provider keys) and telling query values. ``${NAME}`` stays.
+
+    For the record of the configuration, where an auditor must still see which symbol of which venue was asked for. Messages use the
+    stricter ``keeper.domain.redact.redact_url``.
+    """
     if url.startswith(_LOCAL):
         return url
     url = _USERINFO.sub(lambda match: match.group(1) + HIDDEN + "@", url)

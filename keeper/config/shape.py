@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from keeper.config.environment import PLACEHOLDER, Environment, EnvironmentProblem
-from keeper.config.problems import Report, nearest, visible_key
+from keeper.config.problems import FILE, Report, join, nearest, visible_key
 from keeper.config.tree import Items, Node, Scalar, Table
 from keeper.domain.record import Json
 
@@ -115,7 +115,7 @@ class Cursor:
         """Notes a problem here, or at the key ``at`` below."""
         if found is None:
             found = self.node.text if isinstance(self.node, Scalar) else ""
-        self.context.report.add(self.path + (f".{at}" if at else ""), self.line, found, message, hint)
+        self.context.report.add(join(self.path, at) or FILE, self.line, found, message, hint)
 
     def read(self, kind: Kind[T]) -> T:
         """The value, or the kind's blank after noting what is wrong with it."""
@@ -190,8 +190,7 @@ class Cursor:
         assert isinstance(self.node, Table)
         node = self.node.entries[key]
         line = node.line if isinstance(node, Scalar) else self.node.lines[key]
-        name = visible_key(key)
-        return Cursor(node, f"{self.path}.{name}" if self.path else name, line, self.context)
+        return Cursor(node, join(self.path, visible_key(key)), line, self.context)
 
     def named(self) -> list[tuple[str, Cursor]]:
         """The entries of a mapping from names; a bad name is noted and left out."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from keeper.config.problems import FILE, Report, fail, visible_key
+from keeper.config.problems import FILE, Report, fail, join, visible_key
 from keeper.domain.record import Json
 
 MAX_BYTES = 1_000_000
@@ -148,7 +148,7 @@ class _Builder:
         table = Table({}, {}, _line(event))
         while not isinstance(key := next(self.events), yaml.MappingEndEvent):
             name = self.key(key, path)
-            where = f"{path}.{visible_key(name)}" if path else visible_key(name)
+            where = join(path, visible_key(name))
             value = self.node(next(self.events), where, depth + 1)
             if name in table.entries:
                 hint = f"the first one stands on line {table.lines[name]}"

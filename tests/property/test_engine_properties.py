@@ -28,7 +28,7 @@ from tests.support.engine_world import divergence, policy, price, rule, run, sta
 
 pytestmark = pytest.mark.property
 
-TIMES = settings(max_examples=100, deadline=None)
+TIMES = settings(max_examples=50, deadline=None)
 NAMES = ("A", "B", "C")
 COOLDOWN_MS, RETRY_MS = 300, 120
 WORKED = {OutcomeKind.INCLUDED, OutcomeKind.SUPERSEDED, OutcomeKind.DRY_RUN}

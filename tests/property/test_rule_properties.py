@@ -21,7 +21,7 @@ from keeper.rules.threshold import STATES
 
 pytestmark = pytest.mark.property
 
-TIMES = settings(max_examples=300, deadline=None)
+TIMES = settings(max_examples=150, deadline=None)
 TRIPPED = {RuleState.TRIPPED, RuleState.CLEARING}
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.store import SqlAuditStore
@@ -116,7 +117,10 @@ def story() -> list[Draft]:
     ]
 
 
-ROWS_OF_STORY = {"intents": {"i-1": 5, "i-2": 13}, "attempts": {("i-1", 1): 6, ("i-1", 2): 8, ("i-2", 1): 14}}
+ROWS_OF_STORY: dict[str, dict[Any, int]] = {
+    "intents": {"i-1": 5, "i-2": 13},
+    "attempts": {("i-1", 1): 6, ("i-1", 2): 8, ("i-2", 1): 14},
+}
 """Which record made which row of the journal."""
 
 

@@ -20,19 +20,24 @@ from keeper.adapters.chain.multicall import MULTICALL3
 from keeper.adapters.chain.node import NodeClient
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.toolchain import load_artifact
+from keeper.devnet.transactions import send
 from keeper.domain.action import Call
+from keeper.domain.address import checksum_address
 from keeper.domain.block import BlockStamp
 from keeper.ports.chain import AccountReader, Broadcaster, ChainReader
 
-CELL = "0x00000000000000000000000000000000000ce110"
-CELL = "0x0000000000000000000000000000000000C0FFEE"
-NOBODY = "0x000000000000000000000000000000000000dEaD"
-CELL_CODE = (
-    "0x3615601857600035 60f81c60ff146024576000356000550 05b60005460005260206000f35b366000600037366000fd".replace(
-        " ", ""
-    )
+CELL = checksum_address(b"\xce\x11".rjust(20, b"\0"))
+NOBODY = checksum_address(b"\xde\xad".rjust(20, b"\0"))
+CELL_CODE = "0x" + "".join(
+    [
+        "3615601857",  # no data: go to 0x18
+        "60003560f81c60ff14602457",  # the first byte is 0xff: go to 0x24
+        "60003560005500",  # store the first word
+        "5b60005460005260206000f3",  # 0x18: return what is stored
+        "5b366000600037366000fd",  # 0x24: revert with the data
+    ]
 )
-SENDER_KEY = "0xac0974bec39a17e398a4ba12d14d2da95cb5c0f0f8f1d0a3a0d3c2d1b0a29f8e"
+SENDER_KEY = "0x" + "11" * 32
 ETHER = 10**18
 
 
@@ -115,7 +120,8 @@ async def node_stage(folder: Path, *, ipc: bool = False, multicall: bool = True)
             return await client.head()
 
         async def put(number: int) -> BlockStamp:
-            await node.rpc("anvil_setStorageAt", CELL, "0x" + "0" * 64, "0x" + word(number).hex())
+            # a transaction, because anvil_setStorageAt rewrites the newest block's state and so the past
+            await send(node, node.accounts[0].address, CELL, word(number))
             return await mine()
 
         async def lose() -> None:
@@ -160,15 +166,15 @@ def signed(
     return "0x" + bytes(done.raw_transaction).hex(), "0x" + bytes(done.hash).hex()
 
 
-async def next_heads(client: ChainReader, count: int, ready: asyncio.Event) -> list[BlockStamp]:
-    """The next heads; ``ready`` is set when the subscription is sure to stand (as far as anybody can see)."""
-    found: list[BlockStamp] = []
-    heads = client.heads()
+async def listening(stage: Stage) -> AsyncIterator[BlockStamp]:
+    """A subscription that stands, with every head so far taken from it: the next block that is mined is the next head."""
+    heads = stage.client.heads()
     first = asyncio.ensure_future(anext(heads))
-    await asyncio.sleep(0.2)
-    ready.set()
-    found.append(await first)
-    while len(found) < count:
-        found.append(await anext(heads))
-    await heads.aclose()  # type: ignore[attr-defined]
-    return found
+    newest = await stage.mine()
+    while not first.done():
+        newest = await stage.mine()
+        await asyncio.sleep(0.01)
+    seen = first.result()
+    while seen.number < newest.number:
+        seen = await anext(heads)
+    return heads

@@ -11,13 +11,17 @@ from typing import Any
 
 
 class Webhook:
-    """``received`` holds (path, document) of each request; ``status`` is the answer; while ``hang`` is set it answers nothing."""
+    """``received`` holds (path, document) of each request; ``status`` is the answer; while ``hang`` is set it answers nothing.
+
+    ``arrived`` is set by a request; setting ``release`` ends those that hang.
+    """
 
     def __init__(self) -> None:
         self.received: list[tuple[str, dict[str, Any]]] = []
         self.status = 200
         self.location = ""
         self.hang = False
+        self.arrived = threading.Event()
         self.release = threading.Event()
         self.port = 0
 
@@ -35,6 +39,7 @@ def webhook() -> Iterator[Webhook]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             hook.received.append((self.path, json.loads(body)))
+            hook.arrived.set()
             if hook.hang:
                 hook.release.wait(timeout=60)
                 return

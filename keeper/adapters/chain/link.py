@@ -23,6 +23,7 @@ from web3.types import RPCEndpoint, RPCRequest, RPCResponse
 from websockets.exceptions import WebSocketException
 
 from keeper.domain.errors import MalformedAnswer, OutsideError, Unreachable
+from keeper.domain.nesting import too_deep
 from keeper.domain.text import shown
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
@@ -286,9 +287,12 @@ def open_link(url: str, request_timeout_s: float) -> Link:
 
 def _decoded(message: bytes | str) -> object:
     try:
-        return json.loads(message)
-    except (ValueError, RecursionError):
-        raise MalformedAnswer(f"the node sent {shown(message)}, not JSON") from None
+        text = message if isinstance(message, str) else message.decode("utf-8")
+        if not too_deep(text):
+            return json.loads(text)
+    except ValueError:
+        pass
+    raise MalformedAnswer(f"the node sent {shown(message)}, not JSON")
 
 
 def _again(error: OutsideError) -> OutsideError:

@@ -1,0 +1,1 @@
+"""Sources of observations: feeds and contracts on the chain, exchanges over HTTP."""

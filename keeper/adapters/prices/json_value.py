@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from typing import NoReturn
 
+from keeper.domain.nesting import too_deep
 from keeper.domain.text import shown
 
 _NUMBER = re.compile(r"(-?)[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?")
@@ -28,11 +29,14 @@ class _Number(str):
 def parse_json(body: bytes) -> object:
     """The document, its numbers as text. Raises NotAValue, also for NaN, Infinity and bottomless nesting."""
     try:
-        return json.loads(body.decode("utf-8"), parse_float=_Number, parse_int=_Number, parse_constant=_refuse)
+        text = body.decode("utf-8")
+        if not too_deep(text):
+            return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_refuse)
     except NotAValue:
         raise
-    except (ValueError, RecursionError):
-        raise NotAValue("the answer is not JSON") from None
+    except ValueError:
+        pass
+    raise NotAValue("the answer is not JSON")
 
 
 def at_path(document: object, path: str) -> object:

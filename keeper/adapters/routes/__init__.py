@@ -1,0 +1,1 @@
+"""How a signed transaction reaches the chain."""

@@ -219,6 +219,25 @@ def test_load__at_the_boundary__is_taken(case: str, load_good: Load) -> None:
     assert load_good(TAKEN[case]).hash.startswith("0x")
 
 
+def test_load__sections_left_out__each_is_told(good: str, broken: Break) -> None:
+    problems = broken((good, "keeper: {name: demo}\n"))
+    assert [(one.path, one.message) for one in problems] == [
+        (name, f"{name} is missing") for name in ("actions", "chain", "markets", "sources")
+    ]
+
+
+def test_load__key_that_is_nothing__has_a_path(good: str, broken: Break) -> None:
+    assert broken((good, good + '"": 1\n'))[0].path == '""'
+
+
+def test_load__two_circles_of_variables__each_told_once(broken: Break) -> None:
+    circles = "{id: '{id}', a: '{b}', b: '{c}', c: '{a}', key: '{a}'}"
+    assert [(one.path, one.hint) for one in broken((ID, circles))] == [
+        ("markets.ETH-PERP.vars.a", "a -> b -> c -> a"),
+        ("markets.ETH-PERP.vars.id", "id -> id"),
+    ]
+
+
 def test_load__shadow_without_signer__is_taken(load_good: Load) -> None:
     signer = 'signer: {kind: keystore, path: key.json, password: "${KEEPER_KEYSTORE_PASSWORD}"}\n'
     assert load_good((signer, ""), ("mode: live", "mode: shadow")).signer is None

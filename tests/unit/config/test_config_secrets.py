@@ -14,7 +14,7 @@ import pytest
 import rfc8785
 
 from keeper.config import Secret, load
-from keeper.config.secret import redact_all, redact_url
+from keeper.config.secret import redact_all, redact_for_record
 from keeper.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def test_configuration_error__traceback__holds_no_secret(good: str, tmp_path: Pa
     ],
 )
 def test_redact_url__credentials_only(url: str, shown: str) -> None:
-    assert redact_url(url) == shown
+    assert redact_for_record(url) == shown
 
 
 @pytest.mark.parametrize(
