@@ -258,6 +258,18 @@ def test_action__new_incident__what_is_declined_is_told_anew() -> None:
     assert told(office.tick("tripped", block=4)) == [("M@4/pause/4", "declined", "already-in-flight")]
 
 
+def test_action__rule_trips_again_within_the_incident__what_is_declined_is_told_anew() -> None:
+    office = Office(*(DeskRule(name, 0, Severity.CRITICAL, ("pause",)) for name in "ab"))
+    office.tick("tripped", "clear", block=1)
+    told_to_b = [
+        len(office.tick("tripped", word, block=block).decisions) for block, word in enumerate(["tripped", "tripped"], 2)
+    ]
+    office.tick("tripped", "clear", block=4)
+    again = only(office.tick("tripped", "tripped", block=5))
+    assert told_to_b == [2, 0]  # the other rule is told for the first time, too
+    assert (again.verdict.rule, again.reason) == ("b", DecisionReason.IN_FLIGHT)
+
+
 # --- the ladder
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+import keeper.engine
 from keeper.decisions.breaker import BreakerState
 from keeper.domain.decision import DecisionKind, DecisionReason, IncidentPhase
 from keeper.domain.observation import Quality
@@ -266,3 +267,9 @@ def test_decisions__over_a_run__times_and_blocks_are_those_of_their_ticks() -> N
             assert (decision.at_ms, decision.block) == (tick.at_ms, tick.block.number)
             assert decision_body(decision)["block"] == tick.block.number
     assert all(earlier.at_ms <= later.at_ms for earlier, later in pairwise(ticks))
+
+
+def test_package__public_names__are_those_of_the_modules() -> None:
+    assert [getattr(keeper.engine, name).__name__ for name in keeper.engine.__all__] == list(keeper.engine.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = keeper.engine.nothing

@@ -144,10 +144,10 @@ def test_volatility__times_before_1970__cut_into_the_same_intervals() -> None:
 
 
 def test_volatility__tiny_returns__keep_their_digits() -> None:
-    tick = 2**-40
-    values = [1.0, 1.0 + tick, 1.0, 1.0 + tick, 1.0]
-    up, down = math.log1p(tick), math.log1p(-tick / (1.0 + tick))
-    assert last(prices(*values))[1] == pytest.approx(root_of(up, down, up, down), rel=1e-15)
+    low = 3.0  # not a power of two: a quotient of the two would be rounded
+    high = low + 2**-40
+    up, down = math.log1p((high - low) / low), math.log1p((low - high) / high)
+    assert is_ready(last(prices(low, high, low, high, low)), root_of(up, down, up, down))
 
 
 def test_volatility__after_a_violent_hour__calm_is_exactly_zero_again() -> None:
