@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from keeper.adapters.audit.errors import DraftRefused
 from keeper.app import records
 from keeper.domain.errors import AuditError
 from keeper.domain.record import Draft
@@ -30,6 +31,7 @@ class Scribe:
         self._idle.set()
         self._log = structlog.get_logger("audit")
         self._lost = 0
+        self._one_by_one = False
 
     def put(self, draft: Draft) -> None:
         """Queues one record."""
@@ -46,18 +48,26 @@ class Scribe:
             await self._news.wait()
             self._news.clear()
             while self._waiting:
-                batch = self._waiting[:BATCH]
+                batch = self._waiting[: 1 if self._one_by_one else BATCH]
                 try:
                     await self._store.append(batch)
+                except DraftRefused as error:
+                    if len(batch) > 1:
+                        self._one_by_one = True
+                        continue
+                    # A record that the store can never take is a bug; it must not hold up the others, nor pass unseen.
+                    self._log.error("a record was refused and is dropped", kind=batch[0].kind, error=error.message)
+                    self._lost += 1
                 except AuditError as error:
                     self._log.error("records are waiting", waiting=len(self._waiting), error=error.message)
                     await self._clock.sleep(RETRY_S)
                     continue
                 del self._waiting[: len(batch)]
                 if self._lost:
-                    message = f"{self._lost} records were dropped while the database was away"
+                    message = f"{self._lost} records were dropped: too many waited, or the store refused them"
                     self._lost = 0
                     self.put(records.fault(self._clock.now_ms(), "audit", down=True, reason="gap", message=message))
+            self._one_by_one = False
             self._idle.set()
 
     async def drain(self, timeout_s: float) -> bool:

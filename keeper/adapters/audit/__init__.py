@@ -1,0 +1,1 @@
+"""The audit log and the journal in one store: SQLAlchemy (SQLite, PostgreSQL), and in memory."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from keeper.adapters.audit.location import sqlite_file, without_password
+from keeper.adapters.audit.sqlite_reader import in_short
 from keeper.domain.errors import StoreUnavailable
 
 BUSY_TIMEOUT_MS = 5_000
@@ -76,7 +77,7 @@ def database_errors(url: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        reason = str(error.orig)
+        reason = in_short(error.orig or error)
     except SQLAlchemyError as error:
         reason = type(error).__name__
     else:

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
+
+from keeper.adapters.audit.sqlite_reader import in_short
+
+_NOT_THE_LOG: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_INTERRUPT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +48,15 @@ class Finding(Exception):
         self.table = table
         self.first_bad = first_bad
         self.problem = problem
+
+
+@contextmanager
+def damage_in(table: str, first_bad: int | None) -> Iterator[None]:
+    """What SQLite cannot read in here is a Finding; an error that says nothing about the log goes on: somebody else holds the
+    file, or the machine does not give it."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_THE_LOG:
+            raise
+        raise Finding(table, first_bad, f"the file is damaged: {in_short(error)}") from None

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from keeper.domain.errors import StoreUnavailable
 
 _SQLITE = re.compile(r"^sqlite(?:\+pysqlite)?://(?:/([^?]*))?(?:\?.*)?$")
-_PASSWORD = re.compile(r"(://[^/@:]*):[^@]*@")
+_PASSWORD = re.compile(r"(://[^/@:]*):.*@")
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -11,6 +11,8 @@ from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import Record, RecordKind, RecordQuery
 
 COLUMNS: Final = ("seq", "at", "kind", "market", "action", "incident", "intent", "body", "prev_hash", "hash")
+OPTIONAL: Final = frozenset({"market", "action", "incident", "intent"})
+"""The columns that may be NULL."""
 LARGEST_PAGE: Final = 10_000
 """More than this at once is not a page; ask again with ``after``."""
 

@@ -7,10 +7,9 @@ are kept in memory however long the log is.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from keeper.adapters.audit.finding import Finding
+from keeper.adapters.audit.finding import Finding, damage_in
 from keeper.adapters.audit.journal import Change, Opened, Signed, attempt_row, intent_row, moved
 from keeper.adapters.audit.models import attempts, intents
 from keeper.domain.errors import InvalidTransition
@@ -39,8 +38,8 @@ class ProjectionCheck:
     """Feed it every record's change in order, then ``finish``. Raises Finding at the first row that is wrong."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._intents = _rows(connection, "intents", [column.name for column in intents.columns])
-        self._attempts = _rows(connection, "attempts", [column.name for column in attempts.columns])
+        self._intents = _Rows(connection, "intents", [column.name for column in intents.columns])
+        self._attempts = _Rows(connection, "attempts", [column.name for column in attempts.columns])
         self._open: dict[str, _Open] = {}
 
     def feed(self, change: Change, seq: int) -> None:
@@ -58,18 +57,18 @@ class ProjectionCheck:
         kept.state = state
         if isinstance(change, Signed):
             kept.tx_hashes.add(change.attempt.tx_hash)
-            _same("attempts", next(self._attempts, None), attempt_row(change.attempt, seq), _ATTEMPT_SEQ, seq)
+            _same("attempts", self._attempts.next(seq), attempt_row(change.attempt, seq), _ATTEMPT_SEQ, seq)
         if state is IntentState.DONE:
             self._check_state(self._open.pop(intent))
 
     def finish(self) -> None:
-        for kept in self._open.values():
-            self._check_state(kept)
         for table, rows, place in (("intents", self._intents, _INTENT_SEQ), ("attempts", self._attempts, _ATTEMPT_SEQ)):
-            row = next(rows, None)
+            row = rows.next(None)
             if row is not None:
                 seq = row[1 + place]
                 raise Finding(table, seq if isinstance(seq, int) else None, "there is a row that no record made")
+        for kept in self._open.values():
+            self._check_state(kept)
 
     def _opened(self, change: Opened, seq: int) -> None:
         intent = change.intent
@@ -77,7 +76,7 @@ class ProjectionCheck:
             (kept.market, kept.action) == (intent.market, intent.action) for kept in self._open.values()
         ):
             raise Finding("records", seq, f"an intent for {intent.action} on {intent.market} is open already")
-        row = next(self._intents, None)
+        row = self._intents.next(seq)
         stored = None if row is None else row[1 + _STATE]
         expected = list(intent_row(intent, seq))
         # the row says where the intent ended, the record where it began: the state is judged when its last record was read
@@ -91,15 +90,35 @@ class ProjectionCheck:
             raise Finding("intents", kept.seq, f"the state is {shown}, the records say {kept.state}")
 
 
-def _rows(connection: sqlite3.Connection, table: str, columns: list[str]) -> Iterator[Row]:
-    types = " || ' ' || ".join(f"typeof({column})" for column in columns)
-    # by rowid: the order of insertion, without trusting an index; one at a time, so that damage is met at its own row and not before
-    sql = f"SELECT rowid, {types}, {', '.join(columns)} FROM {table} NOT INDEXED"  # noqa: S608
-    one = " ORDER BY rowid LIMIT 1"
-    row = connection.execute(sql + one).fetchone()
-    while row:
-        yield row[1:]
-        row = connection.execute(f"{sql} WHERE rowid > ?{one}", (row[0],)).fetchone()
+class _Rows:
+    """The rows of a table in the order they were inserted, each with its types first.
+
+    Along the table itself, without trusting an index; one at a time, so that damage is met at its own row and not before.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, table: str, columns: list[str]) -> None:
+        types = " || ' ' || ".join(f"typeof({column})" for column in columns)
+        sql = f"SELECT rowid, {types}, {', '.join(columns)} FROM {table} NOT INDEXED"  # noqa: S608
+        self._first = f"{sql} ORDER BY rowid LIMIT 1"
+        self._later = f"{sql} WHERE rowid > ? ORDER BY rowid LIMIT 1"
+        self._connection = connection
+        self._table = table
+        self._rowid: int | None = None
+        self._count = 0
+
+    def next(self, seq: int | None) -> Row | None:
+        """The next row, which record ``seq`` should have made; None at the end. Raises Finding when it cannot be read."""
+        with damage_in(self._table, seq):
+            statement, values = (self._first, ()) if self._rowid is None else (self._later, (self._rowid,))
+            row = self._connection.execute(statement, values).fetchone()
+        if row is None:
+            return None
+        self._rowid = row[0]
+        self._count += 1
+        # rows are never deleted, so SQLite numbers them without holes
+        if self._rowid != self._count and seq is not None:
+            raise Finding(self._table, seq, "the row of this record is missing, or another stands in its place")
+        return tuple(row[1:])
 
 
 def _same(table: str, row: Row | None, expected: Row, place: int, seq: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from keeper.adapters.audit.head import require_head
 from keeper.adapters.audit.location import sqlite_file, without_password
 from keeper.adapters.audit.pages import LARGEST_PAGE, page_statement, to_record
-from keeper.adapters.audit.sqlite_reader import open_read_only
+from keeper.adapters.audit.sqlite_reader import in_short, open_read_only
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import Record, RecordQuery
 
@@ -27,8 +27,10 @@ def page_sync(url: str, query: RecordQuery) -> Sequence[Record]:
         require_head(row[0] if row else None)
         sql, values = page_statement(query)
         return [to_record(found) for found in connection.execute(sql, values)]
-    except sqlite3.Error as error:
-        raise StoreUnavailable(f"{without_password(url)}: {error}", remedy="run: keeper audit CONFIG verify") from None
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise StoreUnavailable(
+            f"{without_password(url)}: {in_short(error)}", remedy="run: keeper audit CONFIG verify"
+        ) from None
     finally:
         connection.close()
 

@@ -9,18 +9,17 @@ from typing import Any
 
 from keeper.adapters.audit.canonical import record_hash
 from keeper.adapters.audit.errors import DraftRefused
-from keeper.adapters.audit.finding import Finding
+from keeper.adapters.audit.finding import Finding, damage_in
 from keeper.adapters.audit.journal import JOURNAL_KINDS, Change, change_of
-from keeper.adapters.audit.pages import COLUMNS
+from keeper.adapters.audit.pages import COLUMNS, OPTIONAL
 from keeper.adapters.audit.times import from_iso
 from keeper.domain.record import GENESIS, RecordKind
 
 _KINDS = {kind.value: kind in JOURNAL_KINDS for kind in RecordKind}
-_OPTIONAL = ("market", "action", "incident", "intent")
 _TYPES = " AND ".join(
     "typeof(seq) = 'integer'"
     if name == "seq"
-    else f"typeof({name}) IN ('text'{', ' + repr('null') if name in _OPTIONAL else ''})"
+    else f"typeof({name}) IN ('text'{', ' + repr('null') if name in OPTIONAL else ''})"
     for name in COLUMNS
 )
 
@@ -61,18 +60,21 @@ class RecordCheck:
         # along the table itself, without trusting an index; from the first row on, whatever its number
         sql = f"SELECT {_TYPES}, {', '.join(COLUMNS)} FROM records NOT INDEXED"  # noqa: S608
         later = f"{sql} WHERE seq > ? ORDER BY seq"
-        cursor = self._connection.execute(*((later, (self._after,)) if self._after else (f"{sql} ORDER BY seq",)))
-        while True:
-            try:
-                rows = cursor.fetchmany(500)
-            except sqlite3.DatabaseError:
-                # the good rows before the damaged one went with it; one at a time shows which one it is
-                while row := self._connection.execute(f"{later} LIMIT 1", (self.seq,)).fetchone():
-                    yield row
+        try:
+            cursor = self._connection.execute(*((later, (self._after,)) if self._after else (f"{sql} ORDER BY seq",)))
+            while rows := cursor.fetchmany(500):
+                yield from rows
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
+            # the good rows read together with the damaged one went with it; one at a time shows which one it is
+            while row := self._one(f"{later} LIMIT 1"):
+                yield row
+            with damage_in("records", self.seq + 1):
                 raise
-            if not rows:
-                return
-            yield from rows
+
+    def _one(self, statement: str) -> tuple[Any, ...] | None:
+        with damage_in("records", self.seq + 1):
+            row: tuple[Any, ...] | None = self._connection.execute(statement, (self.seq,)).fetchone()
+        return row
 
     def _check(self, seq: int, row: tuple[Any, ...]) -> tuple[Change | None, str]:
         if row[1] != seq:

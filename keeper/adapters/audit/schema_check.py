@@ -8,7 +8,7 @@ from functools import cache
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
-from keeper.adapters.audit.finding import Finding
+from keeper.adapters.audit.finding import Finding, damage_in
 from keeper.adapters.audit.head import HEAD, require_head
 from keeper.adapters.audit.models import metadata, version_table
 
@@ -42,6 +42,8 @@ def check_schema(connection: sqlite3.Connection) -> None:
         found[name or ""] = (kind or "", table or "", sql)
     expected = expected_schema()
     if not found:
+        if connection.execute("PRAGMA page_count").fetchone()[0] > 1:
+            raise Finding("sqlite_schema", None, "the file has content but no table")
         require_head(None)
     for name, wanted in expected.items():
         if name not in found:
@@ -55,7 +57,9 @@ def check_schema(connection: sqlite3.Connection) -> None:
 
 def check_version(connection: sqlite3.Connection) -> None:
     """Raises Finding unless ``alembic_version`` holds HEAD and nothing else."""
-    rows = connection.execute("SELECT typeof(version_num), CAST(version_num AS BLOB) FROM alembic_version").fetchall()
+    with damage_in("alembic_version", None):
+        statement = "SELECT typeof(version_num), CAST(version_num AS BLOB) FROM alembic_version"
+        rows = connection.execute(statement).fetchall()
     if rows != [(b"text", HEAD.encode())]:
         shown = ", ".join(_shown(row[1]) or "nothing" for row in rows) or "nothing"
         raise Finding("alembic_version", None, f"it says {shown}, the schema is {HEAD}")

@@ -127,7 +127,7 @@ class SqlAuditStore:
                         if item.change is not None:
                             self._apply(connection, item.change, record.seq)
             except DBAPIError:
-                self._drop_writer()
+                self._drop_writer(broken=True)
                 raise
         return records
 
@@ -164,7 +164,7 @@ class SqlAuditStore:
             try:
                 return [tuple(row) for row in self._read_connection.exec_driver_sql(statement, values)]
             except DBAPIError:
-                self._drop_reader()
+                self._drop_reader(broken=True)
                 raise
 
     def _writer(self) -> Connection:
@@ -172,12 +172,18 @@ class SqlAuditStore:
             self._write_connection = self._engine.connect()
         return self._write_connection
 
-    def _drop_writer(self) -> None:
+    def _drop_writer(self, *, broken: bool = False) -> None:
         connection, self._write_connection = self._write_connection, None
-        if connection is not None:
-            connection.close()
+        _let_go(connection, broken)
 
-    def _drop_reader(self) -> None:
+    def _drop_reader(self, *, broken: bool = False) -> None:
         connection, self._read_connection = self._read_connection, None
-        if connection is not None:
-            connection.close()
+        _let_go(connection, broken)
+
+
+def _let_go(connection: Connection | None, broken: bool) -> None:
+    if connection is None:
+        return
+    if broken:
+        connection.invalidate()  # not back into the pool: the next one is opened anew
+    connection.close()

@@ -9,31 +9,23 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
-from keeper.adapters.audit.finding import Finding, Verification
+from keeper.adapters.audit.finding import Finding, Verification, damage_in
 from keeper.adapters.audit.location import sqlite_file, without_password
 from keeper.adapters.audit.projection_check import ProjectionCheck
 from keeper.adapters.audit.record_check import RecordCheck
 from keeper.adapters.audit.schema_check import check_schema, check_version
+from keeper.adapters.audit.sqlite_headers import check_headers
 from keeper.adapters.audit.sqlite_reader import open_read_only
 from keeper.domain.errors import StoreUnavailable
 
 __all__ = ["Verification", "verify", "verify_newest"]
 
-# Answers that say nothing about the log: somebody else has it, or the machine does not give it.
-_NOT_THE_LOG = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_AUTH,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_INTERRUPT,
-    }
-)
+_SMALLEST_FILE = 512
+"""Bytes of the smallest page. SQLite takes what is shorter for an empty database."""
 _MISSING_ROW = re.compile(r"row (\d+) missing from index (\w+)")
-_TABLE_OF_INDEX = re.compile(r"(records|intents|attempts)")
+_TABLE_OF_INDEX = re.compile(r"(records|intents|attempts|alembic_version)")
 
 
 def verify(url: str) -> Verification:
@@ -43,7 +35,7 @@ def verify(url: str) -> Verification:
     A damaged file is a finding, not an error. Raises StoreNotMigrated when there is no log at all, StoreUnavailable when it
     cannot be read.
     """
-    return _verdict(url, _look)
+    return _verdict(url, _look_at_all)
 
 
 def verify_newest(url: str, count: int = 1_000) -> Verification:
@@ -51,10 +43,10 @@ def verify_newest(url: str, count: int = 1_000) -> Verification:
 
     ``records`` is how many of them are good. Reads on a connection of its own; findings and errors as ``verify``.
     """
-    return _verdict(url, lambda connection, check: _look_at_newest(connection, check, count))
+    return _verdict(url, lambda connection, check, _: _look_at_newest(connection, check, count))
 
 
-def _verdict(url: str, look: Callable[[sqlite3.Connection, RecordCheck], None]) -> Verification:
+def _verdict(url: str, look: Callable[[sqlite3.Connection, RecordCheck, Path], None]) -> Verification:
     path = sqlite_file(url)
     if path is None:
         raise StoreUnavailable(f"{without_password(url)}: only SQLite files can be verified so far")
@@ -62,36 +54,37 @@ def _verdict(url: str, look: Callable[[sqlite3.Connection, RecordCheck], None]) 
     connection.text_factory = bytes
     check = RecordCheck(connection)
     try:
-        connection.execute("PRAGMA cell_size_check = ON")
         connection.execute("BEGIN")  # one snapshot, however long it takes and whoever writes meanwhile
-        look(connection, check)
+        look(connection, check, path)
     except Finding as finding:
         return Verification(False, check.good, check.head, finding.first_bad, finding.problem, finding.table)
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_THE_LOG:
-            raise StoreUnavailable(
-                f"{without_password(url)}: {error}", remedy="try again when nobody holds it"
-            ) from None
-        return Verification(False, check.good, check.head, check.seq + 1, f"the file is damaged: {error}", "records")
+        raise StoreUnavailable(f"{without_password(url)}: {error}", remedy="try again when nobody holds it") from None
     finally:
         connection.close()
     return Verification(True, check.good, check.head)
 
 
-def _look(connection: sqlite3.Connection, check: RecordCheck) -> None:
-    check_schema(connection)
+def _look_at_all(connection: sqlite3.Connection, check: RecordCheck, path: Path) -> None:
+    if 0 < path.stat().st_size < _SMALLEST_FILE:
+        raise Finding("sqlite_schema", None, "the file is too short for a database")
+    with damage_in("sqlite_schema", None):
+        check_schema(connection)
     check_version(connection)
     projection = ProjectionCheck(connection)
     for seq, change in check.changes():
         projection.feed(change, seq)
     projection.finish()
-    _check_structure(connection)
+    with damage_in("sqlite_schema", None):
+        _check_structure(connection)
+    check_headers(connection, path)
 
 
 def _look_at_newest(connection: sqlite3.Connection, check: RecordCheck, count: int) -> None:
     check_version(connection)
-    last = connection.execute("SELECT max(seq) FROM records").fetchone()[0] or 0
-    check.start_after(max(0, last - count))
+    with damage_in("records", None):
+        last = connection.execute("SELECT max(seq) FROM records").fetchone()[0] or 0
+        check.start_after(max(0, last - count))
     for _ in check.changes():
         pass
 
@@ -104,7 +97,7 @@ def _check_structure(connection: sqlite3.Connection) -> None:
     missing = _MISSING_ROW.search("\n".join(answers))
     table = _TABLE_OF_INDEX.search(missing.group(2)) if missing else None
     seq = None
-    if missing and table:
+    if missing and table and table.group(1) != "alembic_version":
         statement = f"SELECT seq FROM {table.group(1)} WHERE rowid = ?"  # noqa: S608
         row = connection.execute(statement, (int(missing.group(1)),)).fetchone()
         seq = row[0] if row else None
