@@ -7,6 +7,8 @@ import socket
 
 import pytest
 
+import keeper.adapters  # noqa: F401 - before any test imports eth_account: it keeps the recursion limit as it is
+
 KINDS = {"unit", "property", "conformance", "integration", "e2e", "chaos", "architecture"}
 OFFLINE = {"unit", "property"}
 

@@ -44,15 +44,15 @@ async def build(config: model.Config) -> Parts:
     live = config.keeper.mode is model.Mode.LIVE
     engine = compile_engine(config.engine)
     await asyncio.to_thread(engine.warm_up)
-    signer = await _signer(config.signer)
+    signer = await open_signer(config.signer)
     store = await SqlAuditStore.open(config.audit.url.reveal(), create=True)
-    node = NodeClient(_address(config.chain.primary))
-    broadcasters = [node, *(NodeClient(_address(endpoint)) for endpoint in config.chain.broadcasters)]
+    node = NodeClient(address_of(config.chain.primary))
+    broadcasters = [node, *(NodeClient(address_of(endpoint)) for endpoint in config.chain.broadcasters)]
     routes: dict[str, Route] = {}
     for route in config.routes:
         routes[route.name] = PublicRoute(route.name, broadcasters) if live else DryRunRoute(route.name)
-    chain_sources, feed_sources = _sources(config.sources, clock)
-    notifiers = [await _notifier(each, number) for number, each in enumerate(config.notify)]
+    chain_sources, feed_sources = open_sources(config.sources, clock)
+    notifiers = [await open_notifier(each, number) for number, each in enumerate(config.notify)]
     armed = [arm(action) for action in config.actions]
     closers: list[Callable[[], Awaitable[None]]] = [store.close]
     closers += [each.close for each in broadcasters]
@@ -71,11 +71,13 @@ async def build(config: model.Config) -> Parts:
     )
 
 
-def _address(endpoint: model.Endpoint) -> str:
+def address_of(endpoint: model.Endpoint) -> str:
+    """What the client connects to."""
     return endpoint.url.reveal().removeprefix("ipc://")
 
 
-async def _signer(config: model.SignerConfig | None) -> Signer | None:
+async def open_signer(config: model.SignerConfig | None) -> Signer | None:
+    """The key, decrypted. Raises SigningError."""
     match config:
         case model.KeystoreSigner():
             return await open_keystore(Path(config.path), config.password.reveal())
@@ -85,7 +87,8 @@ async def _signer(config: model.SignerConfig | None) -> Signer | None:
             return None
 
 
-def _sources(sources: tuple[model.Source, ...], clock: Clock) -> tuple[list[ChainSource], list[FeedSource]]:
+def open_sources(sources: tuple[model.Source, ...], clock: Clock) -> tuple[list[ChainSource], list[FeedSource]]:
+    """Sources on the chain, and those off it."""
     on_chain: list[ChainSource] = []
     feeds: list[FeedSource] = []
     for source in sources:
@@ -116,7 +119,8 @@ def _sources(sources: tuple[model.Source, ...], clock: Clock) -> tuple[list[Chai
     return on_chain, feeds
 
 
-async def _notifier(config: model.NotifyConfig, number: int) -> Notifier:
+async def open_notifier(config: model.NotifyConfig, number: int) -> Notifier:
+    """One receiver behind its filter. Raises ConfigurationError for an address that apprise cannot use."""
     match config:
         case model.LogNotify():
             return Filtered(LogNotifier(), config.min_severity)

@@ -68,3 +68,17 @@ def test_module__outside_of_app__never_catches_everything(path: Path) -> None:
     handlers = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ExceptHandler)]
     swallowing = [one.lineno for one in handlers if catches_everything(one) and not isinstance(one.body[-1], ast.Raise)]
     assert not swallowing, f"lines {swallowing}"
+
+
+@pytest.mark.parametrize(
+    "adapter", ["signing.local", "chain.node", "notify.apprise_notifier", "audit.store", "prices.http"]
+)
+def test_recursion_limit__after_an_adapter_and_its_libraries__is_what_it_was(adapter: str) -> None:
+    """A library raises it to where hostile JSON overruns the stack; a process of its own, since imports happen once."""
+    program = (
+        f"import json, sys, keeper.adapters.{adapter}, eth_account, web3\n"
+        "try: json.loads('[' * 100_000)\n"
+        "except RecursionError: sys.exit(0 if sys.getrecursionlimit() == 1000 else 1)"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr

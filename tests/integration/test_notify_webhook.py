@@ -65,8 +65,7 @@ async def test_notify__while_a_receiver_hangs__the_loop_goes_on(hook: Webhook) -
     hook.hang = True
     notifier = await open_apprise(hook.address(), timeout_s=30)
     sending = asyncio.create_task(notifier.notify(NOTICE))
-    while not hook.received:
-        await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(hook.arrived.wait, 30)
     assert not sending.done()
     hook.release.set()
     delivery = await sending

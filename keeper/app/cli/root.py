@@ -98,6 +98,14 @@ def schema(ctx: typer.Context) -> None:
 
 
 @app.command()
+def doctor(ctx: typer.Context, config: Config = DEFAULT_CONFIG) -> None:
+    """Examine everything the keeper depends on, online and read only: one line each, with the remedy."""
+    from keeper.app.cli.doctor import run
+
+    raise typer.Exit(run(ctx.ensure_object(Output), config))
+
+
+@app.command()
 def run(
     ctx: typer.Context,
     config: Config = DEFAULT_CONFIG,
