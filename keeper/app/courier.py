@@ -18,38 +18,51 @@ PAUSE_S = 2.0
 
 
 class Courier:
-    """``put`` never blocks; ``run`` delivers until cancelled. Each delivery, or its failure, leaves a record."""
+    """``put`` never blocks; ``run`` delivers until cancelled. Each delivery, or its failure, leaves a record.
+
+    Each notifier has a queue of its own and gets its notices in order: one that hangs keeps nothing from the others.
+    """
 
     def __init__(self, notifiers: Sequence[Notifier], scribe: Scribe, clock: Clock) -> None:
-        self._notifiers = notifiers
         self._scribe = scribe
         self._clock = clock
-        self._queue: asyncio.Queue[Notice] = asyncio.Queue(LIMIT)
+        self._queues: list[tuple[Notifier, asyncio.Queue[Notice]]] = [
+            (each, asyncio.Queue(LIMIT)) for each in notifiers
+        ]
         self._log = structlog.get_logger("notify")
 
     def put(self, notice: Notice) -> None:
-        """Queues one notice."""
-        try:
-            self._queue.put_nowait(notice)
-        except asyncio.QueueFull:
-            self._log.error("notices are waiting; this one is dropped", title=notice.title)
+        """Queues one notice for everybody."""
+        for notifier, queue in self._queues:
+            try:
+                queue.put_nowait(notice)
+            except asyncio.QueueFull:
+                self._log.error("notices are waiting; this one is dropped", notifier=notifier.name, title=notice.title)
 
     async def run(self) -> None:
         """Delivers to all notifiers side by side."""
-        while True:
-            notice = await self._queue.get()
-            try:
-                await asyncio.gather(*(self._deliver(notifier, notice) for notifier in self._notifiers))
-            finally:
-                self._queue.task_done()
+        async with asyncio.TaskGroup() as group:
+            for notifier, queue in self._queues:
+                group.create_task(self._serve(notifier, queue))
+            await asyncio.Event().wait()  # without any notifier too, it ends only when it is cancelled
 
     async def drain(self, timeout_s: float) -> bool:
         """True when everything was delivered, or given up, in time."""
         try:
-            await asyncio.wait_for(self._queue.join(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                for _, queue in self._queues:
+                    await queue.join()
         except TimeoutError:
             return False
         return True
+
+    async def _serve(self, notifier: Notifier, queue: asyncio.Queue[Notice]) -> None:
+        while True:
+            notice = await queue.get()
+            try:
+                await self._deliver(notifier, notice)
+            finally:
+                queue.task_done()
 
     async def _deliver(self, notifier: Notifier, notice: Notice) -> None:
         delivery = Delivery(delivered=False)

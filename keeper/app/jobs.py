@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.events import (
+    EVENT_JOB_ERROR,
+    EVENT_JOB_EXECUTED,
+    EVENT_JOB_MAX_INSTANCES,
+    EVENT_JOB_MISSED,
+    JobEvent,
+)
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from keeper.app import records
@@ -31,24 +37,28 @@ class Job:
 
 
 class Jobs:
-    """The schedule. A job's failure is recorded when it begins to fail and when it works again."""
+    """The schedule. A job's failure is recorded when it begins to fail and when it works again; that it was left out, once until it runs."""
 
     def __init__(self, jobs: list[Job], clock: Clock, record: Callable[[Draft], None]) -> None:
         self._clock = clock
         self._record = record
         self._failing: set[str] = set()
+        self._left_out: set[str] = set()
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         for job in jobs:
             self._scheduler.add_job(
-                job.run,
+                _as_coroutine_function(job.run),
                 "interval",
                 seconds=job.every_s,
                 id=job.name,
+                name=job.name,
                 misfire_grace_time=job.grace_s,
                 coalesce=True,
                 max_instances=1,
             )
-        self._scheduler.add_listener(self._heard, EVENT_JOB_ERROR | EVENT_JOB_EXECUTED | EVENT_JOB_MISSED)
+        self._scheduler.add_listener(
+            self._heard, EVENT_JOB_ERROR | EVENT_JOB_EXECUTED | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES
+        )
 
     def start(self) -> None:
         """Begins; needs a running event loop."""
@@ -57,18 +67,40 @@ class Jobs:
     def stop(self) -> None:
         """Lets go without waiting for the next run."""
         if self._scheduler.running:
+            self._scheduler.remove_listener(self._heard)  # a run that is cut off by the end is no failure
             self._scheduler.shutdown(wait=False)
 
-    def _heard(self, event: JobExecutionEvent) -> None:
+    def _heard(self, event: JobEvent) -> None:
         name = event.job_id
-        now = self._clock.now_ms()
-        if event.code == EVENT_JOB_MISSED:
-            self._record(records.job(now, name, state="missed", message="it could not start in time and was left out"))
-        elif event.code == EVENT_JOB_ERROR:
+        if event.code in WHY_LEFT_OUT:
+            if name not in self._left_out:
+                self._left_out.add(name)
+                self._note(name, "missed", WHY_LEFT_OUT[event.code])
+            return
+        self._left_out.discard(name)
+        if event.code == EVENT_JOB_ERROR:
             if name not in self._failing:
                 self._failing.add(name)
                 error = event.exception
-                self._record(records.job(now, name, state="failing", message=f"{type(error).__name__}: {error}"[:500]))
+                self._note(name, "failing", f"{type(error).__name__}: {error}"[:500])
         elif name in self._failing:
             self._failing.discard(name)
-            self._record(records.job(now, name, state="recovered", message="works again"))
+            self._note(name, "recovered", "works again")
+
+    def _note(self, name: str, state: str, message: str) -> None:
+        self._record(records.job(self._clock.now_ms(), name, state=state, message=message))
+
+
+WHY_LEFT_OUT = {
+    EVENT_JOB_MISSED: "it could not start in time and was left out",
+    EVENT_JOB_MAX_INSTANCES: "it was left out because the run before it goes on",
+}
+
+
+def _as_coroutine_function(run: Callable[[], Awaitable[None]]) -> Callable[[], Coroutine[None, None, None]]:
+    """The scheduler awaits only what is defined with ``async def``; of anything else (a lambda, a partial) it would never await the answer."""
+
+    async def awaited() -> None:
+        await run()
+
+    return awaited

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from keeper.domain.decision import IncidentEvent, IncidentPhase
+from keeper.domain.decision import Decision, IncidentEvent, IncidentPhase
+from keeper.domain.observation import Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
-from keeper.domain.verdict import Severity
+from keeper.domain.verdict import Severity, Verdict, VerdictReason
 from keeper.execution.work import Work
 from keeper.ports.notifier import Notice
 
@@ -14,13 +15,36 @@ GOOD = frozenset({OutcomeKind.INCLUDED, OutcomeKind.SUPERSEDED, OutcomeKind.DRY_
 def of_incident(event: IncidentEvent) -> Notice:
     """An incident began or ended."""
     verdict = event.verdict
-    numbers = f"{verdict.signal} = {verdict.value:.6g}, threshold {verdict.threshold:.6g}, block {event.block}"
+    numbers = f"{_value(verdict)}, threshold {verdict.threshold:.6g}, block {event.block}"
     if event.phase is IncidentPhase.OPENED:
         title = f"{event.market}: {verdict.rule} tripped"
         return Notice(f"incident/{event.id}", title, f"{numbers}\nincident {event.id}", verdict.severity)
     title = f"{event.market}: all rules are clear"
     body = f"{numbers}\nincident {event.id}. What was paused stays paused until the council lifts it."
     return Notice(f"incident/{event.id}", title, body, Severity.INFO)
+
+
+def of_hold(decision: Decision) -> Notice:
+    """A rule that wants to be told about cannot be judged: its input is not usable."""
+    verdict = decision.verdict
+    bad = [
+        f"{one.source} is {one.quality}: {one.reason}" for one in decision.observations if one.quality is not Quality.OK
+    ]
+    body = "\n".join(
+        [f"{verdict.signal} has no value at block {decision.block}; the rule neither trips nor clears", *bad]
+    )
+    return Notice(
+        f"blind/{decision.market}/{verdict.rule}",
+        f"{decision.market}: {verdict.rule} cannot see",
+        body,
+        verdict.severity,
+    )
+
+
+def _value(verdict: Verdict) -> str:
+    if verdict.reason is VerdictReason.BLIND:
+        return f"{verdict.signal} has no value, which this rule counts as a breach"
+    return f"{verdict.signal} = {verdict.value:.6g}"
 
 
 def of_outcome(work: Work, outcome: Outcome) -> Notice:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keeper.adapters.audit.verify import Verification
+from keeper.app.nodes import Nodes
 from keeper.config.model import Config
 from keeper.engine import Engine
 from keeper.execution.executor import Edges
@@ -21,6 +22,7 @@ class Parts:
 
     config: Config
     engine: Engine
+    nodes: Nodes
     edges: Edges
     chain_sources: Sequence[ChainSource]
     feed_sources: Sequence[FeedSource]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -20,11 +21,17 @@ RETRY_S = 1.0
 
 
 class Scribe:
-    """``put`` never blocks; ``run`` writes until cancelled; ``drain`` waits until everything is written."""
+    """``put`` never blocks; ``run`` writes until cancelled; ``drain`` waits until everything is written.
 
-    def __init__(self, store: AuditStore, clock: Clock) -> None:
+    ``told`` hears of each commit: None when it worked, else what stood in the way.
+    """
+
+    def __init__(
+        self, store: AuditStore, clock: Clock, told: Callable[[AuditError | None], None] = lambda _: None
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._told = told
         self._waiting: list[Draft] = []
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
@@ -60,13 +67,15 @@ class Scribe:
                     self._lost += 1
                 except AuditError as error:
                     self._log.error("records are waiting", waiting=len(self._waiting), error=error.message)
+                    self._told(error)
                     await self._clock.sleep(RETRY_S)
                     continue
                 del self._waiting[: len(batch)]
+                self._told(None)
                 if self._lost:
                     message = f"{self._lost} records were dropped: too many waited, or the store refused them"
                     self._lost = 0
-                    self.put(records.fault(self._clock.now_ms(), "audit", down=True, reason="gap", message=message))
+                    self.put(records.fault(self._clock.now_ms(), "audit", down=False, reason="gap", message=message))
             self._one_by_one = False
             self._idle.set()
 

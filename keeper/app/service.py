@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
 
 import structlog
 
 from keeper.app import notices, records
 from keeper.app.courier import Courier
-from keeper.app.faults import Faults
+from keeper.app.faults import Fault, Faults
+from keeper.app.heads import newest_and_announced
 from keeper.app.jobs import Job, Jobs
 from keeper.app.observer import Observer
 from keeper.app.parts import Parts
@@ -19,8 +21,9 @@ from keeper.app.scribe import Scribe
 from keeper.app.watch import Sight, Watch
 from keeper.config.model import Mode
 from keeper.domain.block import BlockStamp
-from keeper.domain.decision import DecisionKind
+from keeper.domain.decision import DecisionKind, DecisionReason
 from keeper.domain.errors import AuditError, OutsideError, Unreachable, WrongChain
+from keeper.domain.observation import Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.record import Draft, RecordKind
 from keeper.domain.snapshot import ActionOutcome, Snapshot
@@ -46,7 +49,7 @@ class Service:
         self._observer = observer or Observer()
         self._clock = parts.edges.clock
         self._log = structlog.get_logger("keeper")
-        self._scribe = Scribe(parts.edges.store, self._clock)
+        self._scribe = Scribe(parts.edges.store, self._clock, self._written)
         self._courier = Courier(parts.notifiers, self._scribe, self._clock)
         self._faults = Faults(self._clock, self._scribe.put, self._courier.put)
         config = parts.config
@@ -63,9 +66,18 @@ class Service:
         )
         self._readiness = Readiness(parts.edges, self._executor, parts.armed, self._faults)
         self._state = parts.engine.initial_state()
+        self._derived = [
+            (one.name, index) for index, one in enumerate(config.engine.sources) if one.derived is not None
+        ]
         self._outcomes: list[ActionOutcome] = []
         self._newest: BlockStamp | None = None
+        self._newest_evaluated: BlockStamp | None = None
         self._new_head = asyncio.Event()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is down now."""
+        return self._faults.current
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set. Raises WrongChain, or AuditError when the log cannot be written at the start."""
@@ -179,11 +191,13 @@ class Service:
         while True:
             try:
                 await self._check_chain()
-                async for block in self._parts.edges.chain.heads():
-                    marks = {"head": self._clock.monotonic_ms()}
-                    self._faults.up("heads", f"block {block.number}")
-                    wait = 0
-                    await self._tick(block, marks)
+                async with aclosing(newest_and_announced(self._parts.edges.chain, self._newest_evaluated)) as blocks:
+                    async for block in blocks:
+                        marks = {"head": self._clock.monotonic_ms()}
+                        self._faults.up("heads", f"block {block.number}")
+                        wait = 0
+                        await self._tick(block, marks)
+                        self._newest_evaluated = block
                 raise Unreachable("the subscription to heads ended")
             except WrongChain as error:
                 self._faults.down("heads", "wrong-chain", error.message, error.remedy, severity=Severity.CRITICAL)
@@ -230,7 +244,20 @@ class Service:
         self._scribe.put(Draft(RecordKind.TICK, tick_body(tick), tick.at_ms))
         for event in tick.incidents:
             self._courier.put(notices.of_incident(event))
+        for decision in tick.decisions:
+            if decision.reason is DecisionReason.NO_INPUT_ALERT:
+                self._courier.put(notices.of_hold(decision))
+        self._tell_of_derived(tick)
         self._observer.ticked(tick)
+
+    def _tell_of_derived(self, tick: Tick) -> None:
+        """Sources that disagree, or too few of them, are faults like those of a source that is asked; the watch sees only the latter."""
+        for name, index in self._derived:
+            seen = tick.observations[index]
+            if seen.quality is Quality.OK:
+                self._faults.up(f"source:{name}")
+            else:
+                self._faults.down(f"source:{name}", seen.quality.value, f"{name}: {seen.reason}")
 
     def _items(self, tick: Tick, sight: Sight) -> list[tuple[Draft, Order | None]]:
         """The records of a tick's incidents and decisions, each decision to act with its order."""
@@ -269,8 +296,6 @@ class Service:
                 if order is not None and order.id not in known:
                     # Not written down, so not done: the engine decides anew after the action's retry time.
                     self._feed_back(order.armed.action.market, order.armed.action.name, OutcomeKind.FAILED, "no-log")
-        else:
-            self._faults.up("audit")
 
     def _ended(self, work: Work, outcome: Outcome) -> None:
         self._feed_back(work.intent.market, work.intent.action, outcome.kind, outcome.reason)
@@ -279,6 +304,13 @@ class Service:
 
     def _feed_back(self, market: str, action: str, kind: OutcomeKind, reason: str) -> None:
         self._outcomes.append(ActionOutcome(market, action, kind, reason, self._clock.now_ms()))
+
+    def _written(self, error: AuditError | None) -> None:
+        """Every block leaves a record, so a database that is away is noticed, and told, before anything trips."""
+        if error is None:
+            self._faults.up("audit")
+        else:
+            self._audit_failed(error)
 
     def _audit_failed(self, error: AuditError) -> None:
         remedy = error.remedy or "the keeper does not act without its log; check the database"

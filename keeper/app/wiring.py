@@ -9,20 +9,22 @@ from pathlib import Path
 
 from keeper.adapters.audit.store import SqlAuditStore
 from keeper.adapters.audit.verify import verify_newest
-from keeper.adapters.chain.node import NodeClient
 from keeper.adapters.clock import SystemClock
 from keeper.adapters.notify.apprise_notifier import open_apprise
 from keeper.adapters.notify.filtered import Filtered
 from keeper.adapters.notify.log import LogNotifier
-from keeper.adapters.prices.chainlink import ChainlinkSource
-from keeper.adapters.prices.contract_call import ContractCallSource
+from keeper.adapters.prices.exchange import ExchangeSource, VenueSettings, bars_for
 from keeper.adapters.prices.http import HttpSource
 from keeper.adapters.routes.dry_run import DryRunRoute
 from keeper.adapters.routes.public import PublicRoute
 from keeper.adapters.signing.key_file import open_key_file
 from keeper.adapters.signing.keystore import open_keystore
+from keeper.app.chain_sources import open_chain_source
+from keeper.app.nodes import address_of as address_of
+from keeper.app.nodes import open_nodes
 from keeper.app.parts import Parts
 from keeper.config import model
+from keeper.domain.venue import Guards
 from keeper.engine import compile_engine
 from keeper.execution.executor import Edges
 from keeper.execution.planner import arm
@@ -46,22 +48,21 @@ async def build(config: model.Config) -> Parts:
     await asyncio.to_thread(engine.warm_up)
     signer = await open_signer(config.signer)
     store = await SqlAuditStore.open(config.audit.url.reveal(), create=True)
-    node = NodeClient(address_of(config.chain.primary))
-    broadcasters = [node, *(NodeClient(address_of(endpoint)) for endpoint in config.chain.broadcasters)]
+    nodes = open_nodes(config.chain, clock)
     routes: dict[str, Route] = {}
     for route in config.routes:
-        routes[route.name] = PublicRoute(route.name, broadcasters) if live else DryRunRoute(route.name)
+        routes[route.name] = PublicRoute(route.name, nodes.broadcasters) if live else DryRunRoute(route.name)
     chain_sources, feed_sources = open_sources(config.sources, clock)
     notifiers = [await open_notifier(each, number) for number, each in enumerate(config.notify)]
     armed = [arm(action) for action in config.actions]
-    closers: list[Callable[[], Awaitable[None]]] = [store.close]
-    closers += [each.close for each in broadcasters]
+    closers: list[Callable[[], Awaitable[None]]] = [store.close, nodes.close]
     closers += [each.close for each in feed_sources]
     closers += [each.close for each in notifiers]
     return Parts(
         config=config,
         engine=engine,
-        edges=Edges(store=store, chain=node, accounts=node, signer=signer, routes=routes, clock=clock),
+        nodes=nodes,
+        edges=Edges(store=store, chain=nodes.fleet, accounts=nodes.fleet, signer=signer, routes=routes, clock=clock),
         chain_sources=chain_sources,
         feed_sources=feed_sources,
         notifiers=notifiers,
@@ -69,11 +70,6 @@ async def build(config: model.Config) -> Parts:
         verify_newest=partial(asyncio.to_thread, verify_newest, config.audit.url.reveal(), VERIFIED_RECORDS),
         closers=closers,
     )
-
-
-def address_of(endpoint: model.Endpoint) -> str:
-    """What the client connects to."""
-    return endpoint.url.reveal().removeprefix("ipc://")
 
 
 async def open_signer(config: model.SignerConfig | None) -> Signer | None:
@@ -93,14 +89,6 @@ def open_sources(sources: tuple[model.Source, ...], clock: Clock) -> tuple[list[
     feeds: list[FeedSource] = []
     for source in sources:
         match source:
-            case model.ChainlinkSource():
-                on_chain.append(ChainlinkSource(source.name, source.address, unit=source.unit))
-            case model.ContractCallSource():
-                on_chain.append(
-                    ContractCallSource(
-                        source.name, source.call, source.unit, result=source.index, decimals=source.decimals
-                    )
-                )
             case model.HttpSource():
                 feeds.append(
                     HttpSource(
@@ -116,7 +104,39 @@ def open_sources(sources: tuple[model.Source, ...], clock: Clock) -> tuple[list[
                         headers={name: value.reveal() for name, value in source.headers},
                     )
                 )
+            case model.ExchangeSource():
+                feeds.append(open_exchange(source, clock))
+            case model.DerivedSource() | model.ConstantSource():
+                continue  # the engine makes them
+            case _:
+                on_chain.append(open_chain_source(source))
     return on_chain, feeds
+
+
+def open_exchange(source: model.ExchangeSource, clock: Clock) -> ExchangeSource:
+    """The source; ccxt is loaded when it is first asked."""
+    bars = bars_for(source.volume_window_ms) if source.min_volume is not None else 0
+    venues = [
+        VenueSettings(
+            venue.name,
+            venue.symbol,
+            url=venue.url.reveal() if venue.url else None,
+            timeout_ms=source.timeout_ms,
+            bars=bars,
+            spread=source.max_spread is not None,
+            stream=source.stream,
+        )
+        for venue in source.venues
+    ]
+    return ExchangeSource(
+        source.name,
+        venues,
+        Guards(source.max_age_ms, source.min_volume, source.volume_window_ms, source.max_spread),
+        clock=clock,
+        min_venues=source.min_venues,
+        outlier=source.outlier,
+        interval_ms=source.every_ms,
+    )
 
 
 async def open_notifier(config: model.NotifyConfig, number: int) -> Notifier:

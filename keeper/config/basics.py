@@ -1,15 +1,10 @@
-"""The sections about the keeper itself: name and mode, chain, signer, routes, notifications."""
+"""The sections about the keeper itself: name and mode, signer, routes, notifications."""
 
 from __future__ import annotations
 
-import re
-
-from keeper.config.kinds import APPRISE_URL, FILE_PATH, NAME_TEXT, PASSWORD, choice, file_in, split_url, whole
+from keeper.config.kinds import APPRISE_URL, FILE_PATH, NAME_TEXT, PASSWORD, choice
 from keeper.config.model import (
     AppriseNotify,
-    ChainConfig,
-    Endpoint,
-    EndpointRole,
     KeeperConfig,
     KeyFileSigner,
     KeystoreSigner,
@@ -20,37 +15,9 @@ from keeper.config.model import (
     RouteConfig,
     SignerConfig,
 )
-from keeper.config.problems import without_credentials
-from keeper.config.secret import Secret
-from keeper.config.shape import Bad, Cursor, Field, Given, Kind, Part, Shape
-from keeper.config.tree import Scalar
+from keeper.config.shape import Cursor, Field, Shape
 from keeper.domain.verdict import Severity
 
-MAX_CHAIN_ID = 2**53 - 1
-MAX_CONFIRMATIONS = 1_000
-ENDPOINT_HINT = "ws://host:port, wss://host/path or ipc:///path/to/node.ipc"
-_IPC_FILE = re.compile(r"[^:?#]+\.ipc")
-
-
-def _endpoint(given: Given) -> Secret:
-    """The address with an absolute path: ``ipc:///abs`` for what was written as a file."""
-    text = given.text
-    if _IPC_FILE.fullmatch(text) and text.isprintable():
-        return Secret(f"ipc://{file_in(given.folder, text)}")
-    if text.startswith("ipc:"):
-        if not re.fullmatch(r"ipc:///[^?#]+", text) or not text.isprintable():
-            raise Bad("not the address of an IPC socket", "ipc:///absolute/path/to/node.ipc")
-        return Secret(text)
-    if text.startswith(("http://", "https://")):
-        raise Bad("heads arrive by subscription, which plain HTTP does not offer", ENDPOINT_HINT)
-    try:
-        split_url(text, ("ws", "wss"))
-    except Bad as bad:
-        raise Bad(bad.message, ENDPOINT_HINT) from None
-    return Secret(text)
-
-
-ENDPOINT_URL = Kind(_endpoint, Secret(""), {"type": "string", "minLength": 1}, env=True)
 SEVERITY = choice(Severity, Severity.INFO)
 
 KEEPER_NAME = Field("name", NAME_TEXT, "What this keeper is called in records and notifications.")
@@ -58,23 +25,6 @@ KEEPER_MODE = Field(
     "mode", choice(Mode, Mode.SHADOW), "shadow decides and records and never sends; live acts.", Mode.SHADOW
 )
 KEEPER = Shape("Which keeper this is, and whether it acts.", (KEEPER_NAME, KEEPER_MODE))
-
-URL = Field("url", ENDPOINT_URL, f"A node: {ENDPOINT_HINT}.")
-ROLE = Field(
-    "role",
-    choice(EndpointRole, EndpointRole.PRIMARY),
-    "primary: heads and reads (exactly one); broadcast: also takes transactions; verify: a second opinion.",
-)
-ENDPOINT = Shape("One node.", (URL, ROLE))
-
-CHAIN_ID = Field("id", whole(1, MAX_CHAIN_ID, env=True), "The chain id that every endpoint must answer with (EIP-155).")
-CONFIRMATIONS = Field(
-    "confirmations",
-    whole(1, MAX_CONFIRMATIONS),
-    "How many blocks make an effect count as final, the transaction's own included.",
-    1,
-)
-ENDPOINTS_KEY = "endpoints"
 
 KEYSTORE_PATH = Field("path", FILE_PATH, "The keystore file (Web3 secret storage).")
 KEYSTORE_PASSWORD = Field("password", PASSWORD, "Its password, from the environment only.")
@@ -98,29 +48,6 @@ NOTIFIERS = {
 def read_keeper(cursor: Cursor) -> KeeperConfig | None:
     section = cursor.open(KEEPER)
     return KeeperConfig(section.get(KEEPER_NAME), section.get(KEEPER_MODE)) if section else None
-
-
-def read_chain(cursor: Cursor, shape: Shape) -> ChainConfig | None:
-    section = cursor.open(shape)
-    if section is None:
-        return None
-    below = section.at(ENDPOINTS_KEY)
-    endpoints = _read_endpoints(below) if below else ()
-    return ChainConfig(section.get(CHAIN_ID), endpoints, section.get(CONFIRMATIONS))
-
-
-def _read_endpoints(cursor: Cursor) -> tuple[Endpoint, ...]:
-    before, endpoints = len(cursor.context.report), []
-    for item in cursor.items():
-        section = item.open(ENDPOINT)
-        if section:
-            raw = section.table.entries.get("url")
-            text = without_credentials("chain.endpoints.url", raw.text) if isinstance(raw, Scalar) else ""
-            endpoints.append(Endpoint(section.get(URL), text, section.get(ROLE)))
-    primaries = [endpoint for endpoint in endpoints if endpoint.role is EndpointRole.PRIMARY]
-    if len(primaries) != 1 and len(cursor.context.report) == before:
-        cursor.problem(f"{len(primaries)} endpoints have the role primary", "exactly one must have it")
-    return tuple(endpoints)
 
 
 def read_signer(cursor: Cursor) -> SignerConfig | None:
@@ -161,9 +88,3 @@ def read_notify(cursor: Cursor | None) -> tuple[NotifyConfig, ...]:
         else:
             notifiers.append(AppriseNotify(section.get(NOTIFY_URL), section.get(MIN_SEVERITY)))
     return tuple(notifiers)
-
-
-CHAIN = Shape(
-    "The chain, and the nodes that serve it.",
-    (CHAIN_ID, Part(ENDPOINTS_KEY, "The nodes; exactly one is primary.", {}), CONFIRMATIONS),
-)

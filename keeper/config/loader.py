@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from keeper.config import basics
 from keeper.config.actions import ActionDraft, read_actions
 from keeper.config.audit import AUDIT, read_audit
+from keeper.config.chain import CHAIN, read_chain
+from keeper.config.chain_sources import need_of
+from keeper.config.derived import derivation
 from keeper.config.environment import Environment
 from keeper.config.markets import Markets, read_markets
 from keeper.config.model import Config, KeeperConfig, Mode, Source
@@ -32,7 +35,7 @@ ROOT = Shape(
     "The configuration of one keeper.",
     (
         Part("keeper", basics.KEEPER.help, {}),
-        Part("chain", basics.CHAIN.help, {}),
+        Part("chain", CHAIN.help, {}),
         Part("audit", AUDIT.help, {}, required=False),
         Part("sources", "Where observations come from.", {}),
         Part("markets", "What is watched, and what is done when.", {}),
@@ -101,7 +104,7 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     if section is None:
         return None
     keeper = _part(section, "keeper", basics.read_keeper, None)
-    chain = _part(section, "chain", lambda cursor: basics.read_chain(cursor, basics.CHAIN), None)
+    chain = _part(section, "chain", read_chain, None)
     audit = read_audit(section.at("audit"), folder)
     sources: dict[str, Source | None] = _part(section, "sources", read_sources, {})
     routes, route_names = basics.read_routes(section.at("routes"))
@@ -155,7 +158,11 @@ def _engine(
     from keeper.engine.spec import ActionPolicy, EngineSpec, SourceSpec
 
     return EngineSpec(
-        sources=tuple(SourceSpec(one.name, one.unit, one.max_age_ms) for one in sources.values() if one),
+        sources=tuple(
+            SourceSpec(one.name, one.unit, one.max_age_ms, derived=derivation(one), needs=need_of(one))
+            for one in sources.values()
+            if one
+        ),
         markets=markets.specs,
         actions=tuple(
             ActionPolicy(one.name, one.kind, one.cooldown_ms, one.retry_ms) for one in actions.values() if one

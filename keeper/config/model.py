@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from keeper.config.secret import Secret
 from keeper.domain.action import Action, FunctionCall
 from keeper.domain.record import Json
+from keeper.domain.testimony import QuorumPolicy
 from keeper.domain.units import Unit
 from keeper.domain.verdict import Severity
 
@@ -36,6 +39,13 @@ class TimeUnit(StrEnum):
     SECONDS = "s"
 
 
+class PoolMode(StrEnum):
+    """How a pool's price is read."""
+
+    SPOT = "spot"
+    TWAP = "twap"
+
+
 @dataclass(frozen=True, slots=True)
 class KeeperConfig:
     name: str
@@ -44,7 +54,7 @@ class KeeperConfig:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """``url`` is ``ws://``, ``wss://`` or ``ipc:///absolute/path``; ``shown`` is the same without secrets, for people and logs."""
+    """``url`` is ``ws(s)://``, ``http(s)://`` or ``ipc:///absolute/path``; ``shown`` is the same without secrets, for people and logs."""
 
     url: Secret
     shown: str
@@ -53,19 +63,39 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ChainConfig:
-    """``confirmations`` counts blocks, the one that holds the transaction included."""
+    """``confirmations`` counts blocks, the one that holds the transaction included.
+
+    ``quorum`` has no entry for a severity whose actions ask nobody. ``backfill`` and ``lag_blocks`` count blocks.
+    """
 
     id: int
     endpoints: tuple[Endpoint, ...]
     confirmations: int
+    quorum: Mapping[Severity, QuorumPolicy] = field(default_factory=dict)
+    backfill: int = 64
+    lag_blocks: int = 3
 
     @property
     def primary(self) -> Endpoint:
-        return next(endpoint for endpoint in self.endpoints if endpoint.role is EndpointRole.PRIMARY)
+        """The preferred primary."""
+        return self.primaries[0]
+
+    @property
+    def primaries(self) -> tuple[Endpoint, ...]:
+        """In the order of preference."""
+        return self._with(EndpointRole.PRIMARY)
+
+    @property
+    def verifiers(self) -> tuple[Endpoint, ...]:
+        return self._with(EndpointRole.VERIFY)
 
     @property
     def broadcasters(self) -> tuple[Endpoint, ...]:
-        return tuple(endpoint for endpoint in self.endpoints if endpoint.role is EndpointRole.BROADCAST)
+        """Those that only take transactions."""
+        return self._with(EndpointRole.BROADCAST)
+
+    def _with(self, role: EndpointRole) -> tuple[Endpoint, ...]:
+        return tuple(endpoint for endpoint in self.endpoints if endpoint.role is role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +108,70 @@ class AuditConfig:
 
 @dataclass(frozen=True, slots=True)
 class ChainlinkSource:
-    """A Chainlink aggregator (proxy) at ``address``; its decimals are read from the chain."""
+    """A Chainlink aggregator (proxy) at ``address``; its decimals are read from the chain.
+
+    ``bounds`` None: the address itself is asked for its bounds, which a proxy does not answer.
+    """
 
     name: str
     unit: Unit
     max_age_ms: int
     address: str
+    heartbeat_ms: int | None = None
+    bounds: tuple[Decimal, Decimal] | None = None
+    needs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PythSource:
+    """The price ``price_id`` of Pyth's contract at ``address``."""
+
+    name: str
+    unit: Unit
+    max_age_ms: int
+    address: str
+    price_id: str
+    max_confidence: Decimal
+    needs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UniswapV3Source:
+    """``quote`` per ``base`` in a pool; ``window_s`` None is the price now. ``min_liquidity`` is in quote tokens."""
+
+    name: str
+    max_age_ms: int
+    pool: str
+    base: str
+    quote: str
+    window_s: int | None
+    min_liquidity: Decimal
+    needs: str | None = None
+    unit: Unit = Unit.PRICE
+
+
+@dataclass(frozen=True, slots=True)
+class Erc4626Source:
+    """``asset`` per share of a vault; ``max_growth_per_day`` None: it may grow as it likes."""
+
+    name: str
+    max_age_ms: int
+    vault: str
+    asset: str
+    max_growth_per_day: Decimal | None
+    needs: str | None = None
+    unit: Unit = Unit.PRICE
+
+
+@dataclass(frozen=True, slots=True)
+class SequencerUptimeSource:
+    """1 while the sequencer of a layer-2 chain is up; not good within ``grace_ms`` after it came back."""
+
+    name: str
+    max_age_ms: int
+    address: str
+    grace_ms: int
+    unit: Unit = Unit.FLAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +184,7 @@ class ContractCallSource:
     call: FunctionCall
     decimals: int
     index: int
+    needs: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +204,65 @@ class HttpSource:
     headers: tuple[tuple[str, Secret], ...]
 
 
-Source = ChainlinkSource | ContractCallSource | HttpSource
+@dataclass(frozen=True, slots=True)
+class VenueConfig:
+    """``name`` as ccxt knows it; ``url`` stands in for the venue's own address (None: that), ``shown`` is it without secrets."""
+
+    name: str
+    symbol: str
+    url: Secret | None
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSource:
+    """The median of ``venues``; guards that are None are not asked. ``min_volume`` is in quote currency over ``volume_window_ms``."""
+
+    name: str
+    unit: Unit
+    max_age_ms: int
+    venues: tuple[VenueConfig, ...]
+    min_venues: int
+    outlier: Decimal | None
+    min_volume: Decimal | None
+    volume_window_ms: int
+    max_spread: Decimal | None
+    every_ms: int
+    timeout_ms: int
+    stream: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedSource:
+    """Made of the sources ``of``; ``how`` is a word of ``keeper.engine.derivation.How``. Its members have the ages."""
+
+    name: str
+    unit: Unit
+    how: str
+    of: tuple[str, ...]
+    min_fresh: int
+    outlier: Decimal | None
+    stuck_after_ms: int | None
+    max_age_ms: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantSource:
+    """A number that stands in the file."""
+
+    name: str
+    unit: Unit
+    value: Decimal
+    max_age_ms: None = None
+
+
+ChainSource = (
+    ChainlinkSource | ContractCallSource | PythSource | UniswapV3Source | Erc4626Source | SequencerUptimeSource
+)
+"""Every kind that is read at a block."""
+
+Source = ChainSource | HttpSource | ExchangeSource | DerivedSource | ConstantSource
+"""Every kind of source."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 
 from keeper.config.kinds import NUMBER, SPAN, choice, threshold
 from keeper.config.problems import nearest
-from keeper.config.shape import NAME, Cursor, Field, Kind, Part, Section, Shape
+from keeper.config.shape import NAME, Cursor, Field, Kind, Part, Section, Shape, word_of
 from keeper.config.signals import SignalDraft
+from keeper.domain.observation import WITHOUT_VALUE, Quality
 from keeper.domain.units import NO_SPAN, Unit, plain
 from keeper.domain.verdict import Severity
+from keeper.rules.spec import ONLY_OK, Without
 
 if TYPE_CHECKING:
     from keeper.rules.spec import Condition, RuleSpec, Side
 
+ACCEPTABLE = tuple(quality for quality in Quality if quality not in WITHOUT_VALUE)
+_QUALITY = word_of(ACCEPTABLE)
 _NAME: Kind[str] = Kind(lambda given: given.text, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
 _THRESHOLD_SCHEMA = dict(NUMBER.schema)
 
@@ -29,6 +33,18 @@ BELOW = Part(
     "below", "Strictly below this, in the unit of the signal: 2% or 50bps for shares.", _THRESHOLD_SCHEMA, False
 )
 FOR = Field("for", SPAN, "How long without a break: 30s or 2 blocks; without it the first tick counts.", NO_SPAN)
+WITHOUT = Field(
+    "without",
+    choice(Without, Without.HOLD),
+    "While what the rule needs is not there: hold, trip (it counts as a breach, with the same for) or alert (hold, and tell people).",
+    Without.HOLD,
+)
+NEEDS = Part(
+    "needs",
+    "Which qualities the observations may have, ok among them; left out: ok alone.",
+    {"type": "array", "minItems": 1, "items": {"enum": [quality.value for quality in ACCEPTABLE]}},
+    required=False,
+)
 SEVERITY = Field("severity", choice(Severity, Severity.WARNING), "How loudly people are told.")
 
 WHEN = Shape("When the rule trips.", (SIGNAL, ABOVE, BELOW, FOR))
@@ -64,7 +80,8 @@ def _read(
         return None
     when_at, clear_at, actions_at = section.at("when"), section.at("clear"), section.at("actions")
     named = _read_actions(actions_at, actions) if actions_at else ()
-    severity = section.get(SEVERITY)
+    severity, without = section.get(SEVERITY), section.get(WITHOUT)
+    needs = _read_needs(needs_at) if (needs_at := section.at("needs")) else ONLY_OK
     when = when_at.open(WHEN) if when_at else None
     clear = clear_at.open(CLEAR) if clear_at else None
     signal, unit = _signal(when, signals) if when else ("", None)
@@ -76,7 +93,15 @@ def _read(
         _check_gap(trips, clears)
     if not (section.clean and when and clear and trips and clears):
         return None
-    return RuleSpec(name, _condition(signal, trips, when), _condition(signal, clears, clear), severity, named)
+    return RuleSpec(
+        name=name,
+        when=_condition(signal, trips, when),
+        clear=_condition(signal, clears, clear),
+        severity=severity,
+        actions=named,
+        needs=needs,
+        without=without,
+    )
 
 
 def _signal(when: Section, signals: Mapping[str, SignalDraft]) -> tuple[str, Unit | None]:
@@ -143,6 +168,18 @@ def _read_actions(cursor: Cursor, actions: Mapping[str, object]) -> tuple[str, .
     return tuple(names)
 
 
+def _read_needs(cursor: Cursor) -> frozenset[Quality]:
+    before, words = len(cursor.context.report), []
+    for item in cursor.items():
+        word = item.read(_QUALITY)
+        if word in words:
+            item.problem("this quality is named twice", "once is enough")
+        words.append(word)
+    if len(cursor.context.report) == before and Quality.OK not in words:
+        cursor.problem("ok is not among them", "a rule that cannot use a good value cannot be judged by one: add ok")
+    return frozenset(Quality(word) for word in words if word)
+
+
 def _part(shape: Shape, key: str) -> Part:
     return Part(key, shape.help, {})
 
@@ -152,6 +189,8 @@ RULE = Shape(
     (
         _part(WHEN, "when"),
         _part(CLEAR, "clear"),
+        NEEDS,
+        WITHOUT,
         SEVERITY,
         Part("actions", "What is done, in this order.", {"type": "array", "minItems": 1, "items": dict(_NAME.schema)}),
     ),

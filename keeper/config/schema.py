@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from keeper.config import basics
+from keeper.config import basics, chain
 from keeper.config.actions import ACTION, READ, UNDO
 from keeper.config.audit import AUDIT
 from keeper.config.loader import ROOT
@@ -28,11 +28,12 @@ def json_schema() -> dict[str, Json]:
     """The whole configuration. An editor checks the form with it; ``keeper check`` checks the sense as well."""
     rule = _shape(RULE, when=_condition(WHEN), clear=_condition(CLEAR))
     market = _shape(MARKET, signals=_named(_one_of(signal_shapes())), rules=_named(rule))
-    endpoints: Object = {"type": "array", "minItems": 1, "items": _shape(basics.ENDPOINT)}
+    endpoints: Object = {"type": "array", "minItems": 1, "items": _shape(chain.ENDPOINT)}
+    policies = {part.key: _shape(chain.POLICY) for part in chain.QUORUM.parts}
     root = _shape(
         ROOT,
         keeper=_shape(basics.KEEPER),
-        chain=_shape(basics.CHAIN, endpoints=endpoints),
+        chain=_shape(chain.CHAIN, endpoints=endpoints, quorum=_shape(chain.QUORUM, **policies)),
         audit=_shape(AUDIT),
         sources=_named(_one_of(SOURCE_KINDS)),
         markets=_named(market),
@@ -76,6 +77,8 @@ def _default(field: Field[Any]) -> Json:
     """The default as people write it; None where being left out has a meaning of its own."""
     if field.required or not field.default:
         return 0 if field.default == 0 and field.kind.schema.get("minimum") == 0 else None
+    if isinstance(field.default, Span):
+        return str(field.default)
     if isinstance(field.default, Enum):
         return str(field.default.value)
     if isinstance(field.default, int) and field.kind.schema.get("type") == "string":

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
+from keeper.config import chain_sources, derived
 from keeper.config.calls import VIEW, Signature, literal
-from keeper.config.kinds import CONTRACT, HEADER, HTTP_URL, JSON_PATH, RAW, UNIT, choice, duration, whole
-from keeper.config.model import ChainlinkSource, ContractCallSource, HttpSource, Source, TimeUnit
+from keeper.config.chain_sources import MAX_AGE, NEEDS, SOURCE_UNIT
+from keeper.config.kinds import CONTRACT, HEADER, HTTP_URL, JSON_PATH, RAW, choice, duration, whole
+from keeper.config.model import ContractCallSource, HttpSource, Source, TimeUnit
 from keeper.config.problems import without_credentials
 from keeper.config.secret import Secret
 from keeper.config.shape import Bad, Cursor, Field, Part, Section, Shape
 from keeper.config.tree import Scalar
+from keeper.config.venues import EXCHANGE, read_exchange
 from keeper.domain.abi_codec import integer_range
 from keeper.domain.action import FunctionCall
 from keeper.domain.units import Unit
@@ -20,10 +24,6 @@ MAX_DECIMALS = 77
 MAX_RESULTS = 32
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 
-SOURCE_UNIT = Field("unit", UNIT, "What the number means; a signal takes only sources of the unit it is made for.")
-MAX_AGE = Field("max_age", duration(1), "How old a value may be before it counts as stale, such as 90s.")
-
-ADDRESS = Field("address", CONTRACT, "The feed's proxy contract.")
 TARGET = Field("target", CONTRACT, "The contract that is asked.")
 CALL = Field("call", VIEW, "The view, with its results: totalAssets()(uint256).")
 DECIMALS = Field("decimals", whole(0, MAX_DECIMALS), "The answer is divided by ten to this power.", 0)
@@ -39,9 +39,7 @@ EVERY = Field("every", duration(100), "How often to ask.")
 TIMEOUT = Field("timeout", duration(10), "How long to wait for an answer.", 2_000)
 
 KINDS = {
-    "chainlink": Shape(
-        "A Chainlink price feed, read at each block.", (ADDRESS, SOURCE_UNIT, MAX_AGE), kind="chainlink"
-    ),
+    **chain_sources.KINDS,
     "contract-call": Shape(
         "One number of any view, read at each block.",
         (
@@ -52,6 +50,7 @@ KINDS = {
             INDEX,
             SOURCE_UNIT,
             MAX_AGE,
+            NEEDS,
         ),
         kind="contract-call",
     ),
@@ -75,23 +74,32 @@ KINDS = {
         ),
         kind="http",
     ),
+    "exchange": EXCHANGE,
+    "derived": derived.DERIVED,
+    "constant": derived.CONSTANT,
 }
 
 
 def read_sources(cursor: Cursor) -> dict[str, Source | None]:
     """Every named source; None for a broken one, so that who refers to it is not blamed."""
     sources: dict[str, Source | None] = {}
+    drafts: dict[str, derived.DerivedDraft] = {}
+    sections: dict[str, Section] = {}
     for name, below in cursor.named():
         chosen = below.choose(KINDS)
+        if chosen and chosen[0] == "derived":
+            drafts[name] = derived.read_derived(chosen[1])
+            sources[name] = None
+            continue
+        if chosen and NEEDS in KINDS[chosen[0]].parts:
+            sections[name] = chosen[1]
         source = READERS[chosen[0]](name, chosen[1]) if chosen else None
         sources[name] = source if chosen and chosen[1].clean else None
     if cursor.empty:
         cursor.problem("there is no source", "a keeper needs at least one", found="")
+    derived.resolve(drafts, sources)
+    chain_sources.check_needs(sections, sources)
     return sources
-
-
-def _chainlink(name: str, section: Section) -> Source:
-    return ChainlinkSource(name, section.get(SOURCE_UNIT), section.get(MAX_AGE), section.get(ADDRESS))
 
 
 def _contract_call(name: str, section: Section) -> Source:
@@ -103,7 +111,8 @@ def _contract_call(name: str, section: Section) -> Source:
             section.problem("args", f"the call takes {len(signature.function.inputs)} arguments, none is given")
         _check_result(section, signature, unit, index)
     call = FunctionCall(section.get(TARGET), signature.text, args)
-    return ContractCallSource(name, unit, section.get(MAX_AGE), call, section.get(DECIMALS), index)
+    needs = section.get(NEEDS) or None
+    return ContractCallSource(name, unit, section.get(MAX_AGE), call, section.get(DECIMALS), index, needs)
 
 
 def _read_args(cursor: Cursor, signature: Signature) -> tuple[str, ...]:
@@ -172,4 +181,10 @@ def _read_headers(cursor: Cursor) -> tuple[tuple[str, Secret], ...]:
     return tuple(headers)
 
 
-READERS = {"chainlink": _chainlink, "contract-call": _contract_call, "http": _http}
+READERS: dict[str, Callable[[str, Section], Source]] = {
+    **chain_sources.READERS,
+    "contract-call": _contract_call,
+    "http": _http,
+    "exchange": read_exchange,
+    "constant": derived.read_constant,
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 from keeper.config.problems import FILE, fail, nearest
 
 _YAML = """\
@@ -105,11 +107,13 @@ KEEPER_NOTIFY_URL=json://127.0.0.1:8080/keeper
 # KEEPER_KEYSTORE_PASSWORD_FILE=/run/secrets/keeper-keystore-password
 """
 
-PRESETS = {"safe": (_YAML, _ENV)}
+PRESETS = ("safe", "stablecoin-peg")
 
 
 def template(preset: str = "safe") -> tuple[str, str]:
     """The texts of ``keeper.yaml`` and ``.env``. Raises ConfigurationError for a preset that is not there."""
     if preset not in PRESETS:
         raise fail(FILE, None, preset, "there is no such preset", nearest(preset, PRESETS))
-    return PRESETS[preset]
+    if preset == "safe":
+        return _YAML, _ENV
+    return files("keeper.config").joinpath("presets", f"{preset}.yaml").read_text("utf-8"), _ENV

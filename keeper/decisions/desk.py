@@ -51,18 +51,20 @@ COUNTS = (
     count_key(DecisionKind.DECLINED, DecisionReason.COOLDOWN),
     count_key(DecisionKind.HOLD, DecisionReason.WARMING),
     count_key(DecisionKind.HOLD, DecisionReason.NO_INPUT),
+    count_key(DecisionKind.HOLD, DecisionReason.NO_INPUT_ALERT),
 )
 """What is counted at every tick; each is there even when it is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeskRule:
-    """A rule as the desk sees it; ``market`` is the market's position."""
+    """A rule as the desk sees it; ``market`` is the market's position, ``alerts``: people are told when its input is not usable."""
 
     name: str
     market: int
     severity: Severity
     actions: tuple[str, ...]
+    alerts: bool = False
 
 
 class Facts(Protocol):
@@ -115,6 +117,7 @@ class Desk:
         self._positions = {name: index for index, name in enumerate(self._markets)}
         self._rules = tuple(rules)
         self._policies = {policy.name: policy for policy in policies}
+        self._alerts = np.array([rule.alerts for rule in rules], dtype=np.bool_)
         by_severity = sorted(range(len(rules)), key=lambda rule: LADDER.index(rules[rule].severity))
         self._ladder: Ints = np.array(by_severity, dtype=np.int64)
         of_market = [rule.market for rule in rules]
@@ -142,11 +145,15 @@ class Desk:
         decisions: list[Decision] = []
         for rule in concerned:
             if newly_held[rule]:
-                decisions.append(self._hold(state, rule, HOLD_REASONS[int(judged.reason[rule])], facts, at_ms, block))
+                reason = self._hold_reason(rule, int(judged.reason[rule]))
+                decisions.append(self._hold(state, rule, reason, facts, at_ms, block))
             if tripped[rule]:
                 decisions += self._ask(state, rule, facts, counts, at_ms, block)
         for code, reason in HOLD_REASONS.items():
             counts[count_key(DecisionKind.HOLD, reason)] = int(np.count_nonzero(judged.reason == code))
+        alerts = int(np.count_nonzero((judged.reason == NOT_USABLE) & self._alerts))
+        counts[count_key(DecisionKind.HOLD, DecisionReason.NO_INPUT_ALERT)] = alerts
+        counts[count_key(DecisionKind.HOLD, DecisionReason.NO_INPUT)] -= alerts
         incidents += self._close(state, judged, facts, at_ms, block)
         return Resolution(tuple(decisions), tuple(incidents), counts)
 
@@ -192,6 +199,11 @@ class Desk:
             name = self._markets[market]
             events.append(IncidentEvent(incident, name, IncidentPhase.CLOSED, facts.verdict(last), at_ms, block))
         return events
+
+    def _hold_reason(self, rule: int, code: int) -> DecisionReason:
+        if code == NOT_USABLE and self._rules[rule].alerts:
+            return DecisionReason.NO_INPUT_ALERT
+        return HOLD_REASONS[code]
 
     def _hold(
         self, state: DeskState, rule: int, reason: DecisionReason, facts: Facts, at_ms: int, block: int

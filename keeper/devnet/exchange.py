@@ -67,6 +67,10 @@ class Exchange:
         """From now on the symbol trades at this price in dollars. Raises ValueError for what is not a price."""
         self._venue.set_price(symbol, price, volume)
 
+    def stop_trading(self, symbol: str) -> None:
+        """From now on nothing is traded: bars are without volume. KeyError for an unknown symbol."""
+        self._venue.stop_trading(symbol)
+
     def inject(self, fault: Fault) -> None:
         """Breaks it: see ``FaultKind``. Of several faults that fit a request, the newest counts."""
         self._venue.inject(fault)

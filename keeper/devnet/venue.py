@@ -1,17 +1,23 @@
-"""What a local exchange answers: the shape of Binance's spot REST API (24-hour ticker), and what it does when it is broken. No sockets here."""
+"""What a local exchange answers: the shape of Binance's spot REST API (markets, 24-hour ticker, one-minute bars), and what it does when it is broken.
+
+No sockets here.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 _DAY_MS = 86_400_000
+_MINUTE_MS = 60_000
+_QUOTES = ("USDT", "USDC", "USD", "EUR", "BTC", "ETH")
+_MAX_BARS = 1_000
 # Best bid and ask lie this far from the last price.
 _HALF_SPREAD = Decimal("0.0001")
 DEFAULT_VOLUME = Decimal(25_000)
@@ -53,11 +59,15 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """``last`` in dollars, ``volume`` of the last 24 hours in units of the base asset."""
+    """``last`` in dollars, ``volume`` of the last 24 hours in units of the base asset.
+
+    Trading goes on evenly, until ``silent_since_ms`` if that is given.
+    """
 
     symbol: str
     last: Decimal
     volume: Decimal = DEFAULT_VOLUME
+    silent_since_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,11 @@ class Venue:
         with self._lock:
             self._quotes[symbol] = Quote(symbol, price, volume)
 
+    def stop_trading(self, symbol: str) -> None:
+        """From now on nothing is traded: bars are without volume, the ticker repeats itself. KeyError for an unknown symbol."""
+        with self._lock:
+            self._quotes[symbol] = replace(self._quotes[symbol], silent_since_ms=self._now_ms())
+
     def inject(self, fault: Fault) -> None:
         """Breaks the exchange. Of several faults that fit a request, the newest counts."""
         with self._lock:
@@ -113,9 +128,14 @@ class Venue:
                 return _json(200, {})
             if url.path == "/api/v3/time":
                 return _json(200, {"serverTime": self._now_ms()})
+            if url.path == "/api/v3/exchangeInfo":
+                return _json(200, {"timezone": "UTC", "symbols": [market(symbol) for symbol in self._quotes]})
+            query = parse_qs(url.query, keep_blank_values=True)
+            if url.path == "/api/v3/klines":
+                return self._klines(query)
             if url.path != "/api/v3/ticker/24hr":
                 return _json(404, {"code": -1000, "msg": "Not found."})
-            wanted = parse_qs(url.query, keep_blank_values=True).get("symbol")
+            wanted = query.get("symbol")
             if wanted is None:
                 return _json(200, [ticker(quote, self._now_ms()) for quote in self._quotes.values()])
             quote = self._quotes.get(wanted[0])
@@ -125,6 +145,16 @@ class Venue:
             if taken is None:
                 return _json(200, ticker(quote, self._now_ms()))
             return _spoiled(quote, taken[0], now_ms=self._now_ms(), since_ms=taken[1])
+
+    def _klines(self, query: Mapping[str, Sequence[str]]) -> Reply:
+        """One-minute bars. Faults spoil the ticker, and the price of the bars only where the price itself is the fault."""
+        quote = self._quotes.get(query.get("symbol", [""])[0])
+        if quote is None:
+            return _json(400, {"code": -1121, "msg": "Invalid symbol."})
+        if query.get("interval") != ["1m"]:
+            return _json(400, {"code": -1120, "msg": "Invalid interval."})
+        count = min(int(query.get("limit", ["500"])[0]), _MAX_BARS)
+        return _json(200, klines(quote, self._now_ms(), count))
 
     def _take_fault(self, symbol: str) -> tuple[Fault, int] | None:
         """The newest fault for this symbol and when it began, one answer of it used up."""
@@ -166,6 +196,57 @@ def ticker(quote: Quote, close_time_ms: int) -> dict[str, Any]:
         "lastId": 100_000,
         "count": 100_000,
     }
+
+
+def market(symbol: str) -> dict[str, Any]:
+    """One symbol with the keys of Binance's ``GET /api/v3/exchangeInfo`` that clients look at."""
+    quote = next((name for name in _QUOTES if symbol.endswith(name) and symbol != name), "USDT")
+    return {
+        "symbol": symbol,
+        "status": "TRADING",
+        "baseAsset": symbol.removesuffix(quote),
+        "baseAssetPrecision": 8,
+        "quoteAsset": quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "orderTypes": ["LIMIT", "MARKET"],
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": [
+            {"filterType": "PRICE_FILTER", "minPrice": "0.00000001", "maxPrice": "1000000", "tickSize": "0.00000001"},
+            {"filterType": "LOT_SIZE", "minQty": "0.00000001", "maxQty": "900000", "stepSize": "0.00000001"},
+        ],
+        "permissions": ["SPOT"],
+    }
+
+
+def klines(quote: Quote, now_ms: int, count: int) -> list[list[Any]]:
+    """The last ``count`` one-minute bars, the one in progress last, in the shape of ``GET /api/v3/klines``; the day's volume is spread evenly."""
+    newest = now_ms // _MINUTE_MS * _MINUTE_MS
+    rows = []
+    for open_ms in range(newest - (count - 1) * _MINUTE_MS, newest + 1, _MINUTE_MS):
+        silent = quote.silent_since_ms is not None and open_ms >= quote.silent_since_ms
+        volume = Decimal(0) if silent else quote.volume * _MINUTE_MS / _DAY_MS
+        price = _text(quote.last)
+        end_ms = open_ms + _MINUTE_MS - 1
+        half = _text(volume / 2)
+        rows.append(
+            [
+                open_ms,
+                price,
+                price,
+                price,
+                price,
+                _text(volume),
+                end_ms,
+                _text(volume * quote.last),
+                10,
+                half,
+                half,
+                "0",
+            ]
+        )
+    return rows
 
 
 def _spoiled(quote: Quote, fault: Fault, *, now_ms: int, since_ms: int) -> Reply:

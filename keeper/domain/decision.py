@@ -25,6 +25,8 @@ class DecisionReason(StrEnum):
     IN_EFFECT = "already-in-effect"
     IN_FLIGHT = "already-in-flight"
     NO_INPUT = "input-not-usable"
+    NO_INPUT_ALERT = "input-not-usable-alert"
+    """The same, and the rule asks that people are told, with its severity."""
     WARMING = "not-enough-data"
 
 

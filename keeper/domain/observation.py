@@ -30,13 +30,16 @@ class Quality(StrEnum):
     """An answer that is not a value."""
 
 
+WITHOUT_VALUE = frozenset({Quality.MISSING, Quality.MALFORMED})
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One value of one source.
 
     ``value`` is None exactly when quality is MISSING or MALFORMED. ``at_ms`` is the time the source itself gives for
     the value (milliseconds UTC; None when it gives none), ``received_ms`` when the keeper had it, ``block`` the block it was read at (None off
-    chain), ``reason`` says why quality is not OK, in words.
+    chain), ``reason`` says why quality is not OK, in words; where the value was made of several, it names them in any case.
     """
 
     source: str

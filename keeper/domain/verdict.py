@@ -24,6 +24,8 @@ class VerdictReason(StrEnum):
     RECOVERED = "recovered"
     WARMING = "not-enough-data"
     NO_INPUT = "input-not-usable"
+    BLIND = "input-not-usable-counts-as-breach"
+    """The rule says that not being able to see is itself a breach: pending or tripped by that."""
 
 
 class Severity(StrEnum):

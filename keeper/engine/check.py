@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from keeper.domain.errors import Problem
+from keeper.domain.observation import WITHOUT_VALUE
 from keeper.domain.units import Span
+from keeper.engine.check_derived import problems_of_derived
+from keeper.engine.gate import problems_of_gates
 from keeper.engine.spec import EngineSpec, MarketSpec, SourceSpec
 from keeper.rules.spec import Condition, RuleSpec, Side
 from keeper.signals.registry import SIGNALS
@@ -35,6 +38,8 @@ def _problems_of(spec: EngineSpec) -> Iterator[Problem]:
     for source in spec.sources:
         if source.max_age_ms is not None and source.max_age_ms < 0:
             yield _problem(f"sources.{source.name}.max_age", source.max_age_ms, "an age is never negative")
+    yield from problems_of_derived(spec.sources)
+    yield from problems_of_gates(spec.sources)
     yield from _twice("actions", [action.name for action in spec.actions])
     for action in spec.actions:
         for key, ms in (("cooldown", action.cooldown_ms), ("retry", action.retry_ms)):
@@ -126,6 +131,8 @@ def _of_rule(path: str, rule: RuleSpec, signals: set[str], actions: set[str]) ->
         yield _problem(
             f"{path}.clear.signal", rule.clear.signal, "a rule clears on the signal that it trips on", rule.when.signal
         )
+    if not rule.needs or rule.needs & WITHOUT_VALUE:
+        yield _problem(f"{path}.needs", ", ".join(sorted(rule.needs)), "a rule needs qualities that come with a value")
     conditions = (("when", rule.when), ("clear", rule.clear))
     sound = True
     for name, condition in conditions:

@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from keeper.domain.observation import Observation, Quality
+from keeper.domain.observation import WITHOUT_VALUE, Observation, Quality
 from keeper.domain.units import Span
 from keeper.engine.spec import SourceSpec
-from keeper.signals.bank import Floats
+from keeper.signals.bank import Floats, Ints
 
 FOREVER = 2**62
+
+BITS = {quality: 1 << place for place, quality in enumerate(Quality)}
+"""Each quality as one bit, so that a set of them is a number."""
 
 MAX_MAGNITUDE = 300
 """Beyond 1e±300 a number has no float, and written plainly it would fill the log."""
@@ -21,20 +24,22 @@ MAX_MAGNITUDE = 300
 def grade(source: SourceSpec, said: Observation | None, at_ms: int) -> Observation:
     """What ``said`` is worth at this tick: the same, or with a quality and a reason that say why it is not usable.
 
-    A quality that the source itself gave is kept. An observation exactly ``max_age_ms`` old is still good.
+    A quality that the source itself gave is kept, except that what is too old is STALE, whatever else it was; what is no number is MALFORMED,
+    whatever it was said to be. An observation exactly ``max_age_ms`` old is still good.
     """
     if said is None:
         return Observation(source.name, None, source.unit, at_ms, quality=Quality.MISSING, reason="not in the snapshot")
-    if said.quality is not Quality.OK:
-        return said
+    if said.quality in WITHOUT_VALUE:
+        return said if said.value is None else replace(said, value=None)
     if said.unit is not source.unit:
         return _malformed(said, f"carries {said.unit} where {source.unit} was expected")
     if said.value is None or not said.value.is_finite():
         return _malformed(said, "not a finite number")
     if said.value != 0 and abs(said.value.adjusted()) > MAX_MAGNITUDE:
         return _malformed(said, "no number of this size is a value")
-    if source.max_age_ms is not None and at_ms > _good_until(source, said):
-        return replace(said, quality=Quality.STALE, reason=f"older than {Span(ms=source.max_age_ms)}")
+    if said.quality is not Quality.STALE and at_ms > _good_until(source, said):
+        also = "" if said.quality is Quality.OK else f", and {said.quality} ({said.reason})"
+        return replace(said, quality=Quality.STALE, reason=f"older than {Span(ms=source.max_age_ms or 0)}{also}")
     return said
 
 
@@ -50,12 +55,35 @@ def _good_until(source: SourceSpec, said: Observation) -> int:
 
 @dataclass(slots=True)
 class GradeState:
-    """Per source: what was ``said`` last, what it is worth (``graded``), until when that holds, and its value as float (NaN: not usable)."""
+    """Per source: what was ``said`` last, what it is worth (``graded``), until when that holds, and its value as float.
+
+    ``values`` is NaN unless the quality is OK; ``any_values`` only where there is no value at all, and ``bits`` is then its quality.
+    """
 
     said: list[Observation | None]
     graded: list[Observation]
     until_ms: list[int]
     values: Floats
+    any_values: Floats
+    bits: Ints
+
+    def put(self, index: int, graded: Observation) -> None:
+        """This is what the source at this position is worth now."""
+        value = np.nan if graded.value is None else float(graded.value)
+        self.graded[index] = graded
+        self.bits[index] = BITS[graded.quality]
+        self.any_values[index] = value
+        self.values[index] = value if graded.quality is Quality.OK else np.nan
+
+    def usable(self, inputs: Ints, accepts: Ints | None) -> Floats:
+        """The values of the sources at ``inputs`` (slots x sources); NaN where the quality is not among those that the slot ``accepts``.
+
+        ``accepts`` are sets of ``BITS``, one a slot; None: OK alone.
+        """
+        if accepts is None:
+            return self.values[inputs]
+        good = self.bits[inputs] & accepts[:, np.newaxis] != 0
+        return np.where(good, self.any_values[inputs], np.nan)
 
 
 class Grader:
@@ -67,7 +95,9 @@ class Grader:
     def initial_state(self) -> GradeState:
         count = len(self._sources)
         nothing = [grade(source, None, 0) for source in self._sources]
-        return GradeState([None] * count, nothing, [-FOREVER] * count, np.full(count, np.nan))
+        none = np.full(count, np.nan)
+        missing = np.full(count, BITS[Quality.MISSING], dtype=np.int64)
+        return GradeState([None] * count, nothing, [-FOREVER] * count, none, none.copy(), missing)
 
     def grade_all(self, state: GradeState, observations: Mapping[str, Observation], at_ms: int) -> None:
         """Brings ``state`` up to this tick. ``at_ms`` must not be before the last one's."""
@@ -76,8 +106,7 @@ class Grader:
             if said is state.said[index] and at_ms <= state.until_ms[index]:
                 continue
             graded = grade(source, said, at_ms)
-            usable = graded.quality is Quality.OK and graded.value is not None
+            ages = graded.value is not None and graded.quality is not Quality.STALE
             state.said[index] = said
-            state.graded[index] = graded
-            state.until_ms[index] = _good_until(source, graded) if usable else FOREVER
-            state.values[index] = float(graded.value) if usable and graded.value is not None else np.nan
+            state.until_ms[index] = _good_until(source, graded) if ages else FOREVER
+            state.put(index, graded)

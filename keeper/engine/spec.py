@@ -6,19 +6,26 @@ from dataclasses import dataclass
 
 from keeper.decisions.spec import ActionPolicy
 from keeper.domain.units import Unit
+from keeper.engine.derivation import Derivation, How
 from keeper.rules.spec import RuleSpec
 from keeper.signals.spec import SignalSpec
 
-__all__ = ["ActionPolicy", "EngineSpec", "MarketSpec", "SourceSpec"]
+__all__ = ["ActionPolicy", "Derivation", "EngineSpec", "How", "MarketSpec", "SourceSpec"]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """``max_age_ms``: an observation whose own time (else the time it was received) is longer ago at the tick is STALE; None: never."""
+    """``max_age_ms``: an observation whose own time (else the time it was received) is longer ago at the tick is STALE; None: never.
+
+    ``derived``: the source is not in the snapshot but made of others, which have ages of their own. ``needs``: the name of a FLAG
+    source; while that is not OK and 1, this one is STALE.
+    """
 
     name: str
     unit: Unit
     max_age_ms: int | None = None
+    derived: Derivation | None = None
+    needs: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,21 @@ from keeper.signals.bank import Bytes, Floats
 
 @dataclass(frozen=True, slots=True)
 class SignalRow:
-    """What does not change about a signal; ``sources`` are positions."""
+    """What does not change about a signal.
+
+    ``of`` is the name that it is configured under, ``name`` says the qualities too where rules need it in different ones;
+    ``sources`` are positions; ``evidence`` are those and the ones that they are derived from; ``accepts`` is the set of qualities that it takes
+    (``keeper.engine.grade.BITS``).
+    """
 
     market: str
+    of: str
     name: str
     unit: Unit
     inputs: tuple[str, ...]
     sources: tuple[int, ...]
+    evidence: tuple[int, ...]
+    accepts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +89,16 @@ class Table:
         return (self.signal(self.rows.rules[rule].signal),)
 
     def observations(self, rule: int) -> tuple[Observation, ...]:
-        """The observations that those signals were computed from, each once."""
-        sources = self.rows.signals[self.rows.rules[rule].signal].sources
-        return tuple(self.graded[source] for source in dict.fromkeys(sources))
+        """The observations that those signals were computed from, and those that these were derived from, each once."""
+        return tuple(self.graded[source] for source in self.rows.signals[self.rows.rules[rule].signal].evidence)
 
 
 @dataclass(frozen=True, eq=False)
 class Tick:
     """``at_ms`` is the time that counted (never before the last tick's), ``observations`` are graded and in the order of the configuration.
 
-    ``counts`` has every key of ``keeper.decisions.desk.COUNTS``; ``breakers`` every market. ``signals`` and ``verdicts`` are in the order of the
+    ``counts`` has every key of ``keeper.decisions.desk.COUNTS``; ``breakers`` every market. A signal that rules need in different
+    qualities is there once for each of them. ``signals`` and ``verdicts`` are in the order of the
     configuration and are made when first asked for.
     """
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from keeper.domain.errors import Unreachable
 from keeper.domain.evm import Receipt
 from keeper.domain.intent import Attempt
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
+from keeper.execution.journal import ACCEPTED
 from keeper.execution.work import Work
 from keeper.ports.route import Submission, SubmissionKind
 
 BY_HAND = "act by hand if the market is at risk"
 
 
-def worked(work: Work, receipt: Receipt, after: str) -> Outcome:
-    """Mined with status 1, and the view shows the effect at that block."""
+def worked(work: Work, receipt: Receipt, after: str, read_at: int) -> Outcome:
+    """Mined with status 1, and the view shows the effect at that block (a later one when its state is forgotten)."""
     call = work.armed.action.effect.read.signature if work.armed else "the effect"
     return Outcome(
         OutcomeKind.INCLUDED,
         Reason.EFFECT_VERIFIED,
-        f"{call} is {after} at block {receipt.block_number}",
+        f"{call} is {after} at block {read_at}",
         tx_hash=receipt.tx_hash,
         block=receipt.block_number,
     )
@@ -53,16 +55,21 @@ def shadow(detail: str) -> Outcome:
     return Outcome(OutcomeKind.DRY_RUN, Reason.SHADOW_MODE, f"shadow mode: nothing was signed or sent; {detail}")
 
 
-def expired(work: Work, *, reachable: bool = True) -> Outcome:
-    """Out of time; with an attempt that may be anywhere, which the message says."""
-    why = "it could not be carried out" if reachable else "the node could not be reached"
+def expired(work: Work) -> Outcome:
+    """Out of time; the message says what stood in the way last, and of an attempt that it may be anywhere."""
+    unreachable = isinstance(work.trouble, Unreachable)
+    why = "the node could not be reached" if unreachable else "it could not be carried out"
     message = f"{why} before the action expired"
+    if work.trouble is not None:
+        message += f" ({work.trouble.message})"
+    elif work.answer is not None and work.answer.kind not in ACCEPTED:
+        message += f" ({work.answer.kind}: {work.answer.message})"
     attempt = work.last_attempt
     if attempt is not None:
         message += f"; transaction {attempt.tx_hash} (nonce {attempt.nonce}) is not known to be mined and may still be"
     return Outcome(
         OutcomeKind.EXPIRED,
-        Reason.EXPIRED if reachable else Reason.NODE_UNREACHABLE,
+        Reason.NODE_UNREACHABLE if unreachable else Reason.EXPIRED,
         message,
         remedy=f"check the node, the fees and the balance of the key; {BY_HAND}",
         tx_hash=attempt.tx_hash if attempt else None,
@@ -70,12 +77,34 @@ def expired(work: Work, *, reachable: bool = True) -> Outcome:
 
 
 def not_configured(work: Work) -> Outcome:
-    """Taken up after a restart with a configuration that no longer has the action."""
+    """Taken up after a restart with a configuration that no longer has the action, or has another call for it."""
     return Outcome(
         OutcomeKind.FAILED,
         Reason.NOT_CONFIGURED,
-        f"the configuration no longer has the action {work.intent.action} on {work.intent.market}",
+        _gone(work),
         remedy="nothing was signed; put the action back if it is still wanted",
+    )
+
+
+def not_read(work: Work, receipt: Receipt) -> Outcome:
+    """Mined with status 1 under a configuration that no longer says how to see the effect."""
+    return Outcome(
+        OutcomeKind.FAILED,
+        Reason.NOT_CONFIGURED,
+        f"the transaction succeeded in block {receipt.block_number}, but its effect was not read: {_gone(work)}",
+        remedy="look at the contract: what the call does is most likely in effect",
+        tx_hash=receipt.tx_hash,
+        block=receipt.block_number,
+    )
+
+
+def already_open(work: Work) -> Outcome:
+    """The journal has the intent already, or one for the same action on the same market that comes and goes."""
+    return Outcome(
+        OutcomeKind.FAILED,
+        Reason.ALREADY_OPEN,
+        f"the journal does not take another intent for {work.intent.action} on {work.intent.market} now",
+        remedy="make sure that no second keeper works with this database; the rule asks again by itself",
     )
 
 
@@ -89,8 +118,13 @@ def nonce_taken(attempt: Attempt) -> Outcome:
     )
 
 
-def refusal(answer: Submission, attempt: Attempt, *, first: bool) -> Outcome | None:
-    """The end that a route's answer means, if it means one: what may pass is tried again at the next head."""
+def refusal(answer: Submission, attempt: Attempt, *, alone: bool) -> Outcome | None:
+    """The end that a route's answer means, if it means one: what may pass is tried again at the next head.
+
+    ``alone`` False: another attempt has the same nonce and may still be mined, so it is no end.
+    """
+    if not alone:
+        return None
     if answer.kind is SubmissionKind.INSUFFICIENT_FUNDS:
         needed = attempt.max_fee_wei * attempt.gas_limit
         return Outcome(
@@ -99,7 +133,7 @@ def refusal(answer: Submission, attempt: Attempt, *, first: bool) -> Outcome | N
             f"{attempt.sender} cannot pay for the transaction: {answer.message}",
             remedy=f"send ETH to {attempt.sender}: the transaction needs up to {needed} wei",
         )
-    if answer.kind is SubmissionKind.REFUSED and first:
+    if answer.kind is SubmissionKind.REFUSED:
         return Outcome(
             OutcomeKind.FAILED,
             Reason.REFUSED_BY_NODE,
@@ -107,3 +141,8 @@ def refusal(answer: Submission, attempt: Attempt, *, first: bool) -> Outcome | N
             remedy=BY_HAND,
         )
     return None
+
+
+def _gone(work: Work) -> str:
+    intent = work.intent
+    return f"the configuration no longer has the action {intent.action} on {intent.market} as it was written down"

@@ -13,48 +13,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import IntentAlreadyOpen, MalformedAnswer, OutsideError
+from keeper.domain.errors import AuditError, IntentAlreadyOpen, InvalidTransition, OutsideError
 from keeper.domain.evm import Receipt
-from keeper.domain.intent import Attempt, Intent, IntentState, IntentTrigger, advance
-from keeper.domain.outcome import Outcome
+from keeper.domain.intent import Attempt, IntentState, IntentTrigger, advance
+from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.record import Draft
-from keeper.execution import endings, journal
+from keeper.execution import endings, journal, opening, written
+from keeper.execution.edges import Edges, Terms
+from keeper.execution.effect import effect_after, effect_now
 from keeper.execution.gate import already_there, simulated
 from keeper.execution.pen import Lane, Pen
 from keeper.execution.planner import ArmedAction
-from keeper.execution.work import Order, Work
-from keeper.ports.audit import AuditStore
-from keeper.ports.chain import AccountReader, ChainReader
-from keeper.ports.clock import Clock
-from keeper.ports.route import Route, SubmissionKind
-from keeper.ports.signer import Signer
+from keeper.execution.work import UNKNOWN, Work
+from keeper.ports.route import SubmissionKind
+
+__all__ = ["Edges", "Executor", "Terms"]
 
 MAX_ATTEMPTS = 8
 """Replacements raise the fee by 12.5 % each: the eighth offers 2.3 times the first. After that the last one is only repeated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edges:
-    """Everything outside that carrying out an action needs. ``signer`` None is possible in shadow mode only."""
-
-    store: AuditStore
-    chain: ChainReader
-    accounts: AccountReader
-    signer: Signer | None
-    routes: Mapping[str, Route]
-    clock: Clock
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """``live`` False: decide, check, record, never sign. ``confirmations`` 1: the block of the receipt is enough."""
-
-    chain_id: int
-    confirmations: int
-    live: bool
+OPENING_TRIES = 3
+"""Each try takes up what stands in the way, so the second one succeeds unless somebody else opens intents at the same time."""
 
 
 class Executor:
@@ -74,6 +55,8 @@ class Executor:
         self._open: dict[str, Work] = {}
         self._pen = Pen(edges.chain, edges.accounts, edges.signer, edges.clock, terms.chain_id)
         self._sending = asyncio.Lock()
+        self._opening = asyncio.Lock()
+        self._recovery_due = False
 
     # -- what others see ------------------------------------------------------------------------------------------------------
 
@@ -92,10 +75,9 @@ class Executor:
     # -- from outside ---------------------------------------------------------------------------------------------------------
 
     async def recover(self) -> int:
-        """Takes up every intent that a previous run left open. Returns how many. Raises StoreUnavailable."""
-        for intent in await self._edges.store.open_intents():
-            if intent.id not in self._open:
-                self._open[intent.id] = Work(intent, self._armed.get((intent.market, intent.action)))
+        """Takes up every intent that a previous run left open. Returns how many are open. Raises StoreUnavailable."""
+        async with self._opening:
+            await self._take_up_all()
         return len(self._open)
 
     async def refresh(self, block: BlockStamp) -> None:
@@ -106,97 +88,115 @@ class Executor:
         """Keeps the gas limit of an armed action. Raises Refused when the call would revert now, OutsideError."""
         await self._pen.measure_gas(armed)
 
-    async def act(
-        self, items: Sequence[tuple[Draft, Order | None]], block: BlockStamp, marks: Mapping[str, float]
-    ) -> None:
+    async def act(self, items: Sequence[opening.Item], block: BlockStamp, marks: Mapping[str, float]) -> None:
         """Writes the records of one tick and its intents in one commit, then carries the intents out as far as they go now.
 
-        ``items`` are drafts in order, each with the order it gives, if any. Raises StoreUnavailable: then nothing was done.
+        ``items`` are drafts in order, each with the order it gives, if any. Raises StoreUnavailable: then nothing was done. A database
+        that fails later leaves the intents as they are, for the next head.
         """
         self._pen.head = block
-        drafts: list[Draft] = []
-        works: list[Work] = []
-        for draft, order in items:
-            drafts.append(draft)
-            if order is None:
-                continue
-            work = self._new_work(order, block, marks)
-            if work is not None:
-                works.append(work)
-                drafts.append(journal.intent_draft(work.intent, order.armed, self.sender))
-        try:
-            await self._edges.store.append(drafts)
-        except IntentAlreadyOpen:
-            # Another replica, or an earlier run, is at it. What was seen is recorded all the same; what is open is taken up.
+        async with self._opening:
+            works = await self._write_down(items, block, marks)
+            durable = self._edges.clock.monotonic_ms()
             for work in works:
-                work.drop_simulation()
-            await self._edges.store.append([draft for draft, _ in items])
-            await self.recover()
-            return
-        except BaseException:
-            for work in works:
-                work.drop_simulation()
-            raise
-        durable = self._edges.clock.monotonic_ms()
-        for work in works:
-            work.marks["intent_durable"] = durable
-            self._open[work.intent.id] = work
-        await asyncio.gather(*(self.drive(work) for work in works))
+                work.marks["intent_durable"] = durable
+                self._open[work.intent.id] = work
+        for result in await asyncio.gather(*(self.drive(work) for work in works), return_exceptions=True):
+            if isinstance(result, BaseException) and not isinstance(result, AuditError):
+                raise result
 
     async def on_head(self, block: BlockStamp) -> None:
         """A new block: whatever is open moves on. Raises OutsideError when the node does not answer; all of it can be repeated."""
         await self.refresh(block)
-        for work in self.open_works:
-            await self.drive(work)
+        await self._drive_all()
 
     async def rebroadcast(self) -> None:
         """Sends the newest attempt of everything unmined once more: nodes forget. Also ends what ran out of time without any head."""
+        await self._drive_all()
         for work in self.open_works:
-            await self.drive(work)
             async with work.lock:
                 waiting = work.intent.state in (IntentState.SIGNED, IntentState.SUBMITTED)
-                if waiting and self._terms.live and not self._expired(work):
+                if waiting and self._terms.live:
                     await self._send(work)
 
     async def drive(self, work: Work) -> None:
         """Takes the steps that are possible now. A node that does not answer leaves the intent as it is, for the next head."""
         async with work.lock:
             try:
+                if work.unsure:
+                    await self._read_again(work)
                 if work.intent.state is IntentState.OPEN:
                     await self._begin(work)
                 elif work.intent.state in (IntentState.SIGNED, IntentState.SUBMITTED):
                     await self._watch(work)
                 if work.intent.state is IntentState.MINED:
                     await self._judge(work)
-            except OutsideError:
+                work.trouble = None
+            except OutsideError as error:
+                work.trouble = error
                 if work.intent.state is not IntentState.MINED and self._expired(work):
-                    await self._close(work, endings.expired(work, reachable=False))
+                    await self._close(work, endings.expired(work))
+            finally:
+                work.drop_simulation()
+
+    async def _drive_all(self) -> None:
+        if self._recovery_due:
+            await self.recover()
+        for work in self.open_works:
+            await self.drive(work)
 
     # -- steps ----------------------------------------------------------------------------------------------------------------
 
-    def _new_work(self, order: Order, block: BlockStamp, marks: Mapping[str, float]) -> Work | None:
-        armed = order.armed
-        if any(work.key == armed.key for work in self._open.values()):
-            return None
-        intent = Intent(
-            id=order.id,
-            market=armed.action.market,
-            action=armed.action.name,
-            incident=order.incident,
-            state=IntentState.OPEN,
-            created_ms=order.at_ms,
-            expires_ms=order.at_ms + armed.action.expires_ms,
-            to=armed.call.to,
-            data="0x" + armed.call.data.hex(),
-            effect_before=order.before if order.before is not None else "unknown",
-        )
-        work = Work(intent, armed, dict(marks))
-        if self.sender is not None and already_there(armed, order.before) is None:
-            # The simulation runs while the intent is being written: both must be done before anything is signed.
-            work.simulation = asyncio.ensure_future(
-                self._edges.accounts.simulate(armed.call, self.sender, block),
-            )
-        return work
+    async def _write_down(
+        self, items: Sequence[opening.Item], block: BlockStamp, marks: Mapping[str, float]
+    ) -> Sequence[Work]:
+        """The new intents, durable. Where another replica or an earlier run is at it already, its intent is taken up instead."""
+        for tries_left in reversed(range(OPENING_TRIES)):
+            planned = opening.plan(items, [work.key for work in self._open.values()], self.sender, marks)
+            if self.sender is not None:
+                opening.simulate_meanwhile(planned, self._edges.accounts, self.sender, block)
+            try:
+                await self._edges.store.append(planned.drafts)
+            except (IntentAlreadyOpen, InvalidTransition):
+                planned.drop()
+                await self._take_up_all()
+                if tries_left == 0:
+                    await self._give_up_opening(items, planned)
+            except BaseException:
+                planned.drop()
+                self._recovery_due = True  # it may be in the database all the same
+                raise
+            else:
+                return planned.works
+        return ()
+
+    async def _give_up_opening(self, items: Sequence[opening.Item], planned: opening.Opening) -> None:
+        """What was decided is recorded all the same, and that nothing came of it is told."""
+        endings_of = [(work, endings.already_open(work)) for work in planned.works]
+        await self._edges.store.append(opening.refused(items, endings_of, self._edges.clock.now_ms()))
+        for work, outcome in endings_of:
+            self._on_outcome(work, outcome)
+
+    async def _take_up_all(self) -> None:
+        known = set(self._open)  # before the look: what is closed while we look must not be taken up again
+        if self.sender is not None:
+            self._pen.remember(await written.offers(self._edges.store, self._terms.chain_id, self.sender))
+        for intent in await self._edges.store.open_intents():
+            if intent.id not in known:
+                self._open[intent.id] = await written.take_up(self._edges.store, self._armed, intent)
+        self._recovery_due = False
+
+    async def _read_again(self, work: Work) -> None:
+        """After a write that failed: it may be in the database all the same, and what is there counts."""
+        for intent in await self._edges.store.open_intents():
+            if intent.id == work.intent.id:
+                fresh = await written.take_up(self._edges.store, self._armed, intent)
+                work.intent, work.mined, work.answer = intent, fresh.mined, None
+                break
+        else:
+            outcome = await written.outcome_of(self._edges.store, work.intent)
+            self._done(work, outcome)
+        work.unsure = False
 
     async def _begin(self, work: Work) -> None:
         """From an intent to its first attempt, or to its end."""
@@ -213,21 +213,14 @@ class Executor:
         """Everything that can end an intent before it is signed."""
         armed = work.armed
         if armed is None:
-            work.drop_simulation()
             return endings.not_configured(work)
-        simulation = work.simulation
-        if simulation is None:  # taken up after a restart, or the effect was there when it was decided
-            current = await self._read_effect(armed, await self._edges.chain.head())
-            outcome = already_there(armed, current)
+        if work.simulation is None or work.intent.effect_before == UNKNOWN:
+            outcome = already_there(armed, await effect_now(self._edges.chain, armed))
             if outcome is not None:
                 return outcome
         if self.sender is None:
             return endings.shadow("no signer is configured, so the call was not simulated")
-        if simulation is None:
-            result = await self._edges.accounts.simulate(armed.call, self.sender)
-        else:
-            work.simulation = None
-            result = await simulation
+        result = await (work.simulation or self._edges.accounts.simulate(work.call, self.sender))
         outcome = simulated(armed, self.sender, result)
         if self._terms.live:
             return outcome
@@ -238,7 +231,8 @@ class Executor:
         async with self._sending:
             attempt = await self._pen.write(work, self._open.values(), replaces)
             if isinstance(attempt, Outcome):
-                await self._close(work, attempt)
+                if replaces is None:  # else the one that was to be replaced may still be mined
+                    await self._close(work, attempt)
                 return
             work.marks.setdefault("signed", self._edges.clock.monotonic_ms())
             await self._append(work, journal.attempt_draft(work.intent, attempt))
@@ -266,93 +260,122 @@ class Executor:
         if answer.kind in journal.ACCEPTED:
             work.intent = replace(work.intent, state=advance(work.intent.state, IntentTrigger.SEND))
             return
-        ending = endings.refusal(answer, attempt, first=len(work.intent.attempts) == 1)
+        alone = not any(other.nonce == attempt.nonce for other in work.intent.attempts[:-1])
+        ending = endings.refusal(answer, attempt, alone=alone)
         if ending is not None and work.intent.state is IntentState.SIGNED:
             await self._close(work, ending)
 
     async def _watch(self, work: Work) -> None:
         """Looks for the receipt of any attempt; without one, keeps the newest attempt alive while there is time."""
-        for attempt in reversed(work.intent.attempts):
-            receipt = await self._edges.accounts.receipt(attempt.tx_hash)
-            if receipt is not None:
-                work.marks.setdefault("included", self._edges.clock.monotonic_ms())
-                await self._append(work, journal.receipt_draft(work.intent, receipt, self._edges.clock.now_ms()))
-                work.intent = replace(work.intent, state=advance(work.intent.state, IntentTrigger.MINE))
-                return
+        if await self._found_mined(work):
+            return
         attempt = work.intent.attempts[-1]
+        ours = attempt.sender == self.sender  # another key's nonces say nothing about it
         if self._expired(work):
-            await self._close(work, await self._late(work))
+            current = await effect_now(self._edges.chain, work.armed) if work.armed else None
+            outcome = already_there(work.armed, current) if work.armed else None
+            await self._close_unless_mined(work, outcome or endings.expired(work))
         elif not self._terms.live:
             return  # an attempt of an earlier, live run: it is watched, and nothing new is signed or sent
-        elif self._pen.lane is not None and self._pen.lane.nonce > attempt.nonce:
+        elif ours and self._pen.lane is not None and self._pen.lane.nonce > attempt.nonce:
             await self._nonce_used(work, attempt)
-        elif self._outbid(work, attempt) and len(work.intent.attempts) < MAX_ATTEMPTS:
+        elif ours and self._outbid(work, attempt):
             await self._sign_and_send(work, replaces=attempt)
         elif work.answer is None or work.answer.kind not in journal.ACCEPTED:
             await self._send(work)
 
+    async def _found_mined(self, work: Work) -> bool:
+        """Whether one of the attempts has a receipt, which is then written down."""
+        receipt = await self._receipt(work)
+        if receipt is None:
+            return False
+        work.marks.setdefault("included", self._edges.clock.monotonic_ms())
+        await self._append(work, journal.receipt_draft(work.intent, receipt, self._edges.clock.now_ms()))
+        work.intent = replace(work.intent, state=advance(work.intent.state, IntentTrigger.MINE))
+        work.mined = receipt
+        for attempt in work.intent.attempts:
+            if attempt.tx_hash == receipt.tx_hash:
+                self._pen.spent(attempt)
+        return True
+
+    async def _close_unless_mined(self, work: Work, outcome: Outcome) -> None:
+        """What looks like somebody else's work may be our own, in a block that came after the receipts were asked for."""
+        if outcome.kind is not OutcomeKind.SUPERSEDED or not await self._found_mined(work):
+            await self._close(work, outcome)
+
     def _outbid(self, work: Work, attempt: Attempt) -> bool:
-        """The offer is too low for the next block, or for the transaction that already has the nonce."""
+        """The offer is too low for the next block, or for the transaction that already has the nonce; and there may be another one."""
+        if work.armed is None or len(work.intent.attempts) >= MAX_ATTEMPTS:
+            return False
         if work.answer is not None and work.answer.kind is SubmissionKind.UNDERPRICED:
             return True
         return self._pen.head is not None and self._pen.head.next_base_fee_wei > attempt.max_fee_wei
 
     async def _nonce_used(self, work: Work, attempt: Attempt) -> None:
         """The nonce is gone and none of our transactions took it: they can never be mined any more."""
-        current = await self._current_effect(work)
-        outcome = already_there(work.armed, current) if work.armed else None
-        if outcome is None and work.armed is None:
-            outcome = endings.nonce_taken(attempt)
-        if outcome is not None:
-            await self._close(work, outcome)
+        # Asked again, in this order: a block that came or was replaced in between must not look like somebody else's transaction.
+        await self._pen.refresh(await self._edges.chain.head())
+        if self._pen.lane is None or self._pen.lane.nonce <= attempt.nonce or await self._found_mined(work):
             return
-        await self._sign_and_send(work)
+        outcome = endings.nonce_taken(attempt) if work.armed is None else await self._gate(work)
+        if outcome is None:
+            await self._sign_and_send(work)
+        else:
+            await self._close_unless_mined(work, outcome)
 
     async def _judge(self, work: Work) -> None:
         """A receipt is not success: its status, its block, and then the effect at that block."""
         receipt = await self._receipt(work)
-        if receipt is None:
-            gone = work.intent.attempts[-1].tx_hash
+        written_down = work.mined
+        moved = receipt is not None and written_down is not None and _place(receipt) != _place(written_down)
+        if receipt is None or moved:
+            gone = written_down.tx_hash if written_down else work.intent.attempts[-1].tx_hash
             await self._append(work, journal.receipt_gone_draft(work.intent, gone, self._edges.clock.now_ms()))
             work.intent = replace(work.intent, state=advance(work.intent.state, IntentTrigger.UNMINE))
+            work.mined = work.answer = None  # so that it is sent again
             return
-        if self._pen.head is not None and self._pen.head.number < receipt.block_number + self._terms.confirmations - 1:
+        newest = max(receipt.block_number, self._pen.head.number if self._pen.head is not None else 0)
+        if newest < receipt.block_number + self._terms.confirmations - 1:
             return
         if receipt.status != 1:
             await self._close(work, endings.reverted(receipt))
-            return
-        await self._read_back(work, receipt)
+        elif work.armed is None:
+            await self._close(work, endings.not_read(work, receipt))
+        else:
+            await self._read_back(work, work.armed, receipt)
 
-    async def _read_back(self, work: Work, receipt: Receipt) -> None:
-        armed = work.armed
-        after = "unreadable"
-        if armed is not None:
-            try:
-                after = await self._read_effect(armed, _stamp(receipt))
-            except MalformedAnswer as error:
-                after = f"unreadable: {error.message}"
-            else:
-                work.marks.setdefault("verified", self._edges.clock.monotonic_ms())
-            await self._append(
-                work, journal.effect_draft(work.intent, armed, after, receipt.block_number, self._edges.clock.now_ms())
-            )
-        worked = armed is not None and armed.in_effect(after)
-        await self._close(
-            work, endings.worked(work, receipt, after) if worked else endings.no_effect(work, receipt, after)
+    async def _read_back(self, work: Work, armed: ArmedAction, receipt: Receipt) -> None:
+        after, read_at, readable = await effect_after(
+            self._edges.chain, armed, receipt, block_may_be_forgotten=self._expired(work)
         )
+        if readable:
+            work.marks.setdefault("verified", self._edges.clock.monotonic_ms())
+        draft = journal.effect_draft(work.intent, armed, after, read_at, self._edges.clock.now_ms())
+        outcome = endings.no_effect(work, receipt, after)
+        if armed.in_effect(after):
+            outcome = endings.worked(work, receipt, after, read_at)
+        await self._close(work, outcome, draft)
 
-    async def _close(self, work: Work, outcome: Outcome) -> None:
-        work.drop_simulation()
-        draft = journal.outcome_draft(work.intent, outcome, self._edges.clock.now_ms(), work.timeline_ms())
-        await self._append(work, draft)
-        work.intent = replace(work.intent, state=advance(work.intent.state, IntentTrigger.CLOSE))
+    async def _close(self, work: Work, outcome: Outcome, *before: Draft) -> None:
+        """Writes the outcome, in one commit with the drafts ``before`` it, and tells it."""
+        ending = journal.outcome_draft(work.intent, outcome, self._edges.clock.now_ms(), work.timeline_ms())
+        await self._append(work, *before, ending)
+        self._done(work, outcome)
+
+    def _done(self, work: Work, outcome: Outcome | None) -> None:
+        work.intent = replace(work.intent, state=IntentState.DONE)
         self._open.pop(work.intent.id, None)
-        self._on_outcome(work, outcome)
+        if outcome is not None:
+            self._on_outcome(work, outcome)
 
     # -- small things ---------------------------------------------------------------------------------------------------------
 
-    async def _append(self, work: Work, draft: Draft) -> None:
-        await self._edges.store.append([draft])
+    async def _append(self, work: Work, *drafts: Draft) -> None:
+        try:
+            await self._edges.store.append(drafts)
+        except BaseException:
+            work.unsure = True
+            raise
 
     async def _receipt(self, work: Work) -> Receipt | None:
         for attempt in reversed(work.intent.attempts):
@@ -361,25 +384,9 @@ class Executor:
                 return receipt
         return None
 
-    async def _read_effect(self, armed: ArmedAction, block: BlockStamp) -> str:
-        results = await self._edges.chain.read([armed.effect_call], block)
-        return armed.effect_text(results[0])
-
-    async def _current_effect(self, work: Work) -> str | None:
-        if work.armed is None:
-            return None
-        return await self._read_effect(work.armed, await self._edges.chain.head())
-
-    async def _late(self, work: Work) -> Outcome:
-        """Out of time with a transaction that may be anywhere."""
-        outcome = already_there(work.armed, await self._current_effect(work)) if work.armed else None
-        if outcome is not None:
-            return outcome
-        return endings.expired(work)
-
     def _expired(self, work: Work) -> bool:
         return self._edges.clock.now_ms() > work.intent.expires_ms
 
 
-def _stamp(receipt: Receipt) -> BlockStamp:
-    return BlockStamp(receipt.block_number, receipt.block_hash, "", 0)
+def _place(receipt: Receipt) -> tuple[str, str]:
+    return receipt.tx_hash, receipt.block_hash

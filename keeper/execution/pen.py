@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import Refused, SigningError
@@ -44,6 +44,7 @@ class Pen:
         self._clock = clock
         self._chain_id = chain_id
         self._gas: dict[tuple[str, str], int] = {}
+        self._offers: set[tuple[int, Fees]] = set()
         self.head: BlockStamp | None = None
         self.lane: Lane | None = None
 
@@ -60,6 +61,15 @@ class Pen:
             self._accounts.account(self.sender), self._accounts.priority_fee_wei()
         )
         self.lane = Lane(nonce, balance, tip)
+
+    def remember(self, offers: Iterable[tuple[int, Fees]]) -> None:
+        """(nonce, fees) that an earlier run signed with."""
+        self._offers.update(offers)
+
+    def spent(self, attempt: Attempt) -> None:
+        """The attempt is mined: its nonce is gone, also before the next ``refresh`` says so."""
+        if self.lane is not None and attempt.sender == self.sender:
+            self.lane = replace(self.lane, nonce=max(self.lane.nonce, attempt.nonce + 1))
 
     async def measure_gas(self, armed: ArmedAction) -> None:
         """Keeps the gas limit of an armed action. Raises Refused when the call would revert now, OutsideError."""
@@ -79,13 +89,16 @@ class Pen:
         assert self.lane is not None, "refresh sets the lane when there is a signer"
         assert self.head is not None, "refresh sets the head"
         fees = offer(self.head.next_base_fee_wei, self.lane.priority_fee_wei)
-        nonce = _next_nonce(self.lane, open_works)
+        nonce = _next_nonce(self.lane, self._signer.address, open_works)
         if replaces is not None:
             old = Fees(replaces.max_fee_wei, replaces.priority_fee_wei)
             fees = bump(old, self.head.next_base_fee_wei, self.lane.priority_fee_wei)
             nonce = replaces.nonce
+        while (nonce, fees) in self._offers:  # a second one with the same hash, or one that no node could tell apart
+            fees = replace(fees, max_fee_wei=fees.max_fee_wei + 1)
         try:
-            gas_limit = await self._gas_limit(work, self._signer.address)
+            # A replacement is not estimated: the attempt it replaces may be in the newest block, where the call has nothing left to do.
+            gas_limit = replaces.gas_limit if replaces else await self._gas_limit(work, self._signer.address)
             transaction = UnsignedTransaction(
                 chain_id=self._chain_id,
                 nonce=nonce,
@@ -97,6 +110,8 @@ class Pen:
             )
             signed = await self._signer.sign(transaction)
         except Refused as refused:
+            if not _is_revert(refused):
+                raise
             words = explain(bytes.fromhex(refused.data.removeprefix("0x")), refused.message).text
             return Outcome(
                 OutcomeKind.FAILED,
@@ -106,6 +121,7 @@ class Pen:
             )
         except SigningError as error:
             return _cannot_sign(error.message, error.remedy)
+        self._offers.add((nonce, fees))
         return Attempt(
             intent=work.intent.id,
             number=len(work.intent.attempts) + 1,
@@ -131,10 +147,22 @@ class Pen:
         return self._gas[work.key]
 
 
-def _next_nonce(lane: Lane, open_works: Iterable[Work]) -> int:
-    """The first nonce that neither the chain nor an open attempt has: pending transactions are counted by us, not by the node."""
-    taken = [attempt.nonce for work in open_works for attempt in work.intent.attempts]
-    return max([lane.nonce, *(nonce + 1 for nonce in taken)])
+def _next_nonce(lane: Lane, sender: str, open_works: Iterable[Work]) -> int:
+    """The first nonce that neither the chain nor an open attempt of this sender has.
+
+    Pending transactions are counted by us, not by the node. A nonce that was given up is used again: all later ones wait for it.
+    """
+    attempts = [attempt for work in open_works for attempt in work.intent.attempts]
+    taken = {attempt.nonce for attempt in attempts if attempt.sender == sender}
+    nonce = lane.nonce
+    while nonce in taken:
+        nonce += 1
+    return nonce
+
+
+def _is_revert(refused: Refused) -> bool:
+    """Whether the contract said no, or the node did (too many requests, say), which may pass."""
+    return refused.code == 3 or bool(refused.data) or "revert" in refused.message.lower()
 
 
 def _cannot_sign(message: str, remedy: str) -> Outcome:

@@ -39,13 +39,16 @@ class ArmedAction:
         expect = self.action.effect.expect
         if current == expect:
             return True
-        match self.action.safe_side:
-            case SafeSide.LOWER:
-                return int(current) < int(expect)
-            case SafeSide.HIGHER:
-                return int(current) > int(expect)
-            case None:
-                return False
+        try:
+            match self.action.safe_side:
+                case SafeSide.LOWER:
+                    return int(current) < int(expect)
+                case SafeSide.HIGHER:
+                    return int(current) > int(expect)
+                case None:
+                    return False
+        except ValueError:  # no number, so nobody knows: the view was unreadable
+            return False
 
 
 def arm(action: Action) -> ArmedAction:

@@ -6,10 +6,14 @@ import asyncio
 from dataclasses import dataclass, field
 
 from keeper.domain.action import Call
-from keeper.domain.evm import Simulation
+from keeper.domain.errors import OutsideError
+from keeper.domain.evm import Receipt, Simulation
 from keeper.domain.intent import Attempt, Intent
 from keeper.execution.planner import ArmedAction
 from keeper.ports.route import Submission
+
+UNKNOWN = "unknown"
+"""``Intent.effect_before`` when the view did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +29,20 @@ class Order:
 
 @dataclass(slots=True)
 class Work:
-    """``marks`` are monotonic milliseconds of each stage; ``armed`` is None when the configuration no longer has the action."""
+    """``marks`` are monotonic milliseconds of each stage; ``armed`` is None when the configuration no longer has the action.
+
+    ``mined`` is the receipt that was written down, ``trouble`` what the last drive stopped at. ``unsure``: a write failed, so the journal
+    may be further than ``intent``.
+    """
 
     intent: Intent
     armed: ArmedAction | None
     marks: dict[str, float] = field(default_factory=dict)
     simulation: asyncio.Task[Simulation] | None = None
     answer: Submission | None = None
+    mined: Receipt | None = None
+    trouble: OutsideError | None = None
+    unsure: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -55,6 +66,10 @@ class Work:
 
     def drop_simulation(self) -> None:
         """Let go of a simulation that nobody will read."""
-        if self.simulation is not None and not self.simulation.done():
-            self.simulation.cancel()
-        self.simulation = None
+        task, self.simulation = self.simulation, None
+        if task is None:
+            return
+        if not task.done():
+            task.cancel()
+        elif not task.cancelled():
+            task.exception()  # looked at, so that nobody complains that it was not

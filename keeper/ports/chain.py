@@ -8,6 +8,7 @@ from typing import Protocol
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
 from keeper.domain.evm import CallResult, Receipt, Simulation
+from keeper.domain.testimony import Testimony
 
 
 class ChainReader(Protocol):
@@ -23,13 +24,27 @@ class ChainReader(Protocol):
         """The newest block."""
 
     def heads(self) -> AsyncIterator[BlockStamp]:
-        """Every new head as it is announced. Ends by raising Unreachable when the connection is lost; call again to reconnect."""
+        """Every new head as it is announced. Ends by raising Unreachable when the connection is lost; call again to reconnect.
+
+        One node gives all heads, each as announced. Several nodes behind one reader give each block once, in the order of the chain, with missed
+        ones fetched, and pass over those for which the listener was too slow.
+        """
 
     async def read(self, calls: Sequence[Call], block: BlockStamp) -> Sequence[CallResult]:
         """The answers to all calls, pinned to this block, in one request where Multicall3 is there. Same length and order as ``calls``."""
 
     async def close(self) -> None:
         """Let go of the connection. Safe to call twice."""
+
+
+class BlockReader(Protocol):
+    """Headers of the past. Raises as ChainReader does."""
+
+    async def blocks(self, first: int, last: int) -> Sequence[BlockStamp]:
+        """The blocks from number ``first`` to ``last``, both included, as the node's chain is now: those that it has, in order."""
+
+    async def block_of(self, block_hash: str) -> BlockStamp | None:
+        """The block with this hash, or None."""
 
 
 class AccountReader(Protocol):
@@ -56,3 +71,25 @@ class Broadcaster(Protocol):
 
     async def send_raw(self, raw: str) -> str:
         """``eth_sendRawTransaction``: the hash. Raises Refused with the node's words, Unreachable, or MalformedAnswer."""
+
+
+class Witness(Protocol):
+    """Independent nodes, asked for their word on what another node said. Never raises for what they do."""
+
+    async def testify(
+        self,
+        block: BlockStamp,
+        calls: Sequence[Call],
+        results: Sequence[CallResult],
+        deadline_ms: int,
+        *,
+        enough: int | None = None,
+    ) -> Testimony:
+        """Whether they have this block at its number and give these results to these calls at it.
+
+        All are asked at once and have ``deadline_ms`` in all; one that does not have the block yet is asked again until then.
+        Comes back as soon as everyone has answered, or ``enough`` agree (counted with the endpoint that gave the results).
+        """
+
+    async def compare_head(self, block: BlockStamp) -> Testimony:
+        """The same about the block alone, off the hot path and with more time."""

@@ -16,7 +16,8 @@ adds nothing, though it can end the streak. Where the chain goes back (a reorgan
 the lower block. Persistence in time is measured from the first true tick, at the keeper's time.
 
 While the signal is not ready the rule neither trips nor clears, and every half-filled persistence starts anew: a tick at which
-nobody could tell is not one at which the condition held.
+nobody could tell is not one at which the condition held. A rule that says so counts input that is not usable as a breach instead
+(BLIND): it goes the way of ``when`` above, and a tripped one stays tripped. Not enough data (WARMING) is never a breach.
 
 Headroom is the share of the threshold that is left: ``(threshold - value) / |threshold|`` for ``above`` and ``(value - threshold) /
 |threshold|`` for ``below``; 0 at the threshold, negative beyond it. ``above`` reaches 1 at a value of 0, ``below`` at
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 
 from keeper.domain.units import Span
 from keeper.domain.verdict import RuleState, VerdictReason
-from keeper.rules.spec import RuleSpec, Side
+from keeper.rules.spec import RuleSpec, Side, Without
 from keeper.signals.bank import READY, WARMING, Bytes, Floats, Ints
 
 CLEAR, PENDING, TRIPPED, CLEARING = range(4)
@@ -51,6 +52,7 @@ RECOVERING = REASONS.index(VerdictReason.RECOVERING)
 RECOVERED = REASONS.index(VerdictReason.RECOVERED)
 NOT_ENOUGH_DATA = REASONS.index(VerdictReason.WARMING)
 NOT_USABLE = REASONS.index(VerdictReason.NO_INPUT)
+NOT_USABLE_BREACH = REASONS.index(VerdictReason.BLIND)
 
 NEVER = -(2**62)
 BY_BLOCKS = -1
@@ -60,7 +62,8 @@ class Params(NamedTuple):
     """Per rule.
 
     ``signal`` is the position of its signal, ``above`` 1 when it trips above and clears below (0 the other way round),
-    ``trip_at`` and ``clear_at`` the thresholds, ``*_ms`` the holds in time (BY_BLOCKS: in blocks), ``*_blocks`` in blocks.
+    ``trip_at`` and ``clear_at`` the thresholds, ``*_ms`` the holds in time (BY_BLOCKS: in blocks), ``*_blocks`` in blocks, ``blind_trips`` 1
+    when input that is not usable counts as a breach.
     """
 
     signal: Ints
@@ -71,6 +74,7 @@ class Params(NamedTuple):
     clear_at: Floats
     clear_ms: Ints
     clear_blocks: Ints
+    blind_trips: Bytes
 
 
 class State(NamedTuple):
@@ -111,6 +115,7 @@ def prepare(rules: Sequence[tuple[RuleSpec, int]]) -> Params:
         clear_at=_floats([float(rule.clear.threshold) for rule, _ in rules]),
         clear_ms=ms_of(clear),
         clear_blocks=blocks_of(clear),
+        blind_trips=np.array([rule.without is Without.TRIP for rule, _ in rules], dtype=np.int8),
     )
 
 
@@ -186,6 +191,18 @@ def answer(rule: int, at_ms: int, block: int, value: float, params: Params, stat
 
 
 @njit(cache=True, error_model="numpy")
+def blind(rule: int, at_ms: int, block: int, params: Params, state: State) -> tuple[int, int]:
+    """(state, reason) of one rule that counts input that is not usable as a breach, while it is not."""
+    if state.state[rule] >= TRIPPED:
+        state.streak[rule] = 0
+        return TRIPPED, NOT_USABLE_BREACH
+    if not held(rule, at_ms, block, params.trip_ms[rule], params.trip_blocks[rule], state):
+        return PENDING, NOT_USABLE_BREACH
+    state.streak[rule] = 0
+    return TRIPPED, NOT_USABLE_BREACH
+
+
+@njit(cache=True, error_model="numpy")
 def judge(at_ms: int, block: int, values: Floats, status: Bytes, params: Params, state: State) -> None:
     """One tick over all rules; ``values`` and ``status`` are those of all signals."""
     for rule in range(len(params.signal)):
@@ -198,9 +215,12 @@ def judge(at_ms: int, block: int, values: Floats, status: Bytes, params: Params,
         else:
             value = np.nan
             room = np.nan
-            after = TRIPPED if before >= TRIPPED else CLEAR
-            reason = NOT_ENOUGH_DATA if status[signal] == WARMING else NOT_USABLE
-            state.streak[rule] = 0
+            if status[signal] != WARMING and params.blind_trips[rule] == 1:
+                after, reason = blind(rule, at_ms, block, params, state)
+            else:
+                after = TRIPPED if before >= TRIPPED else CLEAR
+                reason = NOT_ENOUGH_DATA if status[signal] == WARMING else NOT_USABLE
+                state.streak[rule] = 0
         if after != before or state.since_ms[rule] == NEVER:
             state.since_ms[rule] = at_ms
             state.since_block[rule] = block

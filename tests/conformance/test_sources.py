@@ -8,16 +8,26 @@ from decimal import Decimal
 import httpx
 import pytest
 
+from keeper.adapters.prices.chain_answer import NoValue
 from keeper.adapters.prices.chainlink import ChainlinkSource
 from keeper.adapters.prices.contract_call import ContractCallSource
+from keeper.adapters.prices.erc4626 import Erc4626Source
+from keeper.adapters.prices.exchange import ExchangeSource, Reading, VenueSettings
 from keeper.adapters.prices.http import HttpSource
 from keeper.adapters.prices.memory import MemoryChainSource, MemoryFeed
+from keeper.adapters.prices.pyth import PythSource
+from keeper.adapters.prices.sequencer import SequencerUptimeSource
+from keeper.adapters.prices.tick_math import Q96
+from keeper.adapters.prices.uniswap_v3 import UniswapV3Source
 from keeper.domain.action import FunctionCall
 from keeper.domain.evm import CallResult
 from keeper.domain.observation import Observation, Quality
 from keeper.domain.units import Unit
+from keeper.domain.venue import Guards, Quote
+from keeper.ports.clock import Clock
 from keeper.ports.prices import ChainSource, FeedSource
-from tests.support.source_fakes import BLOCK, RECEIVED_MS, ManualClock, returned, round_data
+from tests.support.pool_answers import TOKEN0, TOKEN1, observed, pool_answers
+from tests.support.source_fakes import BLOCK, RECEIVED_MS, ROUND_TYPES, ManualClock, T, returned, round_data
 
 pytestmark = pytest.mark.conformance
 
@@ -30,6 +40,35 @@ def chainlink() -> tuple[ChainSource, list[CallResult]]:
     return ChainlinkSource(NAME, TARGET), [round_data(5), returned(["uint8"], 0)]
 
 
+def chainlink_with_bounds() -> tuple[ChainSource, list[CallResult]]:
+    bounds = [returned(["int192"], 1), returned(["int192"], 9)]
+    source = ChainlinkSource(NAME, TARGET, heartbeat_ms=60_000, read_bounds=True)
+    return source, [round_data(5), returned(["uint8"], 0), *bounds]
+
+
+def pyth() -> tuple[ChainSource, list[CallResult]]:
+    return PythSource(NAME, TARGET, "0x" + "11" * 32), [returned(["int64", "uint64", "int32", "uint256"], 50, 0, -1, T)]
+
+
+def pool_spot() -> tuple[ChainSource, list[CallResult]]:
+    return UniswapV3Source(NAME, TARGET, TOKEN0, TOKEN1), pool_answers(2 * Q96)
+
+
+def pool_twap() -> tuple[ChainSource, list[CallResult]]:
+    source = UniswapV3Source(NAME, TARGET, TOKEN1, TOKEN0, window_s=60, min_liquidity=Decimal("0.1"))
+    return source, [*pool_answers(Q96, base=TOKEN1), observed((7, 7), (0, 60 << 64))]
+
+
+def vault() -> tuple[ChainSource, list[CallResult]]:
+    eighteen = returned(["uint8"], 18)
+    source = Erc4626Source(NAME, TARGET, TOKEN0, max_growth_per_day=Decimal("0.01"))
+    return source, [returned(["uint256"], 5 * 10**24), eighteen, returned(["address"], TOKEN0), eighteen]
+
+
+def sequencer() -> tuple[ChainSource, list[CallResult]]:
+    return SequencerUptimeSource(NAME, TARGET), [returned(ROUND_TYPES, 1, 0, T - 86_400, T - 86_400, 1)]
+
+
 def contract_call() -> tuple[ChainSource, list[CallResult]]:
     view = FunctionCall(TARGET, "f()(uint256)")
     return ContractCallSource(NAME, view, Unit.AMOUNT), [returned(["uint256"], 5)]
@@ -39,7 +78,19 @@ def in_memory() -> tuple[ChainSource, list[CallResult]]:
     return MemoryChainSource(NAME, Decimal(5)), []
 
 
-CHAIN_SOURCES = [chainlink, contract_call, in_memory]
+GOOD = {pool_spot: Decimal(4), pool_twap: Decimal(1), sequencer: Decimal(1)}
+"""What the good answers mean, where it is not 5: no pool has a price that is exactly 5."""
+CHAIN_SOURCES = [
+    chainlink,
+    chainlink_with_bounds,
+    contract_call,
+    pyth,
+    pool_spot,
+    pool_twap,
+    vault,
+    sequencer,
+    in_memory,
+]
 HOSTILE = [
     b"",
     b"\0",
@@ -52,10 +103,11 @@ HOSTILE = [
 ]
 
 
-def check(seen: Observation) -> None:
+def check(seen: Observation, *, composed: bool = False) -> None:
+    """``composed``: made of several, so that the reason names them in any case."""
     assert seen.source == NAME
     assert (seen.value is None) == (seen.quality in WITHOUT_VALUE)
-    assert bool(seen.reason) == (seen.quality is not Quality.OK)
+    assert bool(seen.reason) == (composed or seen.quality is not Quality.OK)
     assert seen.value is None or seen.value.is_finite()
 
 
@@ -76,7 +128,8 @@ def test_chain_source__good_answers__are_an_observation_at_the_block(
     assert len(good) == len(source.calls())
     seen = source.decode(good, BLOCK, RECEIVED_MS)
     check(seen)
-    assert (seen.quality, seen.value, seen.block, seen.received_ms) == (Quality.OK, Decimal(5), BLOCK, RECEIVED_MS)
+    value = GOOD.get(make, Decimal(5))
+    assert (seen.quality, seen.value, seen.block, seen.received_ms) == (Quality.OK, value, BLOCK, RECEIVED_MS)
 
 
 @pytest.mark.parametrize("make", CHAIN_SOURCES)
@@ -89,7 +142,7 @@ def test_chain_source__hostile_bytes_in_any_place__never_raise(
     for place in range(len(good)):
         answers = [*good[:place], CallResult(ok, data), *good[place + 1 :]]
         check(source.decode(answers, BLOCK, RECEIVED_MS))
-    for count in (0, 1, 2, 3):
+    for count in range(8):
         check(source.decode([CallResult(ok, data)] * count, BLOCK, RECEIVED_MS))
 
 
@@ -100,17 +153,44 @@ def http_saying(body: bytes) -> FeedSource:
     )
 
 
+class Stall:
+    """A made-up venue of the exchange source."""
+
+    def __init__(self, price: str | None) -> None:
+        self.price = price
+
+    async def read(self) -> Reading:
+        if self.price is None:
+            raise NoValue(Quality.MISSING, "gone")
+        return Reading(Quote(Decimal(self.price)))
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def exchange_saying(price: str | None) -> FeedSource:
+    async def open_venue(settings: VenueSettings, clock: Clock) -> Stall:
+        return Stall(price)
+
+    venues = [VenueSettings("a", "A/B"), VenueSettings("b", "A/B")]
+    return ExchangeSource(NAME, venues, Guards(60_000), clock=ManualClock(), interval_ms=500, open_venue=open_venue)
+
+
 def feed_with_a_value(kind: str) -> FeedSource:
+    if kind == "exchange":
+        return exchange_saying("5")
     if kind == "http":
         return http_saying(b'{"p": "5"}')
     return MemoryFeed(NAME, [Decimal(5)], clock=ManualClock(), interval_ms=500)
 
 
 def feed_without(kind: str) -> FeedSource:
+    if kind == "exchange":
+        return exchange_saying(None)
     return http_saying(b"nope") if kind == "http" else MemoryFeed(NAME, [], clock=ManualClock())
 
 
-FEEDS = ["http", "memory"]
+FEEDS = ["http", "memory", "exchange"]
 
 
 @pytest.mark.parametrize("kind", FEEDS)
@@ -119,7 +199,7 @@ async def test_feed__with_a_value__gives_it_each_time(kind: str) -> None:
     assert (feed.name, feed.interval_ms) == (NAME, 500)
     for _ in range(2):
         seen = await feed.poll()
-        check(seen)
+        check(seen, composed=kind == "exchange")
         assert (seen.quality, seen.value, seen.block, seen.received_ms) == (Quality.OK, Decimal(5), None, RECEIVED_MS)
     await feed.close()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from keeper.adapters.chain.link import MAX_MESSAGE_BYTES
+from keeper.adapters.chain.link import MAX_MESSAGE_BYTES, Link
 from keeper.adapters.chain.node import NodeClient
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
@@ -237,8 +237,8 @@ async def test_heads__consumer_that_is_cancelled__leaves_nothing_behind() -> Non
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert client._web3 is not None
-        assert client._web3.provider._subscriptions == {}
+        assert isinstance(client._link, Link)
+        assert client._link._subscriptions == {}
         await client.close()
 
 
@@ -311,7 +311,7 @@ async def test_secrets__of_the_address__are_in_no_error_and_no_log(caplog: pytes
     assert KEY not in caplog.text
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8545", "https://x.example/" + KEY, "ftp://x"])
+@pytest.mark.parametrize("url", ["file:///127.0.0.1:8545", "htps://x.example/" + KEY, "ftp://x"])
 def test_client__address_that_cannot_be_subscribed_to__is_refused(url: str) -> None:
     with pytest.raises(UnitError) as caught:
         NodeClient(url)

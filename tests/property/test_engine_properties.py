@@ -249,3 +249,31 @@ def test_eng_10__state_copied_in_the_middle__goes_on_as_if_nothing_had_been(shot
     for shot in shots[:cut]:
         state, _ = ENGINE.tick(state, shot)
     assert bodies(run(ENGINE, shots[cut:], state.copy())) == bodies(run(ENGINE, shots)[cut:])
+
+
+@TIMES
+@given(runs(), st.sampled_from([Quality.OK, Quality.WIDE, Quality.CLAMPED]))
+def test_eng_11__qualities_that_a_rule_needs__are_all_the_same_to_it_and_others_are_nothing(
+    shots: list[Snapshot], label: Quality
+) -> None:
+    needs = frozenset({Quality.OK, Quality.WIDE, Quality.CLAMPED})
+    markets = [
+        replace(market_of(name), rules=tuple(replace(one, needs=needs) for one in market_of(name).rules))
+        for name in NAMES
+    ]
+    engine = compile_engine(replace(world(), markets=tuple(markets)))
+
+    def relabelled(one: Observation) -> Observation:
+        return replace(one, quality=label, reason="so it said") if one.quality is Quality.OK else one
+
+    def told(shots: Sequence[Snapshot]) -> list[str]:
+        return [repr(tick.verdicts) for tick in run(engine, shots)]
+
+    others = [
+        replace(shot, observations={name: relabelled(one) for name, one in shot.observations.items()}) for shot in shots
+    ]
+    gone = [
+        replace(shot, observations={name: one for name, one in shot.observations.items() if one.quality in needs})
+        for shot in shots
+    ]
+    assert told(shots) == told(others) == told(gone)

@@ -16,7 +16,7 @@ from keeper.domain.signal import SignalStatus
 from keeper.domain.units import Span
 from keeper.domain.verdict import RuleState, Severity
 from keeper.rules import threshold
-from keeper.rules.spec import Condition, RuleSpec, Side
+from keeper.rules.spec import Condition, RuleSpec, Side, Without
 from keeper.rules.threshold import STATES
 
 pytestmark = pytest.mark.property
@@ -178,3 +178,15 @@ def test_rul_6__mirrored_values_and_rule__give_the_same_states(rule: RuleSpec, h
 
     mirrored = replace(rule, when=mirror(rule.when), clear=mirror(rule.clear))
     assert judged(mirrored, [replace(moment, value=-moment.value) for moment in history]) == judged(rule, history)
+
+
+@TIMES
+@given(rules(), moments())
+def test_rul_7__blindness_as_a_breach__is_a_value_far_beyond(rule: RuleSpec, history: list[Moment]) -> None:
+    far = 1e9 if rule.when.side is Side.ABOVE else -1e9
+    seeing = [
+        replace(one, value=far, status=SignalStatus.READY) if one.status is SignalStatus.NO_INPUT else one
+        for one in history
+    ]
+    assert judged(replace(rule, without=Without.TRIP), history) == judged(rule, seeing)
+    assert judged(replace(rule, without=Without.ALERT), history) == judged(rule, history)

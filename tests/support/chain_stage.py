@@ -15,16 +15,18 @@ from typing import Protocol
 
 from eth_account import Account as Key
 
+from keeper.adapters.chain.fleet import Fleet, FleetPolicy, Member
 from keeper.adapters.chain.memory import MemoryChain, Reverted, Storage
 from keeper.adapters.chain.multicall import MULTICALL3
 from keeper.adapters.chain.node import NodeClient
+from keeper.adapters.clock import SystemClock
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.toolchain import load_artifact
 from keeper.devnet.transactions import send
 from keeper.domain.action import Call
 from keeper.domain.address import checksum_address
 from keeper.domain.block import BlockStamp
-from keeper.ports.chain import AccountReader, Broadcaster, ChainReader
+from keeper.ports.chain import AccountReader, BlockReader, Broadcaster, ChainReader
 
 CELL = checksum_address(b"\xce\x11".rjust(20, b"\0"))
 NOBODY = checksum_address(b"\xde\xad".rjust(20, b"\0"))
@@ -41,8 +43,8 @@ SENDER_KEY = "0x" + "11" * 32
 ETHER = 10**18
 
 
-class FullClient(ChainReader, AccountReader, Broadcaster, Protocol):
-    """All three ports of a chain in one object."""
+class FullClient(ChainReader, BlockReader, AccountReader, Broadcaster, Protocol):
+    """All four ports of a chain in one object."""
 
     @property
     def requests_made(self) -> int:
@@ -63,7 +65,10 @@ def write(number: int) -> Call:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """``put`` changes the cell and mines the block that shows it; ``lose`` and ``restore`` take the chain away and bring one back."""
+    """``put`` changes the cell and mines the block that shows it; ``lose`` and ``restore`` take the chain away and bring one back.
+
+    ``coalesces``: a listener that does not take its heads gets the newest.
+    """
 
     client: FullClient
     batches: bool
@@ -72,6 +77,7 @@ class Stage:
     fund: Callable[[str, int], Awaitable[None]]
     lose: Callable[[], Awaitable[None]]
     restore: Callable[[], Awaitable[None]]
+    coalesces: bool = False
 
 
 @asynccontextmanager
@@ -109,11 +115,14 @@ async def memory_stage(_: Path) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
-async def node_stage(folder: Path, *, ipc: bool = False, multicall: bool = True) -> AsyncIterator[Stage]:
+async def node_stage(
+    folder: Path, *, ipc: bool = False, http: bool = False, multicall: bool = True
+) -> AsyncIterator[Stage]:
     path = folder / "node.ipc" if ipc else None
     async with Anvil(no_mining=True, ipc_path=path) as node:
         await set_up(node, multicall=multicall)
-        client = NodeClient(str(path) if path else node.ws_url, request_timeout_s=10)
+        url = str(path) if path else node.http_url if http else node.ws_url
+        client = NodeClient(url, request_timeout_s=10)
 
         async def mine() -> BlockStamp:
             await node.mine()
@@ -134,6 +143,53 @@ async def node_stage(folder: Path, *, ipc: bool = False, multicall: bool = True)
             yield Stage(client, multicall, put, mine, node.set_balance, lose, restore)
         finally:
             await client.close()
+
+
+class CountedFleet(Fleet):
+    """A fleet that says how many requests its nodes got."""
+
+    def __init__(self, nodes: list[NodeClient]) -> None:
+        members = [Member(f"primary-{place}", node) for place, node in enumerate(nodes, 1)]
+        super().__init__(
+            members, chain_id=31337, clock=SystemClock(), report=lambda _: None, policy=FleetPolicy(slow_ms=10_000)
+        )
+        self.nodes = nodes
+
+    @property
+    def requests_made(self) -> int:
+        return sum(node.requests_made for node in self.nodes)
+
+
+@asynccontextmanager
+async def fleet_stage(_: Path, *, primaries: int) -> AsyncIterator[Stage]:
+    """A fleet over several connections to one node."""
+    async with Anvil(no_mining=True) as node:
+        await set_up(node)
+        fleet = CountedFleet([NodeClient(node.ws_url, request_timeout_s=10) for _ in range(primaries)])
+
+        async def mine() -> BlockStamp:
+            await node.mine()
+            return await fleet.head()
+
+        async def put(number: int) -> BlockStamp:
+            await send(node, node.accounts[0].address, CELL, word(number))
+            return await mine()
+
+        async def lose() -> None:
+            node.kill()
+
+        async def restore() -> None:
+            await node.start()
+
+        await fleet.head()
+        async with asyncio.timeout(20):
+            while any(block is None for block in fleet._following.newest):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # the subscriptions stand: no request is made any more that nobody asked for
+        try:
+            yield Stage(fleet, True, put, mine, node.set_balance, lose, restore, coalesces=True)
+        finally:
+            await fleet.close()
 
 
 async def set_up(node: Anvil, *, multicall: bool = True) -> None:

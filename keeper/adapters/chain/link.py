@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from web3 import AsyncIPCProvider, WebSocketProvider
@@ -22,12 +23,13 @@ from web3.providers.persistent import PersistentConnectionProvider
 from web3.types import RPCEndpoint, RPCRequest, RPCResponse
 from websockets.exceptions import WebSocketException
 
+from keeper.adapters.chain.batches import Batches, Request, are_answers, encoded, encoded_batch, ordered
 from keeper.domain.errors import MalformedAnswer, OutsideError, Unreachable
 from keeper.domain.nesting import too_deep
 from keeper.domain.text import shown
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-_SILENT = logging.Logger("keeper.node", level=logging.CRITICAL + 1)
+SILENT = logging.Logger("keeper.node", level=logging.CRITICAL + 1)
 """web3 and websockets log addresses (which may hold keys) and every frame: nothing of that is let out."""
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -38,12 +40,13 @@ Notifications = asyncio.Queue[object]
 class Link(PersistentConnectionProvider):
     """Requests by future, subscriptions by queue. One life: opened once, closed once, never reopened."""
 
-    logger = _SILENT
+    logger = SILENT
 
     def __init__(self, *, request_timeout_s: float, **kwargs: Any) -> None:
         super().__init__(request_timeout=request_timeout_s, **kwargs)
         self.requests_made = 0
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._batches = Batches()
         self._subscribing: set[int] = set()
         self._subscriptions: dict[str, Notifications] = {}
         self._ended: OutsideError | None = None
@@ -61,14 +64,31 @@ class Link(PersistentConnectionProvider):
         except TimeoutError:
             raise Unreachable(f"no connection within {timeout_s:g} s", remedy="is this the node's address?") from None
         except (OSError, EOFError, WebSocketException, ValueError) as error:
-            raise Unreachable(_why(error), remedy="is the node running, and is this its address?") from None
+            raise Unreachable(why(error), remedy="is the node running, and is this its address?") from None
         self._message_listener_task = asyncio.create_task(self._message_listener(), name="node-link")
 
     async def request(self, method: str, params: str) -> dict[str, Any]:
         """The answer to ``method`` with ``params`` (a JSON list, encoded already). Raises Unreachable, MalformedAnswer."""
         number = next(self.request_counter)
-        body = f'{{"jsonrpc":"2.0","id":{number},"method":"{method}","params":{params}}}'
-        return await self._exchange(number, body.encode("ascii"), subscribes=method == "eth_subscribe")
+        body = encoded(number, method, params).encode("ascii")
+        return await self._exchange(number, body, subscribes=method == "eth_subscribe")
+
+    async def batch(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
+        """The answers to all requests, sent as one message. Raises BatchRefused, Unreachable, MalformedAnswer."""
+        if self._ended is not None:
+            raise _again(self._ended)
+        numbers = [next(self.request_counter) for _ in requests]
+        future = self._batches.expect(numbers)
+        self.requests_made += 1
+        try:
+            await self.socket_send(encoded_batch(numbers, requests).encode("ascii"))
+            async with asyncio.timeout(self.request_timeout):
+                return ordered(numbers, await future)
+        except TimeoutError:
+            raise Unreachable(f"no answer within {self.request_timeout:g} s") from None
+        finally:
+            self._batches.forget(numbers)
+            _look_at(future)
 
     async def subscribe(self, what: str) -> tuple[str, Notifications, dict[str, Any]]:
         """``eth_subscribe``: (id, queue, answer); the id is empty when the node refused, and the answer says why."""
@@ -150,16 +170,18 @@ class Link(PersistentConnectionProvider):
     async def _message_listener(self) -> None:
         try:
             while True:
-                self._dispatch(_decoded(await self._next_message()))
+                self._dispatch(decoded(await self._next_message()))
         except OutsideError as error:
             self._end(error)
         except (OSError, EOFError, WebSocketException) as error:
-            self._end(Unreachable(_why(error)))
+            self._end(Unreachable(why(error)))
 
     async def _next_message(self) -> bytes | str:
         raise NotImplementedError
 
     def _dispatch(self, message: object) -> None:
+        if isinstance(message, list) and (self._batches.settle(message) or are_answers(message)):
+            return
         if not isinstance(message, dict):
             raise MalformedAnswer(f"the node sent {shown(message)}")
         if message.get("method") == "eth_subscription":
@@ -168,6 +190,8 @@ class Link(PersistentConnectionProvider):
             queue = self._subscriptions.get(name) if isinstance(name, str) else None
             if queue is not None:
                 queue.put_nowait(params.get("result"))  # type: ignore[union-attr]
+            return
+        if self._batches.settle_single(message):
             return
         number = message.get("id")
         if number is None and "error" in message:
@@ -190,6 +214,7 @@ class Link(PersistentConnectionProvider):
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(_again(error))
+        self._batches.fail(lambda: _again(error))
         for queue in self._subscriptions.values():
             queue.put_nowait(_again(error))
 
@@ -197,14 +222,14 @@ class Link(PersistentConnectionProvider):
 class WebSocketLink(Link, WebSocketProvider):
     """A link over ``ws://`` or ``wss://``. No proxy is taken from the environment, no compression is used."""
 
-    logger = _SILENT
+    logger = SILENT
 
     def __init__(self, url: str, *, request_timeout_s: float) -> None:
         super().__init__(
             request_timeout_s=request_timeout_s,
             endpoint_uri=url,
             websocket_kwargs={
-                "logger": _SILENT,
+                "logger": SILENT,
                 "proxy": None,
                 "compression": None,
                 "max_size": MAX_MESSAGE_BYTES,
@@ -224,7 +249,7 @@ class WebSocketLink(Link, WebSocketProvider):
         except TimeoutError:
             raise Unreachable(f"nothing could be sent within {self.request_timeout:g} s") from None
         except (OSError, WebSocketException) as error:
-            raise Unreachable(_why(error)) from None
+            raise Unreachable(why(error)) from None
 
     async def _provider_specific_connect(self) -> None:
         await super()._provider_specific_connect()
@@ -249,7 +274,7 @@ class WebSocketLink(Link, WebSocketProvider):
 class IpcLink(Link, AsyncIPCProvider):
     """A link over a local socket file; messages end with a newline, as geth, reth and anvil send them."""
 
-    logger = _SILENT
+    logger = SILENT
 
     def __init__(self, path: str, *, request_timeout_s: float) -> None:
         super().__init__(request_timeout_s=request_timeout_s, ipc_path=path, read_buffer_limit=MAX_MESSAGE_BYTES)
@@ -264,7 +289,7 @@ class IpcLink(Link, AsyncIPCProvider):
         except TimeoutError:
             raise Unreachable(f"nothing could be sent within {self.request_timeout:g} s") from None
         except OSError as error:
-            raise Unreachable(_why(error)) from None
+            raise Unreachable(why(error)) from None
 
     async def _next_message(self) -> bytes | str:
         if self._reader is None:
@@ -285,7 +310,8 @@ def open_link(url: str, request_timeout_s: float) -> Link:
     return IpcLink(url, request_timeout_s=request_timeout_s)
 
 
-def _decoded(message: bytes | str) -> object:
+def decoded(message: bytes | str) -> object:
+    """The JSON of a message. Raises MalformedAnswer, also for what is nested too deeply to be parsed safely."""
     try:
         text = message if isinstance(message, str) else message.decode("utf-8")
         if not too_deep(text):
@@ -295,12 +321,18 @@ def _decoded(message: bytes | str) -> object:
     raise MalformedAnswer(f"the node sent {shown(message)}, not JSON")
 
 
+def _look_at(future: asyncio.Future[object]) -> None:
+    """Fetches an exception that nobody waits for any more, so that it is not reported as forgotten."""
+    if future.done() and not future.cancelled():
+        future.exception()
+
+
 def _again(error: OutsideError) -> OutsideError:
     """The same error as a new object: one exception object must not be raised in several tasks."""
     return type(error)(error.message, remedy=error.remedy)
 
 
-def _why(error: BaseException) -> str:
+def why(error: BaseException) -> str:
     """The cause in words that hold no address: the classes and codes of the errors, and the system's own words."""
     if isinstance(error, socket.gaierror):
         return "the name of the host is not known"

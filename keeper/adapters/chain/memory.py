@@ -1,7 +1,7 @@
 """A chain in memory: blocks, accounts, a small mempool, and contracts that are Python functions.
 
-It passes the same conformance suite as a real node. It has no EVM, no gas market and no reorganisations: it stands in where the subject of a
-test is what happens around the chain.
+It passes the same conformance suite as a real node. It has no EVM and no gas market; a reorganisation takes blocks away, not the transactions
+in them. It stands in where the subject of a test is what happens around the chain.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Account:
 
 
 class MemoryChain:
-    """ChainReader, AccountReader and Broadcaster. ``mine`` makes a block; ``go_down`` and ``come_back`` stand for a lost node."""
+    """ChainReader, BlockReader, AccountReader and Broadcaster. ``mine`` makes a block; ``go_down`` and ``come_back`` stand for a lost node."""
 
     def __init__(
         self, *, chain_id: int = 31337, first_timestamp_s: int = 1_700_000_000, base_fee_wei: int = GWEI
@@ -70,6 +70,8 @@ class MemoryChain:
         self._receipts: dict[str, Receipt] = {}
         self._states: dict[str, dict[str, Code]] = {}
         self._blocks: list[BlockStamp] = []
+        self._known: dict[str, BlockStamp] = {}
+        self._branch = 0
         self._listeners: set[asyncio.Queue[BlockStamp | None]] = set()
         self._down = False
         self._closed = False
@@ -101,6 +103,11 @@ class MemoryChain:
         for listener in self._listeners:
             listener.put_nowait(block)
         return block
+
+    def rewind(self, depth: int) -> None:
+        """Takes the newest ``depth`` blocks away (never the first one); those that are mined then are others."""
+        self._branch += 1
+        del self._blocks[max(1, len(self._blocks) - depth) :]
 
     def go_down(self) -> None:
         """From now on nothing answers."""
@@ -142,6 +149,16 @@ class MemoryChain:
     async def close(self) -> None:
         self._closed = True
         self.go_down()
+
+    # -- BlockReader -----------------------------------------------------------------------------------------------------------
+
+    async def blocks(self, first: int, last: int) -> Sequence[BlockStamp]:
+        await self._reach()
+        return self._blocks[max(first, 0) : max(last + 1, 0)]
+
+    async def block_of(self, block_hash: str) -> BlockStamp | None:
+        await self._reach()
+        return self._known.get(block_hash)
 
     # -- AccountReader ---------------------------------------------------------------------------------------------------------
 
@@ -207,10 +224,11 @@ class MemoryChain:
         number = len(self._blocks)
         parent = self._blocks[-1].hash if self._blocks else "0x" + "0" * 64
         base_fee_wei = self._blocks[-1].next_base_fee_wei if self._blocks else self._base_fee_wei
-        digest = keccak256(f"{self._chain_id}/{number}/{parent}/{timestamp_s}".encode())
+        digest = keccak256(f"{self._chain_id}/{number}/{parent}/{timestamp_s}/{self._branch}".encode())
         next_fee_wei = next_base_fee_wei(base_fee_wei, gas_used, GAS_LIMIT)
         block = BlockStamp(number, "0x" + digest.hex(), parent, timestamp_s, next_fee_wei)
         self._blocks.append(block)
+        self._known[block.hash] = block
         self._states[block.hash] = {
             address: (contract, dict(storage)) for address, (contract, storage) in self._code.items()
         }

@@ -1,4 +1,4 @@
-"""A node over WebSocket or IPC: heads, pinned reads, what a sender asks, and sending."""
+"""A node over WebSocket, IPC or HTTP: heads, pinned reads, what a sender asks, and sending."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from web3 import AsyncWeb3
-
 from keeper.adapters.chain import answers, hexes
+from keeper.adapters.chain.batches import BatchRefused, Request
 from keeper.adapters.chain.fees import suggested_priority_fee_wei
+from keeper.adapters.chain.http_link import HttpLink
 from keeper.adapters.chain.link import Link, open_link
 from keeper.adapters.chain.multicall import MULTICALL3, decode_aggregate3
 from keeper.adapters.chain.plan import Chunk, ReadPlans, call_params
@@ -24,15 +24,20 @@ from keeper.domain.text import shown
 T = TypeVar("T")
 
 GWEI = 10**9
-_RETRY_MULTICALL_BLOCKS = 300
-"""After Multicall3 was found missing, this many blocks are read call by call before it is tried again."""
+_RETRY_BLOCKS = 300
+"""After Multicall3 was found missing, or a batch was refused, this many blocks are read without it before it is tried again."""
+_SCHEMES = ("ws://", "wss://", "http://", "https://")
+_BATCH_LIMITS = frozenset({-32003, -32005, -32600})
+"""What nodes answer to single requests of a batch that is too large for them; alone they may be answered."""
+
+Connection = Link | HttpLink
 
 
 class NodeClient:
-    """ChainReader, AccountReader and Broadcaster over one endpoint.
+    """ChainReader, BlockReader, AccountReader and Broadcaster over one endpoint.
 
     Connects when first used and again after a loss; it never retries a request by itself. Every method raises Unreachable, Refused or
-    MalformedAnswer, whose words name the endpoint without its secrets. ``requests_made`` counts JSON-RPC requests.
+    MalformedAnswer, whose words name the endpoint without its secrets. ``requests_made`` counts messages: a batch is one.
     """
 
     def __init__(
@@ -44,12 +49,13 @@ class NodeClient:
         multicall: str = MULTICALL3,
         max_calls_per_request: int = 500,
         max_request_bytes: int = 250_000,
+        max_batch: int = 100,
         priority_floor_wei: int = GWEI,
     ) -> None:
-        """``url``: ws://, wss:// or the path of an IPC socket. Raises UnitError for another scheme."""
-        if "://" in url and not url.startswith(("ws://", "wss://")):
+        """``url``: ws://, wss://, the path of an IPC socket, or http://, https:// (then heads are polled). Raises UnitError for another."""
+        if "://" in url and not url.startswith(_SCHEMES):
             raise UnitError(
-                f"{redact_url(url)} cannot be subscribed to", remedy="use ws://, wss:// or the path of an IPC socket"
+                f"{redact_url(url)} is not the address of a node", remedy="use ws://, wss://, https:// or an IPC socket"
             )
         self.name = redact_url(url)
         self._url = url
@@ -58,16 +64,18 @@ class NodeClient:
         self._connect_timeout_s = connect_timeout_s
         self._priority_floor_wei = priority_floor_wei
         self._plans = ReadPlans(multicall, max_calls=max_calls_per_request, max_bytes=max_request_bytes)
+        self._max_batch = max_batch
         self._no_multicall_before = 0
-        self._web3: AsyncWeb3[Link] | None = None
+        self._no_batch_before = 0
+        self._link: Connection | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
         self._requests_before = 0
 
     @property
     def requests_made(self) -> int:
-        """JSON-RPC requests sent so far, over all connections."""
-        return self._requests_before + (self._web3.provider.requests_made if self._web3 is not None else 0)
+        """JSON-RPC messages sent so far, over all connections."""
+        return self._requests_before + (self._link.requests_made if self._link is not None else 0)
 
     # -- ChainReader -----------------------------------------------------------------------------------------------------------
 
@@ -100,16 +108,16 @@ class NodeClient:
             await link.unsubscribe(name)
 
     async def read(self, calls: Sequence[Call], block: BlockStamp) -> Sequence[CallResult]:
-        """All answers at this block, pinned by its hash (EIP-1898): one request for each chunk, or for each call without Multicall3."""
+        """All answers at this block, pinned by its hash (EIP-1898): one request for each chunk; without Multicall3 a batch."""
         at = _pinned(block)
         if block.number < self._no_multicall_before:
-            return await self._read_each(calls, at)
+            return await self._read_each(calls, block)
         parts = await _all([self._read_chunk(chunk, at) for chunk in self._plans.chunks(calls)])
         found: list[CallResult] = []
         for part in parts:
             if part is None:
-                self._no_multicall_before = block.number + _RETRY_MULTICALL_BLOCKS
-                return await self._read_each(calls, at)
+                self._no_multicall_before = block.number + _RETRY_BLOCKS
+                return await self._read_each(calls, block)
             found += part
         return found
 
@@ -117,6 +125,18 @@ class NodeClient:
         """Lets go of the connection; whatever waits for it fails with Unreachable. Safe to call twice."""
         self._closed = True
         await self._drop()
+
+    # -- BlockReader -----------------------------------------------------------------------------------------------------------
+
+    async def blocks(self, first: int, last: int) -> Sequence[BlockStamp]:
+        """The blocks by their numbers, as far as the node has them, in batches."""
+        requests = [("eth_getBlockByNumber", f'["{number:#x}",false]') for number in range(first, last + 1)]
+        found = await self._many(requests, last, _stamp_or_none)
+        return [block for block in found if block is not None]
+
+    async def block_of(self, block_hash: str) -> BlockStamp | None:
+        """``eth_getBlockByHash``."""
+        return await self._ask("eth_getBlockByHash", f"[{json.dumps(block_hash)},false]", _stamp_or_none)
 
     # -- AccountReader ---------------------------------------------------------------------------------------------------------
 
@@ -174,35 +194,72 @@ class NodeClient:
 
         return await self._ask("eth_call", chunk.params + at, decoded)
 
-    async def _read_each(self, calls: Sequence[Call], at: str) -> list[CallResult]:
-        return await _all([self._read_one(call, at) for call in calls])
+    async def _read_each(self, calls: Sequence[Call], block: BlockStamp) -> list[CallResult]:
+        at = _pinned(block)
+        requests = [("eth_call", call_params(call) + at) for call in calls]
+        return await self._many(requests, block.number, lambda answer: CallResult(True, hexes.data(answer)), _reverted)
 
-    async def _read_one(self, call: Call, at: str) -> CallResult:
-        try:
-            return CallResult(True, await self._ask("eth_call", call_params(call) + at, hexes.data))
-        except Refused as error:
-            return CallResult(False, _revert_data(error))
+    async def _many(
+        self,
+        requests: Sequence[Request],
+        at_block: int,
+        parse: Callable[[Any], T],
+        refused: Callable[[Refused], T] | None = None,
+    ) -> list[T]:
+        """The answers to all requests: in batches, or one by one (but all at once) where the node takes no batch.
 
-    async def _ask(self, method: str, params: str, parse: Callable[[Any], T]) -> T:
+        ``refused`` makes a result of an error answer; it raises the error again when it is none.
+        """
+        if len(requests) > 1 and at_block >= self._no_batch_before:
+            parts = [requests[begin : begin + self._max_batch] for begin in range(0, len(requests), self._max_batch)]
+            try:
+                found = await _all([self._batch(part, parse, refused) for part in parts])
+            except BatchRefused:
+                self._no_batch_before = at_block + _RETRY_BLOCKS
+            except Unreachable:
+                # some nodes close the connection instead of an answer: the next time must not end in the same way
+                self._no_batch_before = at_block + _RETRY_BLOCKS
+                raise
+            else:
+                return [one for part in found for one in part]
+        return await _all([self._one(request, parse, refused) for request in requests])
+
+    async def _batch(
+        self, requests: Sequence[Request], parse: Callable[[Any], T], refused: Callable[[Refused], T] | None
+    ) -> list[T]:
         link = await self._connected()
         try:
-            return parse(_result(await link.request(method, params)))
+            return [_parsed(answer, parse, refused) for answer in await link.batch(requests)]
+        except BatchRefused:
+            raise
+        except OutsideError as error:
+            if isinstance(error, Refused) and error.code in _BATCH_LIMITS:
+                raise BatchRefused(error.message, code=error.code) from None
+            raise self._named(error) from None
+
+    async def _one(self, request: Request, parse: Callable[[Any], T], refused: Callable[[Refused], T] | None) -> T:
+        link = await self._connected()
+        try:
+            return _parsed(await link.request(*request), parse, refused)
         except OutsideError as error:
             raise self._named(error) from None
 
-    async def _connected(self) -> Link:
-        web3 = self._web3
-        if web3 is not None and web3.provider.alive:
-            return web3.provider
+    async def _ask(self, method: str, params: str, parse: Callable[[Any], T]) -> T:
+        return await self._one((method, params), parse, None)
+
+    async def _connected(self) -> Connection:
+        link = self._link
+        if link is not None and link.alive:
+            return link
         async with self._connecting:
-            if self._web3 is not None and self._web3.provider.alive:
-                return self._web3.provider
+            if self._link is not None and self._link.alive:
+                return self._link
             await self._drop()
-            link = open_link(self._url, self._request_timeout_s)
             try:
                 self._refuse_when_closed()
+                link = open_connection(self._url, self._request_timeout_s)
                 await link.open(self._connect_timeout_s)
-                self._web3 = AsyncWeb3(link, middleware=[])
+                self._link = link
                 self._refuse_when_closed()  # it may have been closed while it connected
             except Unreachable as error:
                 await self._drop()
@@ -214,10 +271,10 @@ class NodeClient:
             raise Unreachable("this client is closed")
 
     async def _drop(self) -> None:
-        web3, self._web3 = self._web3, None
-        if web3 is not None:
-            self._requests_before += web3.provider.requests_made
-            await web3.provider.disconnect()
+        link, self._link = self._link, None
+        if link is not None:
+            self._requests_before += link.requests_made
+            await link.disconnect()
 
     def _named(self, error: OutsideError) -> OutsideError:
         """The error without secrets. The endpoint's name is put before it, except where the words are the node's own."""
@@ -225,6 +282,30 @@ class NodeClient:
         if isinstance(error, Refused):
             return Refused(words, code=error.code, data=error.data, remedy=error.remedy)
         return type(error)(f"{self.name}: {words}", remedy=error.remedy)
+
+
+def open_connection(url: str, request_timeout_s: float) -> Connection:
+    """The connection that fits the address; it is not open yet."""
+    if url.startswith(("http://", "https://")):
+        return HttpLink(url, request_timeout_s=request_timeout_s)
+    return open_link(url, request_timeout_s)
+
+
+def _parsed(answer: dict[str, Any], parse: Callable[[Any], T], refused: Callable[[Refused], T] | None) -> T:
+    try:
+        return parse(_result(answer))
+    except Refused as error:
+        if refused is None:
+            raise
+        return refused(error)
+
+
+def _reverted(error: Refused) -> CallResult:
+    return CallResult(False, _revert_data(error))
+
+
+def _stamp_or_none(answer: object) -> BlockStamp | None:
+    return None if answer is None else answers.block_stamp(answer)
 
 
 def _result(answer: dict[str, Any]) -> Any:

@@ -54,7 +54,11 @@ def at_path(document: object, path: str) -> object:
 
 def number_at(document: object, path: str) -> Decimal:
     """A number or the text of one: zero or more, at most 40 digits on each side of the point. Raises NotAValue."""
-    found = at_path(document, path)
+    return number_of(at_path(document, path), path)
+
+
+def number_of(found: object, path: str) -> Decimal:
+    """The same from the text of a number; ``path`` says where it was, for the message. Raises NotAValue."""
     match = _NUMBER.fullmatch(found) if isinstance(found, str) else None
     if match is None:
         raise NotAValue(f"{path} is {shown(found)}, not a number")

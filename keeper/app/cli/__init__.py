@@ -17,14 +17,18 @@ def run(argv: list[str]) -> int:
 
     from keeper.app.cli.output import Output
     from keeper.app.cli.root import app
-    from keeper.app.exit_codes import exit_code
+    from keeper.app.exit_codes import Exit, exit_code
     from keeper.domain.errors import ConfigurationError, KeeperError
 
     output = Output()
     try:
         typer.main.get_command(app).main(args=argv, prog_name="keeper", obj=output)
     except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else 0
+        code = ending.code if isinstance(ending.code, int) else 0
+        if code == Exit.USAGE and "--json" in argv and not output.answered:
+            output.as_json = True  # a command line that cannot be read ends before the option is looked at
+            output.document({"ok": False, "error": {"message": "wrong usage", "remedy": "see standard error"}})
+        return code
     except ConfigurationError as error:
         from keeper.app.cli.check import show_problems
 

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from keeper.app.cli.output import Output
 from keeper.app.cli.summaries import summary
@@ -16,6 +16,7 @@ from keeper.domain.errors import KeeperError, UnitError
 from keeper.domain.record import Record, RecordKind, RecordQuery
 from keeper.domain.units import parse_duration_ms
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = ("seq", "at", "kind", "market", "action", "incident", "intent", "prev_hash", "hash", "body")
 
 
@@ -121,7 +122,7 @@ def _print_csv(records: Sequence[Record]) -> None:
 
 def _not_a_formula(value: object) -> object:
     """Spreadsheets run cells that begin with these: a hostile string in the log must not."""
-    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
+    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else value
 
 
 def _print_table(output: Output, records: Sequence[Record], *, ticks: bool) -> None:
@@ -151,7 +152,7 @@ def _printable(line: str) -> str:
 
 
 def _time_ms(text: str | None) -> int | None:
-    """An ISO time (UTC unless it says otherwise), or how long ago."""
+    """An ISO time (UTC unless it says otherwise), or how long ago; what lies before 1970 is 1970."""
     if text is None:
         return None
     try:
@@ -161,7 +162,7 @@ def _time_ms(text: str | None) -> int | None:
     else:
         from keeper.adapters.clock import SystemClock
 
-        return SystemClock().now_ms() - ago
+        return max(0, SystemClock().now_ms() - ago)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -170,4 +171,4 @@ def _time_ms(text: str | None) -> int | None:
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)
+    return max(0, (moment - EPOCH) // timedelta(milliseconds=1))  # exact; a float of seconds would not be

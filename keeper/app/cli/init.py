@@ -9,11 +9,11 @@ from keeper.app.exit_codes import Exit
 from keeper.domain.errors import KeeperError
 
 
-def run(output: Output, directory: Path) -> int:
-    """Writes the two files; never over one that exists."""
+def run(output: Output, directory: Path, preset: str) -> int:
+    """Writes the two files; never over one that exists. Raises KeeperError, ConfigurationError for an unknown preset."""
     from keeper.config.template import template
 
-    yaml_text, env_text = template()
+    yaml_text, env_text = template(preset)
     files = {directory / "keeper.yaml": yaml_text, directory / ".env": env_text}
     there = [path for path in files if path.exists()]
     if there:

@@ -20,6 +20,8 @@ class Output:
 
     as_json: bool = False
     verbosity: int = 0
+    answered: bool = False
+    """A document was printed."""
     _console: Console | None = field(default=None, repr=False)
 
     @property
@@ -41,6 +43,7 @@ class Output:
         if self.as_json:
             sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
             sys.stdout.flush()
+            self.answered = True
 
     def error(self, message: str, remedy: str = "") -> None:
         """What went wrong and what to do, on standard error."""

@@ -26,6 +26,8 @@ db_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=Non
 app.add_typer(audit_app, name="audit", help="Read and verify the audit log: keeper audit CONFIG log | verify.")
 app.add_typer(db_app, name="db", help="The database's schema: keeper db CONFIG upgrade | current.")
 
+LAST_RECORD = 2**63 - 1
+"""The largest number that a record can have."""
 Config = Annotated[str, typer.Argument(help="The configuration file; - is standard input.", metavar="CONFIG")]
 
 
@@ -74,11 +76,12 @@ def demo(
 def init(
     ctx: typer.Context,
     directory: Annotated[Path, typer.Argument(help="Where to write keeper.yaml and .env.", metavar="DIR")] = Path(),
+    preset: Annotated[str, typer.Option(help="What to start from.")] = "safe",
 ) -> None:
     """Write a commented keeper.yaml and .env in safe mode (nothing is ever sent)."""
     from keeper.app.cli.init import run
 
-    raise typer.Exit(run(ctx.ensure_object(Output), directory))
+    raise typer.Exit(run(ctx.ensure_object(Output), directory, preset))
 
 
 @app.command()
@@ -148,7 +151,8 @@ def audit_log(
     until: Annotated[str | None, typer.Option(help="Before this time; written as for --since.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many records.")] = 100,
     cursor: Annotated[
-        int | None, typer.Option(min=0, help="The records after this number, oldest first; 0 from the start.")
+        int | None,
+        typer.Option(min=0, max=LAST_RECORD, help="The records after this number, oldest first; 0 from the start."),
     ] = None,
     fmt: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
     ticks: Annotated[bool, typer.Option("--ticks", help="Show the record of every evaluated block too.")] = False,

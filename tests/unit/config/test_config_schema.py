@@ -12,7 +12,7 @@ import pytest
 from keeper.config.loader import ROOT
 from keeper.config.problems import Report
 from keeper.config.schema import DIALECT, json_schema
-from keeper.config.template import template
+from keeper.config.template import PRESETS, template
 from keeper.config.tree import parse, plain_json
 from keeper.signals.registry import SIGNALS
 
@@ -108,7 +108,7 @@ def test_schema__is_json_of_its_dialect() -> None:
 
 def test_schema__good_configurations__satisfy_it(good: str) -> None:
     assert fits(document(good), json_schema())
-    assert fits(document(template()[0]), json_schema())
+    assert all(fits(document(template(preset)[0]), json_schema()) for preset in PRESETS)
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_load__address_and_chain_id_from_the_environment__are_taken(load_good: L
         ("kind: keystore", "kind: 0x" + "ab" * 32, "abab"),
         ("name: demo", f"{'ab' * 32}: x", "abab"),
         ('"${KEEPER_NOTIFY_URL}"', "token-without-scheme", "token-without"),
-        ('"ws://127.0.0.1:8545"', '"https://user:pw-in-url@node/0123456789abcdef0"', "pw-in-url"),
+        ('"ws://127.0.0.1:8545"', '"ftps://user:pw-in-url@node/0123456789abcdef0"', "pw-in-url"),
         ('"ws://127.0.0.1:8545"', '"node.example/v3/0123456789abcdef0"', "0123456789abcdef0"),
         ('"ws://127.0.0.1:8545"', '"wss://user:pw/in@url@node.example:x/"', "pw/in"),
         ('"sqlite:///keeper.db"', '"mysql://keeper:pw-in-url@h/d"', "pw-in-url"),

@@ -28,6 +28,7 @@ CODES = {
     "clearing": (threshold.CLEARING, threshold.RECOVERING),
     "warming": (threshold.CLEAR, threshold.NOT_ENOUGH_DATA),
     "no-input": (threshold.CLEAR, threshold.NOT_USABLE),
+    "blind": (threshold.TRIPPED, threshold.NOT_USABLE_BREACH),
     "tripped-no-input": (threshold.TRIPPED, threshold.NOT_USABLE),
 }
 COOLDOWN_MS, RETRY_MS = 60_000, 24_000
@@ -320,6 +321,34 @@ def test_hold__other_reason_or_again_later__is_told_again() -> None:
     office = Office()
     words = ["warming", "no-input", "clear", "no-input"]
     assert [len(office.tick(word, block=block).decisions) for block, word in enumerate(words)] == [1, 1, 0, 1]
+
+
+def test_hold__of_a_rule_that_alerts__has_a_reason_of_its_own_and_is_counted_apart() -> None:
+    office = Office(
+        DeskRule("r", 0, Severity.CRITICAL, ("pause",), alerts=True), DeskRule("q", 0, Severity.INFO, ("limit",))
+    )
+    first = office.tick("no-input", "no-input", block=7)
+    assert told(first) == [
+        ("M/r/hold/7", "hold", "input-not-usable-alert"),
+        ("M/q/hold/7", "hold", "input-not-usable"),
+    ]
+    assert first.decisions[0].verdict.severity is Severity.CRITICAL
+    second = office.tick("no-input", "no-input", block=8)
+    assert second.decisions == ()
+    for resolution in (first, second):
+        assert resolution.counts["hold:input-not-usable-alert"] == 1
+        assert resolution.counts["hold:input-not-usable"] == 1
+
+
+def test_hold__of_a_rule_that_alerts__not_enough_data_is_no_alert() -> None:
+    office = Office(DeskRule("r", 0, Severity.CRITICAL, ("pause",), alerts=True))
+    assert [str(one.reason) for one in office.tick("warming", block=1).decisions] == ["not-enough-data"]
+
+
+def test_hold__blind_rule_that_trips__is_no_hold() -> None:
+    resolution = Office().tick("blind", block=7)
+    assert [(str(one.kind), str(one.reason)) for one in resolution.decisions] == [("act", "tripped")]
+    assert resolution.counts["hold:input-not-usable"] == 0
 
 
 def test_hold__within_an_incident__names_it_and_actions_go_on() -> None:

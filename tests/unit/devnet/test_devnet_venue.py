@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keeper.devnet.venue import Fault, FaultKind, Quote, Reply, Venue, ticker
+from keeper.devnet.venue import Fault, FaultKind, Quote, Reply, Venue, market, ticker
 
 pytestmark = pytest.mark.unit
 
@@ -179,3 +179,57 @@ def test_fault__healed__answers_again(venue: Venue) -> None:
     assert venue.reply(ETH).status == 500
     venue.heal()
     assert venue.reply(ETH).status == 200
+
+
+KLINES = "/api/v3/klines?symbol=ETHUSDT&interval=1m"
+
+
+def test_exchange_info__every_symbol__with_its_two_sides(venue: Venue) -> None:
+    found = document(venue.reply("/api/v3/exchangeInfo"))["symbols"]
+    assert [(one["symbol"], one["baseAsset"], one["quoteAsset"]) for one in found] == [
+        ("ETHUSDT", "ETH", "USDT"),
+        ("BTCUSDT", "BTC", "USDT"),
+    ]
+    assert {one["status"] for one in found} == {"TRADING"}
+
+
+@pytest.mark.parametrize(
+    ("symbol", "base", "quote"), [("USDCUSDT", "USDC", "USDT"), ("BTCUSDC", "BTC", "USDC"), ("USDCUSD", "USDC", "USD")]
+)
+def test_market__two_sides__are_told_apart(symbol: str, base: str, quote: str) -> None:
+    found = market(symbol)
+    assert (found["baseAsset"], found["quoteAsset"]) == (base, quote)
+
+
+def test_klines__of_a_known_symbol__one_a_minute_with_an_even_share_of_the_day(venue: Venue, time: Time) -> None:
+    rows = document(venue.reply(f"{KLINES}&limit=3"))
+    newest = time.ms // 60_000 * 60_000
+    assert [row[0] for row in rows] == [newest - 120_000, newest - 60_000, newest]
+    assert {row[4] for row in rows} == {"3000.00000000"}
+    assert Decimal(rows[0][5]) == round(Decimal(1000) / 1440, 8)
+    assert [len(row) for row in rows] == [12, 12, 12]
+
+
+def test_klines__trading_stopped__no_volume_from_then_on(venue: Venue, time: Time) -> None:
+    venue.stop_trading("ETHUSDT")
+    time.ms += 180_000
+    volumes = [Decimal(row[5]) for row in document(venue.reply(f"{KLINES}&limit=5"))]
+    assert [volume > 0 for volume in volumes] == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [("symbol=NOPE&interval=1m", -1121), ("interval=1m", -1121), ("symbol=ETHUSDT&interval=2m", -1120)],
+)
+def test_klines__what_is_not_there__is_binances_refusal(venue: Venue, query: str, code: int) -> None:
+    reply = venue.reply(f"/api/v3/klines?{query}")
+    assert (reply.status, document(reply)["code"]) == (400, code)
+
+
+def test_klines__too_many__are_cut(venue: Venue) -> None:
+    assert len(document(venue.reply(f"{KLINES}&limit=99999"))) == 1_000
+
+
+def test_stop_trading__unknown_symbol__raises(venue: Venue) -> None:
+    with pytest.raises(KeyError):
+        venue.stop_trading("NOPE")

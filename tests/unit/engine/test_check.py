@@ -8,10 +8,11 @@ from decimal import Decimal
 import pytest
 
 from keeper.domain.errors import ConfigurationError
+from keeper.domain.observation import Quality
 from keeper.domain.units import Span, Unit
 from keeper.engine.check import problems_of
 from keeper.engine.engine import compile_engine
-from keeper.engine.spec import EngineSpec, SourceSpec
+from keeper.engine.spec import Derivation, EngineSpec, How, SourceSpec
 from keeper.rules.spec import RuleSpec, Side
 from keeper.signals.spec import SignalSpec
 from tests.support.engine_world import divergence, market, policy, rule, spec, volatility
@@ -37,6 +38,68 @@ def paths(one: EngineSpec) -> list[str]:
 def test_check__sound_spec__has_no_problems() -> None:
     assert paths(spec()) == []
     assert paths(EngineSpec((), (), ())) == []
+
+
+def with_source(how: How, *of: str, unit: Unit = Unit.PRICE, **more: object) -> EngineSpec:
+    made = SourceSpec("d", unit, derived=Derivation(how, of, **more))  # type: ignore[arg-type]
+    return spec(sources=[PRICE, ORACLE, SourceSpec("cap", Unit.AMOUNT), made])
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        with_source(How.MEDIAN, "spot", "oracle", at_least=2, outlier=Decimal("0.01")),
+        with_source(How.RATIO, "spot", "oracle"),
+        with_source(How.RATIO, "spot", "oracle", unit=Unit.RATIO),
+        with_source(How.PRODUCT, "spot", "cap", unit=Unit.AMOUNT),
+        with_source(How.INVERSE, "spot"),
+        with_source(How.UNCHANGED, "cap", unit=Unit.AMOUNT, stuck_after_ms=1),
+        with_source(How.CONSTANT, value=Decimal(0), unit=Unit.FLAG),
+    ],
+)
+def test_check__sound_derived_source__has_no_problems(sound: EngineSpec) -> None:
+    assert paths(sound) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "key"),
+    [
+        (with_source(How.RATIO, "spot", "rumour"), "of"),
+        (with_source(How.RATIO, "spot", "spot"), "of"),
+        (with_source(How.RATIO, "spot"), "of"),
+        (with_source(How.MEDIAN), "of"),
+        (with_source(How.INVERSE, "spot", "oracle"), "of"),
+        (with_source(How.CONSTANT, "spot", value=Decimal(1)), "of"),
+        (with_source(How.RATIO, "d", "spot"), "of"),
+        (with_source(How.MEDIAN, "spot", "oracle", at_least=3), "min_fresh"),
+        (with_source(How.MEDIAN, "spot", "oracle", at_least=0), "min_fresh"),
+        (with_source(How.MEDIAN, "spot", "oracle", outlier=Decimal(0)), "outlier"),
+        (with_source(How.UNCHANGED, "spot"), "stuck_after"),
+        (with_source(How.UNCHANGED, "spot", stuck_after_ms=0), "stuck_after"),
+        (with_source(How.CONSTANT), "value"),
+        (with_source(How.CONSTANT, value=Decimal("NaN")), "value"),
+        (with_source(How.RATIO, "spot", "cap"), "unit"),
+        (with_source(How.INVERSE, "spot", unit=Unit.AMOUNT), "unit"),
+    ],
+)
+def test_check__impossible_derived_source__is_named(broken: EngineSpec, key: str) -> None:
+    assert f"sources.d.{key}" in paths(broken)
+    with pytest.raises(ConfigurationError):
+        compile_engine(broken)
+
+
+def test_check__sources_made_of_each_other__are_named_once_with_the_way_round() -> None:
+    one = SourceSpec("one", Unit.PRICE, derived=Derivation(How.INVERSE, ("two",)))
+    two = SourceSpec("two", Unit.PRICE, derived=Derivation(How.INVERSE, ("one",)))
+    problems = problems_of(spec(sources=[PRICE, ORACLE, one, two]))
+    assert [(problem.path, problem.found) for problem in problems] == [("sources.one.of", "one -> two -> one")]
+
+
+@pytest.mark.parametrize(
+    "needs", [frozenset(), frozenset({Quality.OK, Quality.MISSING}), frozenset({Quality.MALFORMED})]
+)
+def test_check__rule_that_needs_what_has_no_value__is_named(needs: frozenset[Quality]) -> None:
+    assert paths(with_rule(replace(rule(), needs=needs))) == ["markets.M.rules.wide.needs"]
 
 
 @pytest.mark.parametrize(

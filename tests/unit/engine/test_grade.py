@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
-from keeper.domain.observation import Observation, Quality
+from keeper.domain.observation import WITHOUT_VALUE, Observation, Quality
 from keeper.domain.units import Unit
-from keeper.engine.grade import MAX_MAGNITUDE, Grader, grade
+from keeper.engine.grade import BITS, MAX_MAGNITUDE, Grader, grade
 from keeper.engine.spec import SourceSpec
 from tests.support.engine_world import price
 
@@ -46,10 +47,58 @@ def test_grade__not_in_the_snapshot__missing_with_a_reason() -> None:
     )
 
 
-@pytest.mark.parametrize("quality", sorted(set(Quality) - {Quality.OK}))
+VALUED = sorted(set(Quality) - {Quality.OK} - WITHOUT_VALUE)
+
+
+@pytest.mark.parametrize("quality", VALUED)
 def test_grade__quality_of_the_source__is_kept(quality: Quality) -> None:
     said = replace(price("spot", "5"), quality=quality, reason="so it said")
+    assert grade(SOURCE, said, 90_000) is said
+
+
+@pytest.mark.parametrize("quality", sorted(WITHOUT_VALUE))
+def test_grade__quality_without_a_value__is_kept_at_any_age_and_has_none(quality: Quality) -> None:
+    said = replace(price("spot", "5"), value=None, quality=quality, reason="so it said")
     assert grade(SOURCE, said, 10**9) is said
+    assert grade(SOURCE, replace(said, value=Decimal(5)), 0) == said
+
+
+@pytest.mark.parametrize("quality", VALUED)
+def test_grade__another_quality_that_is_too_old__is_stale_and_says_both(quality: Quality) -> None:
+    said = replace(price("spot", "5"), quality=quality, reason="so it said")
+    graded = grade(SOURCE, said, 90_001)
+    assert (graded.quality, graded.value) == (Quality.STALE, Decimal(5))
+    assert graded.reason == "so it said" if quality is Quality.STALE else "90s" in graded.reason
+    assert "so it said" in graded.reason
+
+
+@pytest.mark.parametrize("quality", VALUED)
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "Infinity", "1E+301"])
+def test_grade__another_quality_of_no_number__is_malformed(quality: Quality, text: str) -> None:
+    graded = grade(SOURCE, replace(price("spot", text), quality=quality, reason="so it said"), 0)
+    assert (graded.quality, graded.value) == (Quality.MALFORMED, None)
+
+
+def test_grader__qualities_and_sets__usable_values_are_those_of_the_set() -> None:
+    grader = Grader([SOURCE, replace(SOURCE, name="oracle")])
+    state = grader.initial_state()
+    wide = replace(price("oracle", "7"), quality=Quality.WIDE, reason="so it said")
+    grader.grade_all(state, {"spot": price("spot", "5"), "oracle": wide}, 0)
+    inputs = np.array([[0, 1], [1, 0], [0, 1]])
+    accepts = np.array([BITS[Quality.OK], BITS[Quality.OK] | BITS[Quality.WIDE], BITS[Quality.STALE]])
+    np.testing.assert_array_equal(state.usable(inputs, accepts), [[5.0, math.nan], [7.0, 5.0], [math.nan, math.nan]])
+    np.testing.assert_array_equal(state.usable(inputs[:1], None), [[5.0, math.nan]])
+
+
+def test_grader__wide_becomes_stale_when_its_time_is_up() -> None:
+    grader = Grader([SOURCE])
+    state = grader.initial_state()
+    said = {"spot": replace(price("spot", "5", at_ms=0), quality=Quality.WIDE, reason="so it said")}
+    qualities = []
+    for at_ms in (0, 90_000, 90_001, 500_000):
+        grader.grade_all(state, said, at_ms)
+        qualities.append(state.graded[0].quality)
+    assert qualities == [Quality.WIDE, Quality.WIDE, Quality.STALE, Quality.STALE]
 
 
 @pytest.mark.parametrize("text", ["NaN", "sNaN", "Infinity", "-Infinity", "1E+301", "1E-301", "-1E+999999"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -13,7 +14,7 @@ from keeper.domain.signal import SignalStatus
 from keeper.domain.units import NO_SPAN, Span
 from keeper.domain.verdict import RuleState, Severity, VerdictReason
 from keeper.rules import threshold
-from keeper.rules.spec import Condition, RuleSpec, Side
+from keeper.rules.spec import Condition, RuleSpec, Side, Without
 from keeper.rules.threshold import REASONS, STATES
 
 pytestmark = pytest.mark.unit
@@ -296,3 +297,51 @@ def test_judge__interpreted__says_the_same_as_compiled(monkeypatch: pytest.Monke
     for name in ("beyond", "headroom_of", "held", "answer", "judge"):
         monkeypatch.setattr(threshold, name, getattr(threshold, name).py_func)
     assert [states(rule, values, blocks) for rule in rules] == compiled
+
+
+# --- without usable input
+
+
+BLIND = VerdictReason.BLIND
+
+
+def test_without_trip__no_input__trips_at_once_where_there_is_no_persistence() -> None:
+    court = Court(replace(above(), without=Without.TRIP))
+    assert court.judge(GONE, 1) == (T, BLIND)
+    assert math.isnan(court.headroom)
+    assert court.judge(1.5, 2) == (T, VerdictReason.STILL_TRIPPED)
+    assert court.judge(0.5, 3) == (C, VerdictReason.RECOVERED)
+
+
+@pytest.mark.parametrize("without", [Without.HOLD, Without.ALERT])
+def test_without_hold_or_alert__no_input__neither_trips_nor_clears(without: Without) -> None:
+    court = Court(replace(above(), without=without))
+    assert court.judge(GONE, 1) == (C, VerdictReason.NO_INPUT)
+    court.judge(3.0, 2)
+    assert court.judge(GONE, 3) == (T, VerdictReason.NO_INPUT)
+
+
+def test_without_trip__persistence_in_blocks__both_sides_and_mixed_with_breaches() -> None:
+    rule = replace(above(Span(blocks=3)), without=Without.TRIP)
+    assert states(rule, [GONE, GONE, 0.0]) == [P, P, C]
+    assert states(rule, [GONE, GONE, GONE]) == [P, P, T]
+    assert states(rule, [3.0, GONE, 3.0]) == [P, P, T]
+
+
+def test_without_trip__persistence_in_time__both_sides() -> None:
+    for last_ms, state in ((1_999, P), (2_000, T)):
+        court = Court(replace(above(Span(ms=2_000)), without=Without.TRIP))
+        assert court.judge(GONE, 1, at_ms=0) == (P, BLIND)
+        assert court.judge(GONE, 2, at_ms=last_ms) == (state, BLIND)
+
+
+def test_without_trip__not_enough_data__holds_and_ends_the_streak() -> None:
+    rule = replace(above(Span(blocks=2)), without=Without.TRIP)
+    court = Court(rule)
+    assert court.judge(WARM, 1) == (C, VerdictReason.WARMING)
+    assert states(rule, [GONE, WARM, GONE, GONE]) == [P, C, P, T]
+
+
+def test_without_trip__tripped_and_recovering__blindness_starts_the_recovery_anew() -> None:
+    rule = replace(above(clear_hold=Span(blocks=2)), without=Without.TRIP)
+    assert states(rule, [3.0, 0.0, GONE, 0.0, 0.0]) == [T, R, T, R, C]

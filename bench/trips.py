@@ -1,0 +1,46 @@
+"""``plain-script`` and ``hot-path``: head announced to the client until the node has accepted the pause."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from bench.options import Options
+from bench.race import Times, race
+from bench.result import Bar, Ratio, Result, Want, median, spread
+
+PLAIN, HTTP, RAW = "plain_script", "plain_script_http", "raw_websocket"
+TEN_TIMES = Bar(10, Want.AT_LEAST)
+NEAR = Bar(2.5, Want.AT_MOST)
+
+
+def against_plain_script(options: Options) -> Sequence[Result]:
+    """Against a web3.py script as in most examples: over the same transport as ours, and over HTTP."""
+    trials = options.count(200)
+    times = asyncio.run(race((PLAIN, HTTP), trials, options))
+    _tell(times, {PLAIN: "plain, WebSocket", HTTP: "plain, HTTP"}, options)
+    ours = median(times.ours)
+    return [
+        Result(name, ours, median(times.peers[module]), peer, "ms", Ratio.PEER_BY_OURS, TEN_TIMES, trials)
+        for name, module, peer in (
+            ("plain-script", PLAIN, "plain-web3.py"),
+            ("plain-script-http", HTTP, "plain-web3.py-http"),
+        )
+    ]
+
+
+def against_raw_websocket(options: Options) -> Sequence[Result]:
+    """Against a raw client that reads nothing, judges nothing, keeps nothing, and holds a signed transaction."""
+    trials = options.count(100)
+    times = asyncio.run(race((RAW,), trials, options))
+    _tell(times, {RAW: "raw, pre-signed"}, options)
+    ours, peer = median(times.ours), median(times.peers[RAW])
+    return [Result("hot-path", ours, peer, "raw-websocket", "ms", Ratio.OURS_BY_PEER, NEAR, trials)]
+
+
+def _tell(times: Times, names: dict[str, str], options: Options) -> None:
+    options.say(f"  {'ours':<18} {spread(times.ours, 'ms')}")
+    for module, name in names.items():
+        options.say(f"  {name:<18} {spread(times.peers[module], 'ms')}")
+    for line in times.table():
+        options.say(line)

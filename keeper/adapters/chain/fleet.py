@@ -1,0 +1,209 @@
+"""Several nodes as one: heads and reads from the best primary, each block once and in order, whatever the nodes do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from keeper.adapters.chain.asking import first_answer
+from keeper.adapters.chain.following import Following, Member, Node
+from keeper.adapters.chain.selection import Patience, Selection
+from keeper.adapters.chain.trail import Plan, Trail
+from keeper.domain.action import Call
+from keeper.domain.block import BlockStamp
+from keeper.domain.chain_events import ChainEvent
+from keeper.domain.errors import OutsideError, Refused
+from keeper.domain.evm import CallResult, Receipt, Simulation
+from keeper.ports.clock import Clock
+
+__all__ = ["Fleet", "FleetPolicy", "Member", "Node"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPolicy:
+    """``backfill``: so many missed blocks are fetched at most. ``slow_ms``: a request that takes longer is sent to the next primary too."""
+
+    backfill: int = 64
+    patience: Patience = field(default_factory=Patience)
+    slow_ms: int = 500
+
+
+class Fleet:
+    """ChainReader, BlockReader, AccountReader and Broadcaster over all primaries; the first is the preferred one.
+
+    ``verifiers`` are only followed, as a measure of who lags. ``report`` is told what happens and must not block. Every primary is followed all the
+    time, so that changing costs nothing. Background work starts with the first use and ends with ``close``.
+    """
+
+    def __init__(
+        self,
+        primaries: Sequence[Member],
+        verifiers: Sequence[Member] = (),
+        *,
+        chain_id: int,
+        clock: Clock,
+        report: Callable[[ChainEvent], None],
+        policy: FleetPolicy | None = None,
+    ) -> None:
+        self._policy = policy or FleetPolicy()
+        self._members = (*primaries, *verifiers)
+        self._chain_id = chain_id
+        self._report = report
+        names = [member.name for member in self._members]
+        self._selection = Selection(names[: len(primaries)], names[len(primaries) :], self._policy.patience)
+        self._following = Following(
+            self._members, self._selection, len(primaries), chain_id=chain_id, clock=clock, report=report
+        )
+        self._trail: Trail | None = Trail(backfill=self._policy.backfill)
+
+    @property
+    def active(self) -> str:
+        """The name of the endpoint that heads and reads come from."""
+        return self._members[self._selection.active].name
+
+    # -- ChainReader -----------------------------------------------------------------------------------------------------------
+
+    async def chain_id(self) -> int:
+        """The chain that the endpoint in use serves; a primary of another chain is passed over as long as one serves the right chain."""
+
+        async def right(node: Node) -> int:
+            served = await node.chain_id()
+            if served != self._chain_id:
+                raise _OtherChain(f"it serves chain {served}", code=served)
+            return served
+
+        try:
+            return await self._ask(right, refusal_is_final=False)
+        except _OtherChain as error:
+            return error.code
+
+    async def head(self) -> BlockStamp:
+        """The newest block of the endpoint in use."""
+        return await self._ask(lambda node: node.head())
+
+    async def heads(self) -> AsyncGenerator[BlockStamp]:
+        """Each new block once, in order; a listener that is slow gets the newest. Raises Unreachable when no primary has a connection.
+
+        Called again, it goes on where the last listener ended, so that nothing is missed in between.
+        """
+        self._following.start()
+        listener = self._following.listen()
+        resumed, self._trail = self._trail, None
+        trail = resumed or Trail(backfill=self._policy.backfill)
+        report = self._report if resumed is not None else _ignore  # two listeners, one report
+        try:
+            await self._following.reconnect()
+            while True:
+                head, passed = await self._following.next_heads(listener)
+                if trail.last is None:
+                    trail.take(head)  # heads from now on: this one was there before
+                    continue
+                plan = await trail.plan(head, passed, self)
+                if plan.steps and self._selection.all_lost:
+                    continue  # what is missing can be fetched when a node is back
+                for block in _walk(trail, plan, report):
+                    yield block
+        finally:
+            self._following.stop_listening(listener)
+            if resumed is not None:
+                self._trail = resumed
+
+    async def read(self, calls: Sequence[Call], block: BlockStamp) -> Sequence[CallResult]:
+        """All answers at this block. It is pinned by its hash, so that it does not matter which node answers."""
+        if not calls:
+            return ()
+        return await self._ask(lambda node: node.read(calls, block), refusal_is_final=False)
+
+    async def close(self) -> None:
+        """Lets go of all nodes. Safe to call twice."""
+        await self._following.close()
+        await asyncio.gather(*(member.node.close() for member in self._members), return_exceptions=True)
+
+    # -- BlockReader, AccountReader, Broadcaster -------------------------------------------------------------------------------
+
+    async def blocks(self, first: int, last: int) -> Sequence[BlockStamp]:
+        """Headers by number."""
+        return await self._ask(lambda node: node.blocks(first, last))
+
+    async def block_of(self, block_hash: str) -> BlockStamp | None:
+        """A header by hash."""
+        return await self._ask(lambda node: node.block_of(block_hash))
+
+    async def simulate(self, call: Call, sender: str, block: BlockStamp | None = None) -> Simulation:
+        """As one node does; at a given block, any node's answer will do."""
+        return await self._ask(lambda node: node.simulate(call, sender, block), refusal_is_final=block is None)
+
+    async def account(self, address: str) -> tuple[int, int]:
+        """(nonce, balance in wei)."""
+        return await self._ask(lambda node: node.account(address))
+
+    async def gas(self, call: Call, sender: str) -> int:
+        """The estimate of the gas limit."""
+        return await self._ask(lambda node: node.gas(call, sender))
+
+    async def receipt(self, tx_hash: str) -> Receipt | None:
+        """The receipt, or None."""
+        return await self._ask(lambda node: node.receipt(tx_hash))
+
+    async def priority_fee_wei(self) -> int:
+        """The suggested priority fee."""
+        return await self._ask(lambda node: node.priority_fee_wei())
+
+    async def send_raw(self, raw: str) -> str:
+        """Sends through the endpoint in use; through the next one where that does not answer (the same bytes have the same effect)."""
+        return await self._ask(lambda node: node.send_raw(raw))
+
+    # -- asking ----------------------------------------------------------------------------------------------------------------
+
+    async def _ask(self, ask: Callable[[Node], Coroutine[Any, Any, T]], *, refusal_is_final: bool = True) -> T:
+        """The answer of the first primary that gives one. Raises the error of the one in use when none does."""
+        self._following.start()
+        order = self._selection.order()
+        if len(order) == 1:
+            return await self._one(order[0], ask, refusal_is_final)
+        asks = [lambda index=index: self._one(index, ask, refusal_is_final) for index in order]
+        return await first_answer(
+            asks,
+            slow_s=self._policy.slow_ms / 1000,
+            is_final=lambda error: refusal_is_final and isinstance(error, Refused),
+            on_slow=lambda place: self._following.struck(
+                order[place], f"no answer within {self._policy.slow_ms} ms", fatal=False
+            ),
+        )
+
+    async def _one(self, index: int, ask: Callable[[Node], Coroutine[Any, Any, T]], refusal_is_final: bool) -> T:
+        try:
+            answer = await ask(self._members[index].node)
+        except Refused as error:
+            if not refusal_is_final:
+                self._following.struck(index, error.message, fatal=False)
+            raise
+        except OutsideError as error:
+            self._following.struck(index, error.message, fatal=True)
+            raise
+        self._selection.answered(index)
+        return answer
+
+
+class _OtherChain(Refused):
+    """A node of another chain; ``code`` is that chain's id."""
+
+
+def _ignore(_: ChainEvent) -> None:
+    return
+
+
+def _walk(trail: Trail, plan: Plan, report: Callable[[ChainEvent], None]) -> Iterator[BlockStamp]:
+    """The blocks to give out. Each counts as taken when it is given, so that a listener who stops in the middle misses none."""
+    for event in plan.events:
+        report(event)
+    if plan.anew:
+        trail.begin_anew()
+    for step in plan.steps:
+        trail.take(step.block)
+        if step.evaluate:
+            yield step.block

@@ -1,0 +1,78 @@
+"""From the chain section of a configuration to nodes: the fleet that is read, the witness that is asked, the nodes that take transactions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keeper.adapters.chain.fleet import Fleet, FleetPolicy, Member
+from keeper.adapters.chain.node import NodeClient
+from keeper.adapters.chain.selection import Patience
+from keeper.adapters.chain.witness import EndpointWitness
+from keeper.config import model
+from keeper.domain.chain_events import ChainEvent
+from keeper.ports.chain import Broadcaster, Witness
+from keeper.ports.clock import Clock
+
+MAX_EVENTS = 10_000
+"""More events than these, which nobody has taken, are dropped from the oldest on."""
+
+
+class ChainEvents:
+    """What the nodes tell, until it is taken."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[ChainEvent] = asyncio.Queue(MAX_EVENTS)
+
+    def put(self, event: ChainEvent) -> None:
+        """Never blocks."""
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(event)
+
+    async def get(self) -> ChainEvent:
+        """The next event, in order."""
+        return await self._queue.get()
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """``witness`` None: there is no verify endpoint, and nobody to ask. ``broadcasters`` are the primaries and those of that role."""
+
+    fleet: Fleet
+    witness: Witness | None
+    broadcasters: Sequence[Broadcaster]
+    events: ChainEvents
+    others: Sequence[NodeClient]
+
+    async def close(self) -> None:
+        """Lets go of all connections. Safe to call twice."""
+        await self.fleet.close()
+        await asyncio.gather(*(node.close() for node in self.others), return_exceptions=True)
+
+
+def open_nodes(config: model.ChainConfig, clock: Clock) -> Nodes:
+    """Connects to nothing yet."""
+    events = ChainEvents()
+    primaries = _members(config.primaries, "primary")
+    verifiers = _members(config.verifiers, "verify")
+    broadcast = [NodeClient(address_of(endpoint)) for endpoint in config.broadcasters]
+    policy = FleetPolicy(backfill=config.backfill, patience=Patience(lag_blocks=config.lag_blocks))
+    fleet = Fleet(primaries, verifiers, chain_id=config.id, clock=clock, report=events.put, policy=policy)
+    witness = None
+    if verifiers:
+        witness = EndpointWitness([(each.name, each.node) for each in verifiers], report=events.put)
+    takers = [*(each.node for each in primaries), *broadcast]
+    return Nodes(fleet, witness, takers, events, broadcast)
+
+
+def address_of(endpoint: model.Endpoint) -> str:
+    """What ``NodeClient`` takes."""
+    return endpoint.url.reveal().removeprefix("ipc://")
+
+
+def _members(endpoints: Sequence[model.Endpoint], role: str) -> list[Member]:
+    return [
+        Member(f"{role}-{number}", NodeClient(address_of(endpoint))) for number, endpoint in enumerate(endpoints, 1)
+    ]

@@ -1,0 +1,81 @@
+"""From the items of one tick to new intents: which of them get one, and the drafts of all in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from keeper.domain.block import BlockStamp
+from keeper.domain.intent import Intent, IntentState
+from keeper.domain.outcome import Outcome
+from keeper.domain.record import Draft
+from keeper.execution import journal
+from keeper.execution.gate import already_there
+from keeper.execution.work import UNKNOWN, Order, Work
+from keeper.ports.chain import AccountReader
+
+Item = tuple[Draft, Order | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """``drafts`` hold what was decided, each followed by its intent if it gets one; ``works`` are those intents."""
+
+    drafts: tuple[Draft, ...]
+    works: tuple[Work, ...]
+
+    def drop(self) -> None:
+        """It was not written down: let go of what runs for it."""
+        for work in self.works:
+            work.drop_simulation()
+
+
+def plan(
+    items: Sequence[Item], taken: Iterable[tuple[str, str]], sender: str | None, marks: Mapping[str, float]
+) -> Opening:
+    """An intent for every order whose (market, action) is not ``taken``, by an open intent or by an earlier item."""
+    keys = set(taken)
+    drafts: list[Draft] = []
+    works: list[Work] = []
+    for draft, order in items:
+        drafts.append(draft)
+        if order is None or order.armed.key in keys:
+            continue
+        keys.add(order.armed.key)
+        work = Work(_intent(order), order.armed, dict(marks))
+        works.append(work)
+        drafts.append(journal.intent_draft(work.intent, order.armed, sender))
+    return Opening(tuple(drafts), tuple(works))
+
+
+def simulate_meanwhile(opening: Opening, accounts: AccountReader, sender: str, block: BlockStamp) -> None:
+    """Starts the simulations while the intents are being written: both must be done before anything is signed."""
+    for work in opening.works:
+        armed = work.armed
+        if armed is not None and already_there(armed, work.intent.effect_before) is None:
+            work.simulation = asyncio.ensure_future(accounts.simulate(work.call, sender, block))
+
+
+def refused(items: Sequence[Item], endings: Iterable[tuple[Work, Outcome]], at_ms: int) -> list[Draft]:
+    """The drafts of a tick whose intents cannot be opened: what was decided, and that nothing came of it."""
+    outcomes = [
+        replace(journal.outcome_draft(work.intent, outcome, at_ms, {}), intent=None) for work, outcome in endings
+    ]
+    return [*(draft for draft, _ in items), *outcomes]
+
+
+def _intent(order: Order) -> Intent:
+    armed = order.armed
+    return Intent(
+        id=order.id,
+        market=armed.action.market,
+        action=armed.action.name,
+        incident=order.incident,
+        state=IntentState.OPEN,
+        created_ms=order.at_ms,
+        expires_ms=order.at_ms + armed.action.expires_ms,
+        to=armed.call.to,
+        data="0x" + armed.call.data.hex(),
+        effect_before=order.before if order.before is not None else UNKNOWN,
+    )

@@ -1,0 +1,95 @@
+"""Starts the command line so that it dies, or is told to stop, at an exact step: ``launcher.py TRACE ORDER COMMAND...``.
+
+TRACE is a file that gets each step as it is reached. ORDER is ``observe``, or ``SIGNAL:before|after:STEP:N``: the process sends itself that
+signal right before or right after the N-th time of that step. Steps are the calls by which a keeper leaves a trace outside of itself:
+``append`` (one commit to the log, named by the kinds of its records), ``apply`` (the journal's part, inside of that commit), ``sign`` and
+``submit``. Nothing in the keeper knows of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ASIDE = {"tick", "fault", "notification", "job"}
+"""Records that nobody waits for: which of them share a commit depends on timing, so they are one step by name."""
+
+
+class Trap:
+    """Knows which step is the fatal one."""
+
+    def __init__(self, trace: Path, order: str) -> None:
+        self._trace = trace
+        self._reached: Counter[str] = Counter()
+        self._signal, self._when, self._step, self._nth = order.split(":") if order != "observe" else ("", "", "", "0")
+
+    def before(self, step: str) -> int:
+        self._reached[step] += 1
+        with self._trace.open("a", encoding="utf-8") as file:
+            file.write(step + "\n")
+        self._spring("before", step, self._reached[step])
+        return self._reached[step]
+
+    def after(self, step: str, count: int) -> None:
+        self._spring("after", step, count)
+
+    def _spring(self, when: str, step: str, count: int) -> None:
+        if (when, step, count) == (self._when, self._step, int(self._nth)):
+            os.kill(os.getpid(), signal.Signals[self._signal])
+
+
+def around(trap: Trap, name: Callable[..., str], call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """The call with the trap before and after it."""
+
+    @functools.wraps(call)
+    async def wrapped(*args: Any) -> Any:
+        step = name(*args)
+        count = trap.before(step)
+        answer = await call(*args)
+        trap.after(step, count)
+        return answer
+
+    return wrapped
+
+
+def commit_name(_: object, drafts: Sequence[Any]) -> str:
+    """A commit by what it holds."""
+    kinds = list(dict.fromkeys(draft.kind.value for draft in drafts))
+    return "append " + ("aside" if set(kinds) <= ASIDE else "+".join(kind for kind in kinds if kind not in ASIDE))
+
+
+def replace(owner: type, name: str, by: Callable[..., Any]) -> None:
+    setattr(owner, name, by)
+
+
+def main() -> None:
+    trace, order, *command = sys.argv[1:]
+    from keeper.adapters.audit.store import SqlAuditStore
+    from keeper.adapters.routes.public import PublicRoute
+    from keeper.adapters.signing.local import LocalSigner
+    from keeper.app.cli import main as keeper
+
+    trap = Trap(Path(trace), order)
+    replace(SqlAuditStore, "append", around(trap, commit_name, SqlAuditStore.append))
+    replace(PublicRoute, "submit", around(trap, lambda *_: "submit", PublicRoute.submit))
+    replace(LocalSigner, "sign", around(trap, lambda *_: "sign", LocalSigner.sign))
+    apply = SqlAuditStore._apply
+
+    def applied(store: SqlAuditStore, connection: Any, change: Any, seq: int) -> None:
+        step = f"apply {type(change).__name__}"
+        count = trap.before(step)
+        apply(store, connection, change, seq)
+        trap.after(step, count)
+
+    replace(SqlAuditStore, "_apply", applied)
+    keeper(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""The database is held by somebody else, or the disk is full: nothing is sent without a record, and it goes on by itself."""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from keeper.adapters.audit.store import SqlAuditStore
+from keeper.app import service as service_module
+from keeper.domain.errors import StoreUnavailable
+from keeper.domain.record import RecordKind
+from tests.support.keeper_inside import Inside, inside
+from tests.support.keeper_process import Running, in_process
+from tests.support.keeper_stage import MARKET, Setup, Stage, staged
+
+pytestmark = pytest.mark.chaos
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write waits half a second for another process instead of five."""
+    monkeypatch.setattr(SqlAuditStore, "open", partial(SqlAuditStore.open, busy_timeout_ms=500))
+
+
+@contextmanager
+def held(stage: Stage) -> Iterator[None]:
+    """Somebody else holds the write lock."""
+    other = sqlite3.connect(stage.database, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+    finally:
+        other.close()
+
+
+@asynccontextmanager
+async def watched(folder: Path) -> AsyncIterator[tuple[Stage, Inside]]:
+    async with staged(folder) as stage, inside(stage.write(Setup(retry="1s"))) as service:
+        await service.watching()
+        await stage.mine_until(lambda: stage.evaluated() > 0, ended=service.ended)
+        yield stage, service
+
+
+async def pause_lands(stage: Stage, service: Inside) -> None:
+    """Once the database is back."""
+    await stage.mine_until(lambda: ("included", "effect-verified") in stage.outcomes(), ended=service.ended)
+    await service.end()
+    await stage.assert_paused_once()
+    stage.assert_log_holds()
+    assert ("down", "unavailable") in stage.faults("audit")
+    assert stage.faults("audit")[-1] == ("up", "recovered")
+
+
+async def test_database__held_when_the_rule_trips__nothing_is_sent_until_it_is_free(tmp_path: Path) -> None:
+    async with watched(tmp_path) as (stage, service):
+        with held(stage):
+            await stage.shock()
+            await stage.node.mine()
+            await service.until(lambda: any(fault.part == "audit" for fault in service.faults))
+            for _ in range(2):
+                await stage.node.mine()
+            assert await stage.waiting() == []
+            assert await stage.sent() == []
+            assert not await stage.world.paused(MARKET)
+        assert stage.records(RecordKind.ATTEMPT) == []
+        await pause_lands(stage, service)
+
+
+async def test_database__held_after_the_broadcast__the_outcome_is_written_when_it_is_free(tmp_path: Path) -> None:
+    async with watched(tmp_path) as (stage, service):
+        await stage.shock()
+        await stage.node.mine()
+        await service.until(lambda: bool(stage.records(RecordKind.BROADCAST)))
+        with held(stage):
+            await stage.node.mine()
+            await service.until(lambda: any(fault.part == "audit" for fault in service.faults))
+            assert await stage.world.paused(MARKET)
+        await pause_lands(stage, service)
+
+
+async def test_database__held_for_a_moment__nobody_notices(tmp_path: Path) -> None:
+    async with watched(tmp_path) as (stage, service):
+        with held(stage):
+            await stage.shock()
+            await stage.node.mine()
+        await stage.mine_until(lambda: bool(stage.outcomes()), ended=service.ended)
+        await service.end()
+        await stage.assert_paused_once()
+        stage.assert_log_holds()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process can be set on Linux only")
+async def test_disk__full_when_the_rule_trips__nothing_is_sent_until_there_is_room(tmp_path: Path) -> None:
+    """A limit on the size of the keeper's files is to it what a full disk is."""
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    async with staged(tmp_path) as stage:
+        stage.write(Setup(retry="1s"))
+        async with Running(["-q", "run", stage.config], tmp_path) as run:
+            await stage.mine_until(lambda: stage.evaluated() > 0, ended=run.ended)
+            size = stage.database.with_name("keeper.db-wal").stat().st_size
+            resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            await stage.shock()
+            await stage.node.mine()
+            await run.says("records are waiting")
+            for _ in range(2):
+                await stage.node.mine()
+            assert await stage.waiting() == []
+            assert stage.records(RecordKind.INTENT) == []
+            resource.prlimit(run.pid, resource.RLIMIT_FSIZE, unlimited)
+            await stage.mine_until(lambda: ("included", "effect-verified") in stage.outcomes(), ended=run.ended)
+            assert await run.end() == 0
+        await stage.assert_paused_once()
+        stage.assert_log_holds()
+        assert ("down", "unavailable") in stage.faults("audit")
+
+
+async def test_database__held_at_the_start__it_does_not_start_and_says_why(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        assert in_process("db", stage.config, "upgrade").code == 0
+        with held(stage):
+            async with inside(stage.config) as service:
+                with pytest.raises(StoreUnavailable) as caught:
+                    await service.until(lambda: False)
+        assert caught.value.remedy == "another process holds the database: end it, or try again"
+        assert stage.records() == []
+
+
+async def test_database__held_at_the_end__it_ends_all_the_same_and_the_log_is_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(service_module, "DRAIN_S", 0.5)
+    async with watched(tmp_path) as (stage, service):
+        with held(stage):
+            await service.end()
+        said = capsys.readouterr().out
+        assert "could not be written" in said or "they are lost" in said
+        kinds = stage.kinds()
+        assert kinds[-1] != "stop", "a log without it was cut off"
+        stage.assert_log_holds(ends_with=kinds[-1])

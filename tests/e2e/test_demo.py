@@ -1,0 +1,256 @@
+"""``keeper demo`` as a newcomer runs it: every scenario side by side, from another folder, with a blank and a letter beyond ASCII in the path."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from keeper.adapters.audit.location import sqlite_url
+from keeper.adapters.audit.reading import page_sync
+from keeper.devnet.markets import market_id
+from keeper.domain.abi import encode_function, parse_signature
+from keeper.domain.address import checksum_address
+from keeper.domain.record import Record, RecordKind, RecordQuery
+from tests.support.keeper_process import Done, Running, environment, keeper
+from tests.support.keeper_stage import until
+
+pytestmark = pytest.mark.e2e
+
+NAMES = ("divergence", "divergence-again", "volatility", "calm")
+KEYS = {"ok", "scenario", "chain", "incident", "actions", "effect", "timeline_ms", "audit", "config"}
+"""Of INTERFACE; more may stand beside them."""
+STAGES = ["head", "reads", "decided", "intent_durable", "signed", "broadcast", "included", "verified"]
+
+
+@dataclass(frozen=True)
+class Played:
+    done: Done
+    folder: Path
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The only thing on standard output."""
+        found: dict[str, Any] = json.loads(self.done.out)
+        return found
+
+    @property
+    def records(self) -> list[Record]:
+        return list(page_sync(sqlite_url(self.folder / "keeper.db"), RecordQuery(limit=1_000)))
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Played]]:
+    """All scenarios at the same time, one of them twice: nothing they use may collide."""
+    base = tmp_path_factory.mktemp("Ünter wegs")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+
+    def play(name: str) -> Played:
+        folder = base / name
+        scenario = name.removesuffix("-again")
+        return Played(keeper("--json", "demo", "--scenario", scenario, "--dir", folder, cwd=elsewhere), folder)
+
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        yield dict(zip(NAMES, pool.map(play, NAMES), strict=True))
+    assert list(elsewhere.iterdir()) == [], "a demo with --dir leaves nothing where it was started"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_demo__each_scenario__is_proven_with_one_document_and_nothing_else(
+    played: dict[str, Played], name: str
+) -> None:
+    run = played[name]
+    assert run.done.code == 0, run.done.err + run.done.out
+    assert run.done.err == ""
+    document = run.document
+    assert document["ok"] is True
+    assert document["failures"] == []
+    assert document.keys() >= KEYS
+    assert document["scenario"] == name.removesuffix("-again")
+    assert document["chain"]["id"] == 31337
+    assert re.fullmatch(r"anvil/\d+\.\d+\.\d+.*", document["chain"]["node"])
+    assert document["config"] == str(run.folder / "keeper.yaml")
+    assert document["audit"]["verified"] is True
+    assert document["audit"]["records"] == len(run.records)
+    assert document["audit"]["head"] == run.records[-1].hash
+    assert document["audit"]["database"].startswith("sqlite:///")
+
+
+@pytest.mark.parametrize("name", ["divergence", "divergence-again"])
+def test_demo__divergence__one_pause_with_every_number(played: dict[str, Played], name: str) -> None:
+    document = played[name].document
+    incident = document["incident"]
+    assert incident["market"] == "ETH-PERP"
+    assert (incident["rule"], incident["signal"], incident["threshold"]) == ("oracle-divergence", "divergence", "0.02")
+    assert isinstance(incident["observed"], str)
+    assert float(incident["observed"]) > float(incident["threshold"])
+    (action,) = document["actions"]
+    assert (action["kind"], action["route"], action["outcome"]) == ("pause", "public", "included")
+    assert re.fullmatch(r"0x[0-9a-f]{64}", action["hash"])
+    assert isinstance(action["block"], int)
+    assert action["id"].startswith(incident["id"])
+    (effect,) = document["effect"]
+    assert effect["contract"] == checksum_address(bytes.fromhex(effect["contract"][2:]))
+    assert (effect["call"], effect["before"], effect["after"]) == ("paused(bytes32)(bool)", "false", "true")
+    assert effect["block"] == action["block"]
+    timeline = document["timeline_ms"]
+    assert list(timeline) == STAGES
+    assert all(isinstance(ms, float) for ms in timeline.values())
+    assert list(timeline.values()) == sorted(timeline.values())
+    assert timeline["head"] == 0.0
+
+
+def test_demo__volatility__limits_first_and_pauses_then(played: dict[str, Played]) -> None:
+    document = played["volatility"].document
+    assert [(each["kind"], each["outcome"]) for each in document["actions"]] == [
+        ("rate-limit", "included"),
+        ("pause", "included"),
+    ]
+    assert document["actions"][0]["block"] < document["actions"][1]["block"]
+    limit, pause = document["effect"]
+    assert limit["call"] == "withdrawalLimit(bytes32)(uint256)"
+    assert int(limit["after"]) < int(limit["before"])
+    assert (pause["before"], pause["after"]) == ("false", "true")
+
+
+def test_demo__calm__nothing_trips(played: dict[str, Played]) -> None:
+    document = played["calm"].document
+    assert document["incident"] is None
+    assert document["actions"] == []
+    assert document["effect"] == []
+    assert document["timeline_ms"] == {}
+    kinds = {record.kind for record in played["calm"].records}
+    assert not kinds & {RecordKind.INCIDENT, RecordKind.INTENT, RecordKind.ATTEMPT, RecordKind.OUTCOME}
+    assert RecordKind.TICK in kinds
+
+
+@pytest.mark.parametrize("name", ["divergence", "volatility"])
+def test_demo__markets__only_the_shaken_one_is_paused(played: dict[str, Played], name: str) -> None:
+    markets = played[name].document["markets"]
+    assert {market: state["paused"] for market, state in markets.items()} == {
+        "ETH-PERP": True,
+        "BTC-PERP": False,
+        "SOL-PERP": False,
+    }
+
+
+def test_demo__the_log__has_every_step_in_order(played: dict[str, Played]) -> None:
+    wanted = ["start", "configuration", "incident", "decision", "intent", "attempt", "broadcast", "receipt", "effect"]
+    wanted += ["outcome", "verification", "stop"]
+    records = played["divergence"].records
+    acting = [r for r in records if r.kind is not RecordKind.DECISION or r.body["kind"] == "act"]
+    kinds = [record.kind.value for record in acting]
+    assert [kind for kind in kinds if kind in wanted] == wanted
+    assert kinds[:2] == wanted[:2]
+    assert kinds[-1] == "stop"
+    decision = next(record for record in acting if record.kind is RecordKind.DECISION)
+    evidence = decision.body["observations"]
+    assert isinstance(evidence, list)
+    assert {entry["source"] for entry in evidence if isinstance(entry, dict)} >= {"eth-oracle", "eth-spot"}
+    configuration = next(record for record in records if record.kind is RecordKind.CONFIGURATION)
+    assert decision.body["config_hash"] == configuration.body["hash"]
+    for record in records:
+        assert datetime.fromisoformat(record.at).utcoffset() is not None
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.at)
+
+
+def test_demo__afterwards__log_and_verify_work_on_what_it_left(played: dict[str, Played], tmp_path: Path) -> None:
+    config = played["divergence"].folder / "keeper.yaml"
+    verified = keeper("--json", "audit", config, "verify", cwd=tmp_path)
+    assert verified.code == 0
+    assert json.loads(verified.out)["head"] == played["divergence"].document["audit"]["head"]
+    log = keeper("audit", config, "log", "--kind", "effect", cwd=tmp_path)
+    assert "paused(bytes32)(bool) false -> true" in log.out
+    checked = keeper("--json", "check", config, cwd=tmp_path)
+    assert json.loads(checked.out)["ok"] is True
+
+
+def test_demo__folder_of_an_earlier_run__is_refused_untouched(played: dict[str, Played]) -> None:
+    folder = played["calm"].folder
+    before = (folder / "keeper.db").read_bytes()
+    again = keeper("--json", "demo", "--scenario", "calm", "--dir", folder)
+    assert again.code == 2
+    assert "holds the log of an earlier run" in again.err
+    assert json.loads(again.out)["ok"] is False
+    assert (folder / "keeper.db").read_bytes() == before
+
+
+def test_demo__folder_that_cannot_be__says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = keeper("demo", "--dir", tmp_path / "file" / "inside")
+    assert done.code == 2
+    assert "cannot use" in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_demo__kept__the_chain_answers_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    args: list[str | Path] = ["demo", "--dir", tmp_path / "kept", "--keep"]
+    async with Running(args, tmp_path, cwd=tmp_path) as run:
+        await run.says("The node is still up")
+        text = (tmp_path / "kept" / "keeper.yaml").read_text("utf-8")
+        found = re.search(r"ws://127\.0\.0\.1:(\d+)", text)
+        target = re.search(r'target: "(0x\w+)"', text)
+        assert found is not None
+        assert target is not None
+        url = f"http://127.0.0.1:{found.group(1)}"
+        answers = {market: _paused(url, target.group(1), market) for market in ("ETH-PERP", "BTC-PERP", "SOL-PERP")}
+        assert answers == {"ETH-PERP": True, "BTC-PERP": False, "SOL-PERP": False}
+        curl = re.search(r"^  (curl .*)$", run.out, re.MULTILINE)
+        assert curl is not None
+        if shutil.which("curl"):
+            assert _by_hand(curl.group(1)).endswith("1")
+        started = _children(run.pid)
+        assert await run.end(signal.SIGINT) == 130
+        assert "Traceback" not in run.err
+        await until(lambda: not any(_alive(pid) for pid in started))
+        with pytest.raises(httpx.ConnectError):
+            _paused(url, target.group(1), "ETH-PERP")
+
+
+async def test_demo__without_dir__uses_a_new_folder_where_it_was_started(tmp_path: Path) -> None:
+    (tmp_path / ".demo" / "calm-1").mkdir(parents=True)
+    async with Running(["demo", "--scenario", "calm"], tmp_path, cwd=tmp_path) as run:
+        await run.until(lambda: (tmp_path / ".demo" / "calm-2" / "keeper.db").exists(), "the next free folder")
+        assert await run.end(signal.SIGINT) == 130
+        assert "Traceback" not in run.err
+
+
+def _paused(url: str, exchange: str, market: str) -> bool:
+    data = "0x" + encode_function(parse_signature("paused(bytes32)(bool)"), (market_id(market),)).hex()
+    request = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [{"to": exchange, "data": data}, "latest"]}
+    with httpx.Client(trust_env=False) as client:
+        return bool(int(client.post(url, json=request).json()["result"], 16))
+
+
+def _by_hand(command: str) -> str:
+    """The command as it is printed, in a shell; the result in its answer."""
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment(), check=True)
+    return str(json.loads(done.stdout)["result"])
+
+
+def _children(pid: int) -> list[int]:
+    """What this process has started, and they in turn; empty where there is no /proc."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    mine = [int(child) for child in path.read_text().split()] if path.exists() else []
+    return [each for child in mine for each in (child, *_children(child))]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"

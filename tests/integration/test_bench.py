@@ -1,0 +1,243 @@
+"""The benchmarks run: a few trials each, every claim about what happened checked, no figure judged (a busy machine decides those)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import start_up
+from bench.__main__ import main
+from bench.audit import hash_pass
+from bench.contestant import Broken, running
+from bench.deque_rules import Markets
+from bench.log_samples import drafts
+from bench.options import ROOT, Options, scratch
+from bench.race import STAGES, race, stages_of
+from bench.registry import BENCHES
+from bench.result import Bar, Ratio, Result, Want, median, quantile, shown, spread
+from bench.stage import CALM, MARKET, SHOCKED, staged
+from bench.tick import _spec
+from keeper.adapters.audit.location import sqlite_url
+from keeper.adapters.audit.store import SqlAuditStore
+
+pytestmark = pytest.mark.integration
+
+KEYS = {"bench", "ours", "peer", "peer_name", "unit", "ratio", "bar", "holds", "trials"}
+LINE = re.compile(r"^(\S+)  ours=\S+  (\S+)=\S+  ratio=[\d.]+  bar=(\S+)  (holds|falls short|informative)$")
+
+
+def quiet(trials: int) -> Options:
+    return Options(trials, lambda _: None)
+
+
+def result(ours: float, peer: float, kind: Ratio = Ratio.PEER_BY_OURS, bar: Bar | None = None) -> Result:
+    return Result("some-bench", ours, peer, "some-peer", "ms", kind, bar, 3)
+
+
+# -- what is printed ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("want", "ratio", "holds"),
+    [
+        (Want.AT_LEAST, 9.99, False),
+        (Want.AT_LEAST, 10.0, True),
+        (Want.AT_LEAST, 10.01, True),
+        (Want.AT_MOST, 9.99, True),
+        (Want.AT_MOST, 10.0, True),
+        (Want.AT_MOST, 10.01, False),
+    ],
+)
+def test_result__around_the_bar__holds_at_the_bar_and_on_its_good_side(want: Want, ratio: float, holds: bool) -> None:
+    assert result(1.0, ratio, bar=Bar(10, want)).holds is holds
+
+
+def test_result__ratio_the_other_way__divides_ours_by_the_peer() -> None:
+    assert result(6.0, 2.0, Ratio.OURS_BY_PEER).ratio == 3.0
+    assert result(2.0, 6.0, Ratio.PEER_BY_OURS).ratio == 3.0
+
+
+@pytest.mark.parametrize(
+    ("bar", "ending"),
+    [
+        (Bar(10, Want.AT_LEAST), "bar=10  falls short"),
+        (Bar(2.5, Want.AT_LEAST), "bar=2.5  holds"),
+        (None, "bar=none  informative"),
+    ],
+)
+def test_result__line__is_what_the_interface_promises(bar: Bar | None, ending: str) -> None:
+    line = result(2.0, 10.0, bar=bar).line()
+    assert LINE.match(line)
+    assert line == f"some-bench  ours=2.00ms  some-peer=10.0ms  ratio=5.00  {ending}"
+
+
+def test_result__document__has_the_keys_of_the_interface_and_the_same_ratio() -> None:
+    document = result(2.0, 10.0, bar=Bar(10, Want.AT_LEAST)).document()
+    assert set(document) == KEYS
+    assert (document["ratio"], document["bar"], document["holds"], document["trials"]) == (5.0, 10, False, 3)
+
+
+def test_quantile__nearest_rank__is_one_of_the_values() -> None:
+    values = [float(number) for number in range(100, 0, -1)]
+    assert (quantile(values, 0.5), quantile(values, 0.99), quantile(values, 1.0), quantile(values, 0.0)) == (
+        50,
+        99,
+        100,
+        1,
+    )
+    assert median([3.0]) == 3.0
+    assert "p50 2.00ms" in spread([1.0, 2.0, 3.0], "ms")
+
+
+def test_quantile__no_values__is_refused() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        quantile([], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (0.01234, "0.0123"), (1.234, "1.23"), (99.94, "99.9"), (12345.6, "12346")]
+)
+def test_shown__any_size__has_three_digits_and_no_exponent(value: float, text: str) -> None:
+    assert shown(value) == text
+
+
+# -- the command -------------------------------------------------------------------------------------------------------------------
+
+
+def bench(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *args], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
+    )
+
+
+def test_command__json__prints_lines_and_ends_with_one_list_of_the_same() -> None:
+    done = bench("sign", "audit-write-sqlite", "--json", "--trials", "50")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    documents: list[dict[str, Any]] = json.loads(lines[-1])
+    assert [document["bench"] for document in documents] == ["sign", "audit-write-sqlite"]
+    found = [match for line in lines if (match := LINE.match(line))]
+    assert [match[1] for match in found] == ["sign", "audit-write-sqlite"]
+    assert [match[2] for match in found] == [document["peer_name"] for document in documents]
+    for document in documents:
+        assert set(document) == KEYS
+        assert document["ours"] > 0
+        assert document["peer"] > 0
+        assert document["trials"] == 50
+
+
+def test_command__unknown_name__is_a_usage_error_that_names_the_known_ones() -> None:
+    done = bench("no-such-bench")
+    assert done.returncode == 2
+    assert "'no-such-bench'" in done.stderr
+    assert all(name in done.stderr for name in BENCHES)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("trials", ["0", "-1", "many"])
+def test_command__trials_that_are_no_count__are_a_usage_error(trials: str) -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(["sign", "--trials", trials])
+    assert ending.value.code == 2
+
+
+def test_command__names_of_the_interface__are_all_there() -> None:
+    promised = {"hot-path", "plain-script", "tick", "sign", "audit-write-sqlite", "audit-verify", "start-up"}
+    assert promised <= set(BENCHES)
+    assert all(callable(entry.load()) for entry in BENCHES.values())
+
+
+# -- the chain ---------------------------------------------------------------------------------------------------------------------
+
+
+async def test_race__all_contestants__really_pause_in_turn() -> None:
+    peers = ("plain_script", "plain_script_http", "raw_websocket")
+    times = await race(peers, 2, quiet(2))
+    assert len(times.ours) == 2
+    assert {name: len(found) for name, found in times.peers.items()} == dict.fromkeys(peers, 2)
+    assert min(times.ours) > 0
+    for trip, total in enumerate(times.ours):
+        assert sum(times.stages[name][trip] for name, _ in STAGES) == pytest.approx(total)
+    assert len(times.table()) == len(STAGES) + 1
+
+
+async def test_stage__shock_and_calm__moves_the_oracle_and_a_trip_that_did_not_happen_is_noticed() -> None:
+    async with staged() as stage:
+        assert await stage.world.price(MARKET) == CALM
+        await stage.shock()
+        stage.pull()
+        stage.settle()
+        assert await stage.world.price(MARKET) == SHOCKED
+        with pytest.raises(Broken, match="did not pause"):
+            await stage.require_paused("0x" + "00" * 32)
+
+
+async def test_contestant__dies__is_broken_with_its_last_words(tmp_path: Path) -> None:
+    async with running("raw_websocket", tmp_path) as peer:
+        peer.tell(url="ws://127.0.0.1:1")
+        with pytest.raises(Broken, match="ended before it said 'ready'"):
+            await peer.hear("ready", 30)
+
+
+def test_stages_of__a_trip_without_some_steps__counts_them_as_nothing() -> None:
+    marks = {"head": 100.0, "reads": 101.0, "decided": 102.0, "broadcast": 110.0}
+    spans = [("append incident+decision+intent+attempt", 102.5, 104.5), ("submit", 105.0, 109.0)]
+    found = stages_of(marks, spans)
+    assert (found["sign"], found["second commit"], found["simulation"]) == (0, 0, 0)
+    assert (found["first commit"], found["submit"]) == (2, 4)
+    assert sum(found.values()) == pytest.approx(10.0)
+
+
+# -- the other peers do the same work ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["audit-verify", "start-up"])
+def test_bench__one_trial__agrees_with_its_peer_and_gives_figures(name: str) -> None:
+    results = BENCHES[name].load()(quiet(1))
+    assert results
+    assert all(one.ours > 0 and one.peer > 0 for one in results)
+
+
+def test_start_up__a_command_that_fails__is_broken_with_its_words() -> None:
+    with pytest.raises(Broken, match=r"(?s)ended with 3.*no good"):
+        start_up._output([sys.executable, "-c", "import sys; print('no good', file=sys.stderr); sys.exit(3)"])
+
+
+def test_tick__same_snapshots__trips_the_same_rules_on_both_sides() -> None:
+    said: list[str] = []
+    (one,) = BENCHES["tick"].load()(Options(60, said.append))
+    assert one.trials == 60
+    trips = next(int(match[1]) for line in said if (match := re.search(r"(\d+) trips", line)))
+    assert trips > 100
+
+
+def test_deque_rules__nothing_usable__is_refused_rather_than_compared() -> None:
+    spec = _spec(1)
+    markets = Markets(spec.sources, spec.markets)
+    with pytest.raises(KeyError):
+        markets.tick(0, {})
+
+
+async def test_hash_pass__a_changed_row__stops_there() -> None:
+    with scratch() as folder:
+        path = folder / "keeper.db"
+        store = await SqlAuditStore.open(sqlite_url(path), create=True)
+        try:
+            await store.append(drafts(20))
+        finally:
+            await store.close()
+        assert await asyncio.to_thread(hash_pass, path) == 20
+        raw = path.read_bytes()
+        assert raw.count(b'"block":{"hash":"0x' + b"0" * 62 + b'0b"') == 1
+        path.write_bytes(
+            raw.replace(b'"block":{"hash":"0x' + b"0" * 62 + b'0b"', b'"block":{"hash":"0x' + b"0" * 62 + b'0c"')
+        )
+        assert await asyncio.to_thread(hash_pass, path) == 10
+    assert not folder.exists()

@@ -1,0 +1,247 @@
+"""Several real nodes: one that lies is found out within one block, one that dies is replaced, a reorganisation is walked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from keeper.adapters.chain.node import NodeClient
+from keeper.adapters.chain.witness import EndpointWitness
+from keeper.devnet.anvil import Anvil
+from keeper.devnet.transactions import send
+from keeper.domain.block import BlockStamp
+from keeper.domain.chain_events import (
+    Backfilled,
+    ChainEvent,
+    Disagreement,
+    DownReason,
+    EndpointDown,
+    FailedOver,
+    Gap,
+    Reorg,
+)
+from keeper.domain.testimony import Otherwise, QuorumPolicy, Silence, Word
+from tests.support.chain_stage import CELL, READ, set_up, word
+from tests.support.lying_node import FAKE_HASH, LyingNode, altered_hash, altered_value, lying_node
+from tests.support.twin_nodes import Twins, fleet_over, twin_nodes
+
+pytestmark = pytest.mark.integration
+
+POLICY = QuorumPolicy(2, 500, Otherwise.HOLD)
+
+
+@pytest_asyncio.fixture
+async def twins() -> AsyncIterator[Twins]:
+    async with twin_nodes(2) as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def liar(twins: Twins) -> AsyncIterator[LyingNode]:
+    """A proxy in front of the second node; it tells the truth until it is told otherwise."""
+    async with lying_node(twins.nodes[1].http_url) as node:
+        yield node
+
+
+# -- a second node that lies ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("honest", [True, False])
+async def test_witness__one_altered_value__is_found_out_before_anything_is_done(
+    twins: Twins, liar: LyingNode, honest: bool
+) -> None:
+    await twins.mine(7)
+    told: list[ChainEvent] = []
+    primary, verify = NodeClient(twins.nodes[0].ws_url), NodeClient(liar.url)
+    witness = EndpointWitness([("verify-1", verify)], report=told.append)
+    liar.lie = liar.lie if honest else altered_value
+    block = await primary.head()
+    results = await primary.read([READ, READ], block)
+    testimony = await witness.testify(block, [READ, READ], results, POLICY.deadline_ms)
+    assert POLICY.met_by(testimony) is honest
+    if not honest:
+        (statement,) = testimony.statements
+        assert statement.word is Word.DISAGREES
+        assert [one.call for one in statement.differences] == [1]
+        assert isinstance(told[0], Disagreement)
+    await primary.close()
+    await verify.close()
+
+
+async def test_primary_lies__about_a_value__stands_alone(twins: Twins, liar: LyingNode) -> None:
+    """The word of one node is not enough, also when it is the one in use."""
+    await twins.mine(7)
+    liar.lie = altered_value
+    honest = NodeClient(twins.nodes[0].ws_url)
+    witness = EndpointWitness([("verify-1", honest)], report=lambda _: None)
+    async with fleet_over([liar.url]) as consumer:
+        block = await consumer.fleet.head()
+        results = await consumer.fleet.read([READ, READ], block)
+        testimony = await witness.testify(block, [READ, READ], results, POLICY.deadline_ms)
+    assert (testimony.agreeing, testimony.disagreeing) == (1, 1)
+    assert not POLICY.met_by(testimony)
+    await honest.close()
+
+
+async def test_compare_head__one_altered_hash__is_found_out_at_that_block(twins: Twins, liar: LyingNode) -> None:
+    told: list[ChainEvent] = []
+    verify = NodeClient(liar.url)
+    witness = EndpointWitness([("verify-1", verify)], report=told.append, compare_deadline_ms=300)
+    async with fleet_over([twins.nodes[0].ws_url]) as consumer:
+        await twins.mine()
+        await consumer.until(2)
+        assert (await witness.compare_head(consumer.seen[-1])).agreeing == 2
+        liar.lie = altered_hash
+        await twins.mine()
+        await consumer.until(3)
+        (statement,) = (await witness.compare_head(consumer.seen[-1])).statements
+    assert statement.word is Word.DISAGREES
+    assert (statement.differences[0].call, statement.differences[0].theirs) == (None, FAKE_HASH)
+    assert [(one.endpoint, one.block) for one in told if isinstance(one, Disagreement)] == [("verify-1", 3)]
+    await verify.close()
+
+
+async def test_compare_head__verify_lags_five_blocks__is_found_out_at_the_next(twins: Twins, liar: LyingNode) -> None:
+    verify = NodeClient(liar.url)
+    witness = EndpointWitness([("verify-1", verify)], report=lambda _: None, compare_deadline_ms=200)
+    async with fleet_over([twins.nodes[0].ws_url]) as consumer:
+        for _ in range(6):
+            await twins.mine()
+        await consumer.until(7)
+        liar.lag = 5
+        await twins.mine()
+        await consumer.until(8)
+        (statement,) = (await witness.compare_head(consumer.seen[-1])).statements
+    assert (statement.silence, statement.behind) == (Silence.BEHIND, 5)
+    await verify.close()
+
+
+async def test_primary__lags_five_blocks__another_takes_over_and_nothing_is_missed(
+    twins: Twins, liar: LyingNode
+) -> None:
+    async with fleet_over([liar.url, twins.nodes[0].ws_url]) as consumer:
+        await twins.mine()
+        await consumer.until(2)
+        liar.lag = 5
+        for _ in range(4):
+            await twins.mine()
+        await consumer.until_told(FailedOver)
+        await twins.mine()
+        await consumer.until(7)
+        downs = [one.reason for one in consumer.log if isinstance(one, EndpointDown)]
+    assert consumer.numbers == [2, 3, 4, 5, 6, 7]
+    assert downs == [DownReason.LAGGING]
+
+
+# -- a reorganisation -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("http", [False, True])
+async def test_reorg__by_the_node__is_told_and_the_new_branch_is_given(twins: Twins, http: bool) -> None:
+    node = twins.nodes[0]
+    async with fleet_over([node.http_url if http else node.ws_url]) as consumer:
+        for number in range(2, 7):
+            await twins.mine()
+            await consumer.until(number)
+        old = consumer.seen[-1]
+        await node.rpc("anvil_reorg", 2, [])
+        await consumer.until_told(Reorg)
+        await consumer.until(6)
+        await node.mine()
+        await consumer.until(7)
+        told = [one for one in consumer.log if isinstance(one, Reorg)]
+        truth = [await node.rpc("eth_getBlockByNumber", hex(number), False) for number in range(5, 8)]
+    assert (told[0].ancestor, told[0].old_hash) == (4, old.hash)
+    assert [block.hash for block in consumer.seen[5:]] == [one["hash"] for one in truth]
+    assert len({block.hash for block in consumer.seen}) == len(consumer.seen)
+
+
+async def test_revert_to_a_snapshot__and_on_from_there__is_a_reorg(twins: Twins) -> None:
+    node = twins.nodes[0]
+    async with fleet_over([node.ws_url]) as consumer:
+        await twins.mine()
+        await consumer.until(2)
+        snapshot = await node.rpc("evm_snapshot")
+        for number in (3, 4, 5):
+            await twins.mine()
+            await consumer.until(number)
+        await node.rpc("evm_revert", snapshot)
+        await send(node, node.accounts[0].address, CELL, word(9))
+        await node.mine()
+        await consumer.until_told(Reorg)
+        await consumer.until(3)
+        assert [one.depth for one in consumer.log if isinstance(one, Reorg)] == [3]
+        results = await consumer.fleet.read([READ], consumer.seen[-1])
+    assert results[0].data == word(9)
+
+
+# -- a batch where there is no Multicall3 -----------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture
+async def plain() -> AsyncIterator[LyingNode]:
+    """An honest proxy in front of a node without Multicall3."""
+    async with Anvil(no_mining=True) as node:
+        await set_up(node, multicall=False)
+        async with lying_node(node.http_url) as proxy:
+            yield proxy
+
+
+async def _read(client: NodeClient, count: int) -> tuple[BlockStamp, list[bytes]]:
+    block = await client.head()
+    return block, [one.data for one in await client.read((READ,) * count, block)]
+
+
+@pytest.mark.parametrize(("count", "batches"), [(2, 1), (100, 1), (101, 2), (250, 3)])
+async def test_read__without_multicall__is_one_batch_for_each_hundred(
+    plain: LyingNode, count: int, batches: int
+) -> None:
+    client = NodeClient(plain.url)
+    _, data = await _read(client, count)
+    assert data == [word(0)] * count
+    assert plain.counts["batch"] == batches
+    assert plain.counts["eth_call"] == 1  # that Multicall3 is not there
+    await client.close()
+
+
+async def test_read__one_call_without_multicall__is_no_batch(plain: LyingNode) -> None:
+    client = NodeClient(plain.url)
+    await _read(client, 1)
+    assert (plain.counts["batch"], plain.counts["eth_call"]) == (0, 2)
+    await client.close()
+
+
+async def test_read__node_that_refuses_batches__is_asked_one_by_one_and_not_tempted_again(plain: LyingNode) -> None:
+    plain.batches = False
+    client = NodeClient(plain.url)
+    for _ in range(3):
+        _, data = await _read(client, 10)
+        assert data == [word(0)] * 10
+    assert plain.counts["batch"] == 1
+    assert plain.counts["eth_call"] == 1 + 3 * 10
+    await client.close()
+
+
+async def test_read__with_multicall__is_one_call(twins: Twins, liar: LyingNode) -> None:
+    client = NodeClient(liar.url)
+    await _read(client, 100)
+    assert (liar.counts["eth_call"], liar.counts["batch"]) == (1, 0)
+    await client.close()
+
+
+async def test_backfill__of_many_blocks__is_one_batch(twins: Twins, liar: LyingNode) -> None:
+    async with fleet_over([liar.url]) as consumer:
+        for _ in range(2):
+            await twins.mine()
+        await consumer.until(3)
+        before = liar.counts["batch"]
+        await twins.nodes[1].rpc("anvil_mine", hex(20))
+        await consumer.until(23)
+        assert liar.counts["batch"] - before == 1
+        assert [one for one in consumer.log if isinstance(one, Gap)] == []
+        late = [one for one in consumer.log if isinstance(one, Backfilled)]
+    # which of the heads the proxy saw is its matter: all blocks are given once
+    assert consumer.numbers == list(range(2, 24))
+    assert late

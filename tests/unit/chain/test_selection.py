@@ -1,0 +1,175 @@
+"""Who is listened to: a table of what happens against who is chosen and what is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from keeper.adapters.chain.selection import MAX_STRIKES, START_GRACE_MS, Patience, Selection
+from keeper.domain.chain_events import DownReason, EndpointDown, EndpointUp, FailedOver, SwitchReason
+
+pytestmark = pytest.mark.unit
+
+PATIENCE = Patience(lag_blocks=3, lag_ms=2_000, return_ms=30_000)
+
+
+def selection(*others: str, primaries: int = 2, at: int = 100) -> Selection:
+    """All connected at time 0 at the same block."""
+    names = [f"p{number}" for number in range(primaries)]
+    made = Selection(names, others, PATIENCE)
+    for index in range(primaries + len(others)):
+        assert made.connected(index, at, 0) == []
+    return made
+
+
+def test_start__nobody_known__is_the_first() -> None:
+    made = Selection(["p0", "p1"], [], PATIENCE)
+    assert (made.active, made.all_lost, made.order()) == (0, False, [0, 1])
+
+
+def test_start__second_is_there_first__waits_for_the_first_only_so_long() -> None:
+    made = Selection(["p0", "p1"], [], PATIENCE)
+    made.connected(1, 100, 0)
+    made.passed(START_GRACE_MS - 1)
+    assert made.active == 0
+    assert made.passed(START_GRACE_MS) == [FailedOver("p0", "p1", SwitchReason.DOWN)]
+
+
+def test_lost__the_one_in_use__is_changed_at_once_and_told() -> None:
+    made = selection()
+    assert made.lost(0, DownReason.LOST, "gone", 1) == [
+        EndpointDown("p0", DownReason.LOST, "gone"),
+        FailedOver("p0", "p1", SwitchReason.DOWN),
+    ]
+    assert made.order()[0] == 1
+
+
+def test_lost__a_stand_by__is_told_and_changes_nothing() -> None:
+    made = selection()
+    assert made.lost(1, DownReason.LOST, "gone", 1) == [EndpointDown("p1", DownReason.LOST, "gone")]
+    assert (made.active, made.order()) == (0, [0])
+
+
+def test_lost__said_again__is_told_once() -> None:
+    made = selection()
+    made.lost(1, DownReason.LOST, "gone", 1)
+    assert made.lost(1, DownReason.LOST, "still gone", 2) == []
+    assert made.lost(1, DownReason.WRONG_CHAIN, "another", 3) == [EndpointDown("p1", DownReason.WRONG_CHAIN, "another")]
+
+
+def test_lost__all_of_them__stays_and_says_so_until_one_is_back() -> None:
+    made = selection()
+    made.lost(1, DownReason.LOST, "gone", 1)
+    made.lost(0, DownReason.LOST, "gone", 1)
+    assert (made.all_lost, made.active) == (True, 0)
+    events = made.connected(1, 101, 2)
+    assert [type(event) for event in events] == [EndpointUp, FailedOver]
+    assert (made.all_lost, made.active) == (False, 1)
+
+
+@pytest.mark.parametrize(("well_ms", "active"), [(29_999, 1), (30_000, 0)])
+def test_return__well_for_long_enough__is_needed(well_ms: int, active: int) -> None:
+    made = selection()
+    made.lost(0, DownReason.LOST, "gone", 1)
+    made.connected(0, 100, 1_000)
+    made.passed(1_000 + well_ms)
+    assert made.active == active
+
+
+def test_return__trouble_in_between__begins_the_wait_anew() -> None:
+    made = selection()
+    made.lost(0, DownReason.LOST, "gone", 1)
+    made.connected(0, 100, 1_000)
+    made.struck(0, "silent", 29_000, fatal=True)
+    made.tried(0, 29_500)
+    made.passed(59_000)
+    assert made.active == 1
+    assert made.passed(59_500) == [FailedOver("p1", "p0", SwitchReason.RETURNED)]
+
+
+def test_return__the_one_in_use_fails_first__is_at_once() -> None:
+    made = selection()
+    made.lost(0, DownReason.LOST, "gone", 1)
+    made.connected(0, 100, 2)
+    assert FailedOver("p1", "p0", SwitchReason.DOWN) in made.lost(1, DownReason.LOST, "gone", 3)
+
+
+@pytest.mark.parametrize(("behind", "ms", "lagging"), [(3, 2_000, True), (3, 1_999, False), (2, 60_000, False)])
+def test_lag__blocks_and_time__both_have_to_be_reached(behind: int, ms: int, lagging: bool) -> None:
+    made = selection()
+    made.announced(1, 100 + behind, 10)
+    made.passed(10 + ms)
+    assert (made.active == 1) is lagging
+
+
+def test_lag__caught_up_in_time__begins_the_wait_anew() -> None:
+    made = selection()
+    made.announced(1, 103, 0)
+    made.announced(0, 101, 1_900)
+    made.announced(1, 104, 2_500)
+    assert made.passed(4_000) == []
+    assert made.passed(4_500) != []
+
+
+def test_lag__caught_up_again__is_told_after_the_same_patience() -> None:
+    made = selection()
+    made.announced(1, 105, 0)
+    made.passed(2_000)
+    assert made.announced(0, 105, 2_100) == []
+    assert made.passed(4_000) == []
+    assert made.passed(4_100) == [EndpointUp("p0", "recovered from lagging")]
+    assert made.active == 1
+
+
+def test_lag__one_of_two_others_ahead__does_not_count() -> None:
+    made = selection("v")
+    made.announced(1, 10**30, 0)
+    assert made.passed(10_000) == []
+    made.announced(2, 103, 10_000)
+    assert FailedOver("p0", "p1", SwitchReason.LAGGING) in made.passed(12_000)
+
+
+def test_lag__only_a_verify_endpoint_is_ahead__is_told_and_changes_nothing() -> None:
+    made = selection("v", primaries=1)
+    made.announced(1, 110, 0)
+    assert made.passed(2_000) == [EndpointDown("p0", DownReason.LAGGING, "its newest block 100 is 10 behind")]
+    assert made.active == 0
+
+
+def test_lag__of_what_a_lost_endpoint_said__is_forgotten() -> None:
+    made = selection()
+    made.announced(1, 110, 0)
+    made.lost(1, DownReason.LOST, "gone", 1_000)
+    assert made.passed(10_000) == []
+
+
+@pytest.mark.parametrize(("strikes", "active"), [(MAX_STRIKES - 1, 0), (MAX_STRIKES, 1)])
+def test_strikes__refusals_in_a_row__count_as_down(strikes: int, active: int) -> None:
+    made = selection()
+    for _ in range(strikes):
+        made.struck(0, "busy", 1, fatal=False)
+    assert made.active == active
+
+
+def test_strikes__an_answer_in_between__counts_from_zero() -> None:
+    made = selection()
+    for _ in range(10):
+        made.struck(0, "busy", 1, fatal=False)
+        made.answered(0)
+    assert made.active == 0
+
+
+def test_strikes__only_primary__is_told_and_stays_in_use() -> None:
+    made = selection(primaries=1)
+    assert made.struck(0, "silent", 1, fatal=True) == [EndpointDown("p0", DownReason.NO_ANSWER, "silent")]
+    assert (made.active, made.all_lost, made.is_failing(0)) == (0, False, True)
+    assert made.tried(0, 2) == [EndpointUp("p0", "recovered from requests-fail")]
+    assert not made.is_failing(0)
+
+
+def test_order__well_ones_before_lagging_ones__lost_ones_never() -> None:
+    made = selection(primaries=4)
+    for index in (0, 2, 3):
+        made.announced(index, 110, 0)
+    made.passed(2_000)
+    made.lost(2, DownReason.LOST, "gone", 2_000)
+    assert made.order() == [0, 3, 1]
