@@ -249,8 +249,8 @@ def imported(*args: str | Path, env: dict[str, str] | None = None) -> set[str]:
     """The top-level packages that a command has imported when it ends."""
     program = (
         "import sys\n"
-        "from keeper.app.cli import run\n"
-        "code = run(sys.argv[1:])\n"
+        "from keeper.app.cli import run_command\n"
+        "code = run_command(sys.argv[1:])\n"
         "print('IMPORTED', code, *sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)\n"
     )
     done = subprocess.run(

@@ -56,11 +56,11 @@ def keeper(
 
 def in_process(*args: str | Path) -> Done:
     """One command without a process of its own: a tenth of the time, for many of a kind. The environment is this process's."""
-    from keeper.app.cli import run
+    from keeper.app.cli import run_command
 
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        code = run([str(arg) for arg in args])
+        code = run_command([str(arg) for arg in args])
     return Done(code, out.getvalue(), err.getvalue())
 
 

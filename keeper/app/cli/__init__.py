@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point ``keeper``: never returns, ends the process with a code of ``exit_codes``."""
-    sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
+    sys.exit(run_command(list(sys.argv[1:] if argv is None else argv)))
 
 
-def run(argv: list[str]) -> int:
+def run_command(argv: list[str]) -> int:
     """One command; the exit code. Every expected failure ends in a message with a remedy, not in a traceback."""
     import typer.main
 
