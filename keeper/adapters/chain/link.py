@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import socket
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -176,8 +177,9 @@ class Link(PersistentConnectionProvider):
         except (OSError, EOFError, WebSocketException) as error:
             self._end(Unreachable(why(error)))
 
+    @abstractmethod
     async def _next_message(self) -> bytes | str:
-        raise NotImplementedError
+        """The next frame, as it came. Raises OutsideError, or what the transport raises when it ends."""
 
     def _dispatch(self, message: object) -> None:
         if isinstance(message, list) and (self._batches.settle(message) or are_answers(message)):
