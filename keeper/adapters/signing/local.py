@@ -9,12 +9,14 @@ from keeper.domain.evm import SignedTransaction, UnsignedTransaction
 
 _BACKEND = "CoinCurveECCBackend"
 _ADDRESS_BYTES = 20
+_TYPE = b"\x02"
+"""Of EIP-2718: a transaction of EIP-1559."""
 
 
 class LocalSigner:
     """A secp256k1 key in memory. It shows its address and never the key; it cannot be pickled."""
 
-    __slots__ = ("_account", "_address")
+    __slots__ = ("_address", "_key")
 
     def __init__(self, key: bytes, *, expected_address: str = "") -> None:
         """``key`` is 32 bytes. ``expected_address``, where given, must be the key's own, in any case.
@@ -22,15 +24,17 @@ class LocalSigner:
         Raises SigningError: not a key, another address, or a machine where signing would be slow.
         """
         from eth_account import Account
+        from eth_keys.datatypes import PrivateKey
         from eth_utils.exceptions import ValidationError
 
         _require_fast_backend()
         try:
-            self._account = Account.from_key(key)
+            account = Account.from_key(key)
         except (TypeError, ValueError, ValidationError) as error:  # its text is left out: it may quote the key
             remedy = "the key must be 32 bytes, above zero and below the order of secp256k1; make a new one"
             raise SigningError(f"this is not a private key ({type(error).__name__})", remedy=remedy) from None
-        self._address: str = self._account.address
+        self._key = PrivateKey(bytes(account.key))
+        self._address: str = account.address
         if expected_address and not same_address(expected_address, self._address):
             raise SigningError(
                 f"the key belongs to {self._address}, not to {expected_address}",
@@ -43,21 +47,25 @@ class LocalSigner:
         return self._address
 
     async def sign(self, transaction: UnsignedTransaction) -> SignedTransaction:
-        """Signs an EIP-1559 transaction; the same one gives the same bytes (RFC 6979). About 1 ms of CPU, so it stays on the loop.
+        """Signs an EIP-1559 transaction; the same one gives the same bytes (RFC 6979). Well under 1 ms of CPU, so it stays on the loop.
 
+        The bytes are those of ``eth_account``'s ``sign_transaction``, which takes three times as long to check what the type already says.
         Raises SigningError when a field cannot be encoded.
         """
-        from eth_utils.exceptions import ValidationError
+        import rlp  # type: ignore[import-untyped]
+        from eth_hash.auto import keccak
         from rlp.exceptions import RLPException  # type: ignore[import-untyped]
 
         try:
-            signed = self._account.sign_transaction(_fields(transaction))
-        except (TypeError, ValueError, ValidationError, RLPException) as error:
+            fields = _fields(transaction)
+            signature = self._key.sign_msg_hash(keccak(_TYPE + rlp.encode(fields)))
+            raw = _TYPE + rlp.encode([*fields, *(_quantity(part) for part in signature.vrs)])
+        except (TypeError, ValueError, OverflowError, RLPException) as error:
             raise SigningError(
                 f"the transaction to {transaction.to} cannot be encoded ({type(error).__name__})",
                 remedy="this is a fault in the keeper: report it with the recorded intent",
             ) from None
-        return SignedTransaction(raw="0x" + signed.raw_transaction.hex(), tx_hash="0x" + signed.hash.hex())
+        return SignedTransaction(raw="0x" + raw.hex(), tx_hash="0x" + keccak(raw).hex())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._address})"
@@ -66,22 +74,29 @@ class LocalSigner:
         raise TypeError("a key is not pickled")
 
 
-def _fields(transaction: UnsignedTransaction) -> dict[str, object]:
+def _fields(transaction: UnsignedTransaction) -> list[bytes | list[bytes]]:
+    """In the order of EIP-1559: chain id, nonce, priority fee, fee cap, gas limit, recipient, value, data, access list."""
     recipient = bytes.fromhex(transaction.to.removeprefix("0x"))
     if len(recipient) != _ADDRESS_BYTES:
         raise ValueError("the recipient is not an address")  # empty would be encoded as the creation of a contract
-    return {
-        "type": 2,
-        "chainId": transaction.chain_id,
-        "nonce": transaction.nonce,
-        "to": recipient,
-        "value": 0,
-        "data": transaction.data,
-        "gas": transaction.gas_limit,
-        "maxFeePerGas": transaction.max_fee_wei,
-        "maxPriorityFeePerGas": transaction.priority_fee_wei,
-        "accessList": (),
-    }
+    return [
+        _quantity(transaction.chain_id),
+        _quantity(transaction.nonce),
+        _quantity(transaction.priority_fee_wei),
+        _quantity(transaction.max_fee_wei),
+        _quantity(transaction.gas_limit),
+        recipient,
+        b"",
+        transaction.data,
+        [],
+    ]
+
+
+def _quantity(number: int) -> bytes:
+    """Big-endian without leading zeros; zero is empty. Raises OverflowError below zero and above 256 bits."""
+    if number >> 256:
+        raise OverflowError("not a 256-bit quantity")
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def same_address(one: str, other: str) -> bool:
