@@ -1,4 +1,4 @@
-"""The journal: an action written down before it is signed, and each signed transaction before it is sent.
+"""The journal: an action and each of its signed transactions, written down before anything is sent.
 
 ::
 

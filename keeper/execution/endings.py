@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keeper.domain.errors import Unreachable
 from keeper.domain.evm import Receipt
 from keeper.domain.intent import Attempt
@@ -74,6 +76,14 @@ def expired(work: Work) -> Outcome:
         remedy=f"check the node, the fees and the balance of the key; {BY_HAND}",
         tx_hash=attempt.tx_hash if attempt else None,
     )
+
+
+def perhaps_sent(refusal: Outcome, attempt: Attempt) -> Outcome:
+    """What stops an attempt that an earlier run wrote down, and may have sent before it was killed."""
+    if refusal.kind is OutcomeKind.SUPERSEDED:
+        return refusal
+    told = f"transaction {attempt.tx_hash} (nonce {attempt.nonce}) was signed before; if it was sent, it may still be mined"
+    return replace(refusal, message=f"{refusal.message}; {told}", tx_hash=attempt.tx_hash)
 
 
 def not_configured(work: Work) -> Outcome:

@@ -1,10 +1,10 @@
-"""Carries intents out: write down, check, sign, write down, send, watch, read back.
+"""Carries intents out: write down what is signed, check, send, watch, read back.
 
 Every step can be repeated. ``drive`` looks at the durable state of an intent and takes the next step that is possible now; the hot path, every
 new head and start-up after a crash all call it. What keeps an effect from happening twice:
 
 - an intent of a (market, action) is written only while none is open (the database enforces it);
-- an attempt is written with its nonce before it is sent, so a restart sends the same bytes again;
+- an attempt is written with its nonce before it is sent, so a restart sends the same bytes again, once the gate lets the call through;
 - another attempt of the same intent takes the same nonce, or a new one only when the old nonce is used up by something else;
 - before anything new is signed, the effect is read: what is there already is not done again.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import AuditError, IntentAlreadyOpen, InvalidTransition, OutsideError
+from keeper.domain.errors import AuditError, OutsideError
 from keeper.domain.evm import Receipt
 from keeper.domain.intent import Attempt, IntentState, IntentTrigger, advance
 from keeper.domain.outcome import Outcome, OutcomeKind
@@ -25,6 +25,7 @@ from keeper.execution import endings, journal, opening, written
 from keeper.execution.edges import Edges, Terms
 from keeper.execution.effect import effect_after, effect_now
 from keeper.execution.gate import already_there, simulated
+from keeper.execution.opener import Opener
 from keeper.execution.pen import Lane, Pen
 from keeper.execution.planner import ArmedAction
 from keeper.execution.work import UNKNOWN, Work
@@ -34,8 +35,6 @@ __all__ = ["Edges", "Executor", "Terms"]
 
 MAX_ATTEMPTS = 8
 """Replacements raise the fee by 12.5 % each: the eighth offers 2.3 times the first. After that the last one is only repeated."""
-OPENING_TRIES = 3
-"""Each try takes up what stands in the way, so the second one succeeds unless somebody else opens intents at the same time."""
 
 
 class Executor:
@@ -55,8 +54,7 @@ class Executor:
         self._open: dict[str, Work] = {}
         self._pen = Pen(edges.chain, edges.accounts, edges.signer, edges.clock, terms.chain_id)
         self._sending = asyncio.Lock()
-        self._opening = asyncio.Lock()
-        self._recovery_due = False
+        self._opener = Opener(edges, terms, self._pen, armed, self._open, self._sending, on_outcome)
 
     # -- what others see ------------------------------------------------------------------------------------------------------
 
@@ -76,8 +74,7 @@ class Executor:
 
     async def recover(self) -> int:
         """Takes up every intent that a previous run left open. Returns how many are open. Raises StoreUnavailable."""
-        async with self._opening:
-            await self._take_up_all()
+        await self._opener.take_up()
         return len(self._open)
 
     async def refresh(self, block: BlockStamp) -> None:
@@ -95,12 +92,7 @@ class Executor:
         that fails later leaves the intents as they are, for the next head.
         """
         self._pen.head = block
-        async with self._opening:
-            works = await self._write_down(items, block, marks)
-            durable = self._edges.clock.monotonic_ms()
-            for work in works:
-                work.marks["intent_durable"] = durable
-                self._open[work.intent.id] = work
+        works = await self._opener.write_down(items, block, marks)
         for result in await asyncio.gather(*(self.drive(work) for work in works), return_exceptions=True):
             if isinstance(result, BaseException) and not isinstance(result, AuditError):
                 raise result
@@ -116,7 +108,7 @@ class Executor:
         for work in self.open_works:
             async with work.lock:
                 waiting = work.intent.state in (IntentState.SIGNED, IntentState.SUBMITTED)
-                if waiting and self._terms.live:
+                if waiting and work.cleared and self._terms.live:
                     await self._send(work)
 
     async def drive(self, work: Work) -> None:
@@ -127,6 +119,8 @@ class Executor:
                     await self._read_again(work)
                 if work.intent.state is IntentState.OPEN:
                     await self._begin(work)
+                elif work.intent.state is IntentState.SIGNED and work.simulation is not None:
+                    await self._send_if_cleared(work)
                 elif work.intent.state in (IntentState.SIGNED, IntentState.SUBMITTED):
                     await self._watch(work)
                 if work.intent.state is IntentState.MINED:
@@ -140,51 +134,12 @@ class Executor:
                 work.drop_simulation()
 
     async def _drive_all(self) -> None:
-        if self._recovery_due:
+        if self._opener.recovery_due:
             await self.recover()
         for work in self.open_works:
             await self.drive(work)
 
     # -- steps ----------------------------------------------------------------------------------------------------------------
-
-    async def _write_down(
-        self, items: Sequence[opening.Item], block: BlockStamp, marks: Mapping[str, float]
-    ) -> Sequence[Work]:
-        """The new intents, durable. Where another replica or an earlier run is at it already, its intent is taken up instead."""
-        for tries_left in reversed(range(OPENING_TRIES)):
-            planned = opening.plan(items, [work.key for work in self._open.values()], self.sender, marks)
-            if self.sender is not None:
-                opening.simulate_meanwhile(planned, self._edges.accounts, self.sender, block)
-            try:
-                await self._edges.store.append(planned.drafts)
-            except (IntentAlreadyOpen, InvalidTransition):
-                planned.drop()
-                await self._take_up_all()
-                if tries_left == 0:
-                    await self._give_up_opening(items, planned)
-            except BaseException:
-                planned.drop()
-                self._recovery_due = True  # it may be in the database all the same
-                raise
-            else:
-                return planned.works
-        return ()
-
-    async def _give_up_opening(self, items: Sequence[opening.Item], planned: opening.Opening) -> None:
-        """What was decided is recorded all the same, and that nothing came of it is told."""
-        endings_of = [(work, endings.already_open(work)) for work in planned.works]
-        await self._edges.store.append(opening.refused(items, endings_of, self._edges.clock.now_ms()))
-        for work, outcome in endings_of:
-            self._on_outcome(work, outcome)
-
-    async def _take_up_all(self) -> None:
-        known = set(self._open)  # before the look: what is closed while we look must not be taken up again
-        if self.sender is not None:
-            self._pen.remember(await written.offers(self._edges.store, self._terms.chain_id, self.sender))
-        for intent in await self._edges.store.open_intents():
-            if intent.id not in known:
-                self._open[intent.id] = await written.take_up(self._edges.store, self._armed, intent)
-        self._recovery_due = False
 
     async def _read_again(self, work: Work) -> None:
         """After a write that failed: it may be in the database all the same, and what is there counts."""
@@ -209,8 +164,19 @@ class Executor:
             return
         await self._sign_and_send(work)
 
+    async def _send_if_cleared(self, work: Work) -> None:
+        """Sends a first attempt that was written down before anybody knew whether the call goes through."""
+        asked_meanwhile = work.simulation is not None
+        refusal = await self._gate(work)
+        if refusal is None:
+            await self._send(work)
+        elif asked_meanwhile:
+            await self._close(work, refusal)
+        else:  # a run that was killed may have sent it all the same
+            await self._close_unless_mined(work, endings.perhaps_sent(refusal, work.intent.attempts[-1]))
+
     async def _gate(self, work: Work) -> Outcome | None:
-        """Everything that can end an intent before it is signed."""
+        """Everything that can end an intent before anything of it is sent."""
         armed = work.armed
         if armed is None:
             return endings.not_configured(work)
@@ -223,6 +189,7 @@ class Executor:
         result = await (work.simulation or self._edges.accounts.simulate(work.call, self.sender))
         outcome = simulated(armed, self.sender, result)
         if self._terms.live:
+            work.cleared = outcome is None
             return outcome
         return endings.shadow("the call would go through" if outcome is None else outcome.message)
 
@@ -236,11 +203,7 @@ class Executor:
                 return
             work.marks.setdefault("signed", self._edges.clock.monotonic_ms())
             await self._append(work, journal.attempt_draft(work.intent, attempt))
-            work.intent = replace(
-                work.intent,
-                state=advance(work.intent.state, IntentTrigger.SIGN),
-                attempts=(*work.intent.attempts, attempt),
-            )
+            work.add(attempt)
             work.answer = None
             await self._send(work)
 
@@ -279,6 +242,8 @@ class Executor:
             return  # an attempt of an earlier, live run: it is watched, and nothing new is signed or sent
         elif ours and self._pen.lane is not None and self._pen.lane.nonce > attempt.nonce:
             await self._nonce_used(work, attempt)
+        elif not work.cleared:
+            await self._send_if_cleared(work)
         elif ours and self._outbid(work, attempt):
             await self._sign_and_send(work, replaces=attempt)
         elif work.answer is None or work.answer.kind not in journal.ACCEPTED:

@@ -18,7 +18,7 @@ ACCEPTED = frozenset({SubmissionKind.ACCEPTED, SubmissionKind.KNOWN})
 
 
 def intent_draft(intent: Intent, armed: ArmedAction, sender: str | None) -> Draft:
-    """The action, written down before anything is signed."""
+    """The action, written down before anything of it is sent."""
     action = armed.action
     body: dict[str, Json] = {
         "kind": action.kind.value,

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keeper.domain.block import BlockStamp
-from keeper.domain.intent import Intent, IntentState
+from keeper.domain.errors import OutsideError
+from keeper.domain.intent import Attempt, Intent, IntentState
 from keeper.domain.outcome import Outcome
-from keeper.domain.record import Draft
+from keeper.domain.record import Draft, RecordKind
 from keeper.execution import journal
 from keeper.execution.gate import already_there
+from keeper.execution.pen import Pen
 from keeper.execution.work import UNKNOWN, Order, Work
 from keeper.ports.chain import AccountReader
 
@@ -50,11 +52,37 @@ def plan(
 
 
 def simulate_meanwhile(opening: Opening, accounts: AccountReader, sender: str, block: BlockStamp) -> None:
-    """Starts the simulations while the intents are being written: both must be done before anything is signed."""
+    """Starts the simulations while the intents are being written: both must be done before anything is sent."""
     for work in opening.works:
         armed = work.armed
         if armed is not None and already_there(armed, work.intent.effect_before) is None:
             work.simulation = asyncio.ensure_future(accounts.simulate(work.call, sender, block))
+
+
+async def sign_ahead(opening: Opening, pen: Pen, open_works: Iterable[Work]) -> Opening:
+    """The first attempt of every intent that is being simulated, where signing needs no question to the chain: it becomes durable with its intent.
+
+    A disk takes its time for each commit, so two would be most of the way from a head to a sent transaction. Nothing is sent before both
+    the commit and the simulation are done. What cannot be signed now stays open, and is signed when it is carried out.
+    """
+    signed: dict[str, Draft] = {}
+    before = list(open_works)
+    for work in opening.works:
+        if work.simulation is None or not pen.knows_enough(work):
+            continue
+        try:
+            attempt = await pen.write(work, [*before, *opening.works], replaces=None)
+        except OutsideError:
+            continue
+        if isinstance(attempt, Attempt):
+            signed[work.intent.id] = journal.attempt_draft(work.intent, attempt)
+            work.add(attempt)
+    drafts: list[Draft] = []
+    for draft in opening.drafts:
+        drafts.append(draft)
+        if draft.kind is RecordKind.INTENT and draft.intent in signed:
+            drafts.append(signed[draft.intent])
+    return replace(opening, drafts=tuple(drafts))
 
 
 def refused(items: Sequence[Item], endings: Iterable[tuple[Work, Outcome]], at_ms: int) -> list[Draft]:

@@ -77,6 +77,11 @@ class Pen:
             estimate = await self._accounts.gas(armed.call, self.sender)
             self._gas[armed.key] = estimate * GAS_MARGIN[0] // GAS_MARGIN[1]
 
+    def knows_enough(self, work: Work) -> bool:
+        """Whether ``write`` needs nothing but the key: nonce, fees and gas limit are in memory."""
+        measured = work.key in self._gas or (work.armed is not None and work.armed.action.gas_limit is not None)
+        return self._signer is not None and self.lane is not None and self.head is not None and measured
+
     async def write(self, work: Work, open_works: Iterable[Work], replaces: Attempt | None) -> Attempt | Outcome:
         """A signed attempt, not sent and not yet recorded; or the reason why there can be none.
 

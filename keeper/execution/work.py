@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from keeper.domain.action import Call
 from keeper.domain.errors import OutsideError
 from keeper.domain.evm import Receipt, Simulation
-from keeper.domain.intent import Attempt, Intent
+from keeper.domain.intent import Attempt, Intent, IntentTrigger, advance
 from keeper.execution.planner import ArmedAction
 from keeper.ports.route import Submission
 
@@ -32,7 +32,7 @@ class Work:
     """``marks`` are monotonic milliseconds of each stage; ``armed`` is None when the configuration no longer has the action.
 
     ``mined`` is the receipt that was written down, ``trouble`` what the last drive stopped at. ``unsure``: a write failed, so the journal
-    may be further than ``intent``.
+    may be further than ``intent``. ``cleared``: the gate let the call through, so that an attempt may be sent.
     """
 
     intent: Intent
@@ -43,6 +43,7 @@ class Work:
     mined: Receipt | None = None
     trouble: OutsideError | None = None
     unsure: bool = False
+    cleared: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -58,6 +59,11 @@ class Work:
     @property
     def last_attempt(self) -> Attempt | None:
         return self.intent.attempts[-1] if self.intent.attempts else None
+
+    def add(self, attempt: Attempt) -> None:
+        """One more attempt, signed and not sent."""
+        state = advance(self.intent.state, IntentTrigger.SIGN)
+        self.intent = replace(self.intent, state=state, attempts=(*self.intent.attempts, attempt))
 
     def timeline_ms(self) -> dict[str, float]:
         """Each stage's time since the head was announced."""

@@ -24,7 +24,9 @@ async def take_up(store: AuditStore, armed: Mapping[tuple[str, str], ArmedAction
     if now is not None and (now.call.to, "0x" + now.call.data.hex()) != (intent.to, intent.data):
         now = None
     mined = await receipt_of(store, intent) if intent.state is IntentState.MINED else None
-    return Work(intent, now, mined=mined)
+    # A first attempt is written down before its simulation has answered; any later step says that the gate had let the call through.
+    first = intent.state is IntentState.SIGNED and len(intent.attempts) == 1
+    return Work(intent, now, mined=mined, cleared=now is None or not (first or intent.state is IntentState.OPEN))
 
 
 async def receipt_of(store: AuditStore, intent: Intent) -> Receipt | None:

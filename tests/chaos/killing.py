@@ -12,13 +12,12 @@ from tests.support.keeper_stage import Stage, staged
 BEFORE_SENDING = (
     Step("before", "append start+configuration"),
     Step("after", "append start+configuration"),
-    Step("before", "append incident+decision+intent"),
-    Step("after", "apply Opened"),
-    Step("after", "append incident+decision+intent"),
     Step("before", "sign"),
     Step("after", "sign"),
+    Step("before", "append incident+decision+intent+attempt"),
+    Step("after", "apply Opened"),
     Step("after", "apply Signed"),
-    Step("after", "append attempt"),
+    Step("after", "append incident+decision+intent+attempt"),
     Step("before", "submit"),
 )
 AFTER_SENDING = (

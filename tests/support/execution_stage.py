@@ -268,11 +268,14 @@ class Stage:
         terms = Terms(31337, self.confirmations, live=live)
         return Executor(edges, terms, {each.key: each for each in armed or (pause(),)}, self._ended)
 
-    async def ready(self, *armed: ArmedAction, live: bool = True) -> Executor:
-        """One that knows its nonce, as after start-up."""
+    async def ready(self, *armed: ArmedAction, live: bool = True, measured: bool = False) -> Executor:
+        """One that knows its nonce, as after start-up; ``measured``: and the gas of its actions, as after the first readiness probe."""
         executor = self.executor(*armed, live=live)
         await executor.recover()
         await executor.refresh(self.block)
+        if measured:
+            for each in armed or (pause(),):
+                await executor.measure_gas(each)
         return executor
 
     def items(self, *armed: ArmedAction, before: str | None = "false") -> list[tuple[Draft, Order | None]]:

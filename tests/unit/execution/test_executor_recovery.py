@@ -32,6 +32,14 @@ async def signed_not_sent(stage: Stage, executor: Executor) -> None:
     assert "submit" not in stage.events
 
 
+async def signed_with_the_intent(stage: Stage, _: Executor) -> None:
+    executor = await stage.ready(measured=True)
+    stage.store_faults.fail(1, "after")  # one commit holds both, and killed before the simulation has answered
+    with suppress(StoreUnavailable):
+        await stage.act(executor)
+    assert "submit" not in stage.events
+
+
 async def signed_and_lost(stage: Stage, executor: Executor) -> None:
     stage.route.answers = [Submission(SubmissionKind.UNREACHABLE, "no answer")]
     await stage.act(executor)
@@ -67,6 +75,7 @@ async def mined(stage: Stage, executor: Executor) -> None:
 STATES: dict[Run, IntentState] = {
     opened: IntentState.OPEN,
     signed_not_sent: IntentState.SIGNED,
+    signed_with_the_intent: IntentState.SIGNED,
     signed_and_lost: IntentState.SIGNED,
     sent_not_recorded: IntentState.SIGNED,
     submitted: IntentState.SUBMITTED,

@@ -1,0 +1,115 @@
+"""Writes new intents down, and takes up those that are written down already."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from keeper.domain.block import BlockStamp
+from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition
+from keeper.domain.outcome import Outcome
+from keeper.execution import endings, opening, written
+from keeper.execution.edges import Edges, Terms
+from keeper.execution.pen import Pen
+from keeper.execution.planner import ArmedAction
+from keeper.execution.work import Work
+
+OPENING_TRIES = 3
+"""Each try takes up what stands in the way, so the second one succeeds unless somebody else opens intents at the same time."""
+
+
+class Opener:
+    """``open_works`` by intent id is shared with the executor, and so is ``sending``: who holds it may take a nonce."""
+
+    def __init__(
+        self,
+        edges: Edges,
+        terms: Terms,
+        pen: Pen,
+        armed: Mapping[tuple[str, str], ArmedAction],
+        open_works: dict[str, Work],
+        sending: asyncio.Lock,
+        on_outcome: Callable[[Work, Outcome], None],
+    ) -> None:
+        self._edges = edges
+        self._terms = terms
+        self._pen = pen
+        self._armed = armed
+        self._open = open_works
+        self._sending = sending
+        self._on_outcome = on_outcome
+        self._opening = asyncio.Lock()
+        self.recovery_due = False
+
+    async def take_up(self) -> None:
+        """Every intent that the journal has open and this run does not know. Raises StoreUnavailable."""
+        async with self._opening:
+            await self._take_up_all()
+
+    async def write_down(
+        self, items: Sequence[opening.Item], block: BlockStamp, marks: Mapping[str, float]
+    ) -> Sequence[Work]:
+        """The new intents, durable. Where another replica or an earlier run is at it already, its intent is taken up instead.
+
+        Raises StoreUnavailable: then nothing was done, as far as this run is concerned.
+        """
+        async with self._opening:
+            return await self._write_down(items, block, marks)
+
+    async def _write_down(
+        self, items: Sequence[opening.Item], block: BlockStamp, marks: Mapping[str, float]
+    ) -> Sequence[Work]:
+        for tries_left in reversed(range(OPENING_TRIES)):
+            planned = opening.plan(items, [work.key for work in self._open.values()], self._pen.sender, marks)
+            if self._pen.sender is not None:
+                opening.simulate_meanwhile(planned, self._edges.accounts, self._pen.sender, block)
+            try:
+                await self._append_signed(planned)
+            except (IntentAlreadyOpen, InvalidTransition):
+                planned.drop()
+                await self._take_up_all()
+                if tries_left == 0:
+                    await self._give_up_opening(items, planned)
+            except BaseException:
+                planned.drop()
+                self.recovery_due = True  # it may be in the database all the same
+                raise
+            else:
+                return planned.works
+        return ()
+
+    async def _append_signed(self, planned: opening.Opening) -> None:
+        """The intents in one commit, with their first attempts where these can be signed at once."""
+        # Whoever holds the lock may be waiting for a node: then the intents are written alone, which does not wait for anybody.
+        if not self._terms.live or self._sending.locked():
+            await self._edges.store.append(planned.drafts)
+            self._opened(planned.works)
+            return
+        async with self._sending:  # until the attempts are known, so that nobody takes the same nonce
+            planned = await opening.sign_ahead(planned, self._pen, self._open.values())
+            await self._edges.store.append(planned.drafts)
+            self._opened(planned.works)
+
+    def _opened(self, works: Sequence[Work]) -> None:
+        durable = self._edges.clock.monotonic_ms()
+        for work in works:
+            work.marks["intent_durable"] = durable
+            if work.intent.attempts:
+                work.marks["signed"] = durable
+            self._open[work.intent.id] = work
+
+    async def _give_up_opening(self, items: Sequence[opening.Item], planned: opening.Opening) -> None:
+        """What was decided is recorded all the same, and that nothing came of it is told."""
+        endings_of = [(work, endings.already_open(work)) for work in planned.works]
+        await self._edges.store.append(opening.refused(items, endings_of, self._edges.clock.now_ms()))
+        for work, outcome in endings_of:
+            self._on_outcome(work, outcome)
+
+    async def _take_up_all(self) -> None:
+        known = set(self._open)  # before the look: what is closed while we look must not be taken up again
+        if self._pen.sender is not None:
+            self._pen.remember(await written.offers(self._edges.store, self._terms.chain_id, self._pen.sender))
+        for intent in await self._edges.store.open_intents():
+            if intent.id not in known:
+                self._open[intent.id] = await written.take_up(self._edges.store, self._armed, intent)
+        self.recovery_due = False
