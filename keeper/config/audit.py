@@ -3,49 +3,77 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Final
 from urllib.parse import quote, unquote
 
-from keeper.config.kinds import file_in, split_url
-from keeper.config.model import AuditConfig
-from keeper.config.problems import without_credentials
+from keeper.config.environment import Environment
+from keeper.config.file import read_bytes
+from keeper.config.kinds import file_in
+from keeper.config.problems import Report, without_credentials
 from keeper.config.secret import Secret
-from keeper.config.shape import Bad, Cursor, Field, Given, Kind, Shape
-from keeper.config.tree import Scalar
+from keeper.config.shape import Bad, Context, Cursor, Field, Given, Kind, Shape
+from keeper.config.tree import Scalar, parse
 
-DEFAULT_URL = "sqlite:///keeper.db"
-HINT = "sqlite:///keeper.db, or postgresql+psycopg://user@host/database"
+DEFAULT_URL: Final = "sqlite:///keeper.db"
+HINT: Final = f"write {DEFAULT_URL}: a file beside the configuration"
 _SQLITE = re.compile(r"sqlite:///([^?]*)(\?.*)?")
+_POSTGRES = re.compile(r"postgres(?:ql)?(?:\+\w*)?:", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """``url`` as SQLAlchemy takes it, paths absolute; ``shown`` is the same without secrets."""
+
+    url: Secret
+    shown: str
 
 
 def absolute_url(text: str, folder: Path) -> str:
-    """The database with its path made absolute (and percent-encoded, as SQLAlchemy reads it). Raises Bad."""
+    """The database with its path made absolute (and percent-encoded, as SQLAlchemy reads it). Raises Bad.
+
+    Which databases this version can use is decided here, for every command.
+    """
     if not text.isprintable():
         raise Bad("not the URL of a database", HINT)
     match = _SQLITE.fullmatch(text)
     if match:
         file = unquote(match.group(1))
         if not file or file == ":memory:" or file.startswith("file:") or "\0" in file:
-            raise Bad("the audit log needs a file: it must outlive the process", "sqlite:///keeper.db")
+            raise Bad("the audit log needs a file: it must outlive the process", DEFAULT_URL)
         return f"sqlite:///{quote(file_in(folder, file))}{match.group(2) or ''}"
     if text.startswith("sqlite:"):
         raise Bad(
             "not the URL of a database",
-            "three slashes for a relative path, four for an absolute one: sqlite:///keeper.db",
+            f"three slashes for a relative path, four for an absolute one: {DEFAULT_URL}",
         )
-    if text.startswith(("postgresql://", "postgres://")):
-        raise Bad("the driver is missing", "write postgresql+psycopg://")
-    try:
-        parts = split_url(text, ("postgresql+psycopg",))
-    except Bad as bad:
-        raise Bad(bad.message, HINT) from None
-    if not parts.path.strip("/"):
-        raise Bad("the URL names no database", HINT)
-    return text
+    if _POSTGRES.match(text):
+        raise Bad("PostgreSQL is not supported yet in this version", HINT)
+    raise Bad("not the URL of a database that this version can use", HINT)
+
+
+def audit_url(path: str | Path, *, environ: Mapping[str, str] | None = None, stdin: BinaryIO | None = None) -> str:
+    """The URL of the audit log alone, its path absolute: looks at no other section and needs no other secret.
+
+    Raises ConfigurationError.
+    """
+    data, folder = read_bytes(path, stdin)
+    report, elsewhere = Report(), Report()
+    tree = parse(data, elsewhere)  # a doubled key in another section is no reason to keep the log from an auditor
+    report.take(elsewhere, "audit")
+    root = Cursor(tree, "", 1, Context(report, Environment.of(environ), folder))
+    audit = read_audit(root.child("audit") if "audit" in tree.entries else None, folder)
+    report.raise_any()
+    assert audit is not None, "the section is broken and no problem says so"
+    return audit.url.reveal()
 
 
 AUDIT_URL_KIND = Kind(lambda given: Secret(_of_given(given)), Secret(""), {"type": "string", "minLength": 1}, env=True)
-AUDIT_URL = Field("url", AUDIT_URL_KIND, f"The database of the audit log: {HINT}.")
+AUDIT_URL = Field(
+    "url", AUDIT_URL_KIND, f"The database of the audit log, such as {DEFAULT_URL}: a file beside the configuration."
+)
 AUDIT = Shape("Where the audit log is. Without it: a file keeper.db beside the configuration.", (AUDIT_URL,))
 
 

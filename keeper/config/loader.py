@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -15,21 +14,20 @@ from keeper.config.chain import CHAIN, read_chain
 from keeper.config.chain_sources import need_of
 from keeper.config.derived import derivation
 from keeper.config.environment import Environment
+from keeper.config.file import STDIN, read_bytes
 from keeper.config.markets import Markets, read_markets
 from keeper.config.model import Config, KeeperConfig, Mode, Source
-from keeper.config.problems import FILE, Report, fail
+from keeper.config.problems import Report
 from keeper.config.publish import public_document
 from keeper.config.shape import Context, Cursor, Part, Section, Shape
 from keeper.config.sources import read_sources
-from keeper.config.tree import MAX_BYTES, Table, parse, plain_json
+from keeper.config.tree import Table, parse, plain_json
 from keeper.domain.record import Json
 
 if TYPE_CHECKING:
     from keeper.engine.spec import EngineSpec
 
 T = TypeVar("T")
-
-STDIN = "-"
 
 ROOT = Shape(
     "The configuration of one keeper.",
@@ -65,38 +63,6 @@ def loads(data: bytes, *, folder: Path, environ: Mapping[str, str] | None = None
     report.raise_any()
     assert config is not None, "a part is missing and no problem says so"
     return config
-
-
-def audit_url(path: str | Path, *, environ: Mapping[str, str] | None = None, stdin: BinaryIO | None = None) -> str:
-    """The URL of the audit log alone, its path absolute: looks at no other section and needs no other secret.
-
-    Raises ConfigurationError.
-    """
-    data, folder = read_bytes(path, stdin)
-    report, elsewhere = Report(), Report()
-    tree = parse(data, elsewhere)  # a doubled key in another section is no reason to keep the log from an auditor
-    report.take(elsewhere, "audit")
-    root = Cursor(tree, "", 1, Context(report, Environment.of(environ), folder))
-    audit = read_audit(root.child("audit") if "audit" in tree.entries else None, folder)
-    report.raise_any()
-    assert audit is not None
-    return audit.url.reveal()
-
-
-def read_bytes(path: str | Path, stdin: BinaryIO | None = None) -> tuple[bytes, Path]:
-    """The file's content (cut just above the largest allowed size) and the folder that it is in. Raises ConfigurationError."""
-    if str(path) == STDIN:
-        return (stdin or sys.stdin.buffer).read(MAX_BYTES + 1), Path.cwd()
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(MAX_BYTES + 1), Path(path).absolute().parent
-    except FileNotFoundError:
-        raise fail(FILE, None, str(path), "there is no such file", "keeper init writes one to start from") from None
-    except IsADirectoryError:
-        raise fail(FILE, None, str(path), "this is a folder", "name the file in it, such as keeper.yaml") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not the name of a file"
-        raise fail(FILE, None, str(path), f"the file cannot be read: {reason}") from None
 
 
 def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:

@@ -19,6 +19,7 @@ from keeper.domain.verdict import Severity
 if (
     TYPE_CHECKING
 ):  # the package keeper.signals compiles its steps on import; whoever only wants the audit log must not wait for it
+    from keeper.config.audit import AuditConfig
     from keeper.engine.spec import EngineSpec
 
 
@@ -96,14 +97,6 @@ class ChainConfig:
 
     def _with(self, role: EndpointRole) -> tuple[Endpoint, ...]:
         return tuple(endpoint for endpoint in self.endpoints if endpoint.role is role)
-
-
-@dataclass(frozen=True, slots=True)
-class AuditConfig:
-    """``url`` as SQLAlchemy takes it, paths absolute; ``shown`` is the same without secrets."""
-
-    url: Secret
-    shown: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ chain:
   confirmations: 2          # one block on top of its own: the last block is replaced now and then, deeper ones hardly ever
 
 audit:
-  url: sqlite:///keeper.db  # beside this file; or postgresql+psycopg://user@host/database
+  url: sqlite:///keeper.db  # a file beside this one
 
 sources:
   eth-oracle:               # what the protocol believes

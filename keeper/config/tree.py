@@ -64,9 +64,10 @@ def parse(data: bytes, report: Report) -> Table:
     try:
         root = builder.document()
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        message = getattr(error, "problem", None) or "cannot be read as YAML"
-        raise fail(FILE, mark.line + 1 if mark else None, "", f"not valid YAML: {message}") from None
+        from keeper.config.yaml_hints import advice
+
+        found = advice(error, text)
+        raise fail(FILE, found.line, "", f"not valid YAML: {found.message}", found.hint) from None
     if root is None or (isinstance(root, Scalar) and root.value is None):
         raise fail(FILE, None, "", "the file is empty", "keeper init writes one to start from")
     if not isinstance(root, Table):
@@ -151,7 +152,7 @@ class _Builder:
             where = join(path, visible_key(name))
             value = self.node(next(self.events), where, depth + 1)
             if name in table.entries:
-                hint = f"the first one stands on line {table.lines[name]}"
+                hint = f"keep one of them: the first stands on line {table.lines[name]}"
                 self.report.add_key(where, _line(key), name, "this key is there twice", hint)
                 continue
             table.entries[name] = value

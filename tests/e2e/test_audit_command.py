@@ -6,13 +6,15 @@ import csv
 import io
 import json
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import polars
 import pytest
 
-from tests.support.keeper_process import Done, in_process, keeper
+from tests.support.keeper_process import KEEPER, Done, environment, in_process, keeper
 
 pytestmark = pytest.mark.e2e
 
@@ -122,6 +124,17 @@ def test_log__csv__a_header_and_a_row_each(finished: Path) -> None:
     assert [json.loads(row["body"]) for row in rows] == [record["body"] for record in records(finished)]
 
 
+def test_log__parquet_into_a_pipe_and_a_file__the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    command: list[str | Path] = [KEEPER, "audit", finished / "keeper.yaml", "log", "--format", "parquet"]
+    piped = subprocess.run(command, env=environment(), capture_output=True, check=True)
+    assert piped.stderr == b""
+    subprocess.run([*command, "--output", tmp_path / "log.parquet"], env=environment(), capture_output=True, check=True)
+    assert (tmp_path / "log.parquet").read_bytes() == piped.stdout
+    assert [row["hash"] for row in polars.read_parquet(io.BytesIO(piped.stdout)).to_dicts()] == [
+        record["hash"] for record in records(finished)
+    ]
+
+
 def test_log__table__says_what_happened_in_words(finished: Path) -> None:
     text = log(finished).out
     assert "opened ETH-PERP" in text
@@ -188,8 +201,9 @@ def test_log__no_database__exit_code_and_remedy(folder: Path) -> None:
     (folder / "keeper.db").unlink()
     for command in ("log", "verify"):
         done = keeper("audit", folder / "keeper.yaml", command)
-        assert done.code != 0
-        assert "->" in done.err
+        assert done.code == 1
+        assert "there is no log yet" in done.err
+        assert f"keeper run {folder / 'keeper.yaml'}" in done.err
         assert "Traceback" not in done.err
         assert not (folder / "keeper.db").exists(), "reading never makes a database"
 

@@ -25,7 +25,7 @@ SECRETS = {
     "KEEPER_KEYSTORE_PASSWORD": "correct-horse-battery",
     "KEEPER_NOTIFY_URL": "tgram://bot-token-91/chat-id-17",
 }
-HEAVY = {"web3", "eth_account", "numba", "sqlalchemy", "alembic", "httpx", "apprise", "apscheduler"}
+HEAVY = {"web3", "eth_account", "numba", "sqlalchemy", "alembic", "httpx", "apprise", "apscheduler", "polars"}
 
 
 def problems(done: Done) -> list[dict[str, Any]]:
@@ -173,6 +173,8 @@ def test_version__json__versions_and_commit() -> None:
     assert document["version"] == __version__
     assert document["commit"] is None or re.fullmatch(r"[0-9a-f]{40}", document["commit"])
     assert {"web3", "eth-account", "sqlalchemy"} <= document["dependencies"].keys()
+    assert all(re.fullmatch(r"0x[0-9a-f]{64}", digest) for digest in document["contracts"].values())
+    assert "PerpExchange" in document["contracts"], "built by make setup"
     assert f"keeper {__version__}" in keeper("version").out
 
 
@@ -271,7 +273,7 @@ def test_imports__help__nothing_heavy() -> None:
 
 def test_imports__audit_log__nothing_heavy(finished: Path) -> None:
     for form in ("table", "csv", "jsonl"):
-        assert not imported("audit", finished / "keeper.yaml", "log", "--format", form) & (HEAVY | {"numpy"})
+        assert not imported("audit", finished / "keeper.yaml", "log", "--format", form) & (HEAVY | {"numpy", "rich"})
 
 
 def test_imports__status__no_chain_and_no_compiler(finished: Path) -> None:

@@ -19,7 +19,7 @@ def page_sync(url: str, query: RecordQuery) -> Sequence[Record]:
     """One page of records. Raises StoreNotMigrated, StoreUnavailable. Changes and creates nothing."""
     path = sqlite_file(url)
     if path is None:
-        return _other_database(url, query)
+        raise StoreUnavailable(f"{without_password(url)}: only SQLite files can be read so far")
     connection = open_read_only(path)
     try:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
@@ -41,17 +41,3 @@ def all_records(url: str) -> list[Record]:
     while page := page_sync(url, RecordQuery(after=records[-1].seq if records else 0, limit=LARGEST_PAGE)):
         records += page
     return records
-
-
-def _other_database(url: str, query: RecordQuery) -> Sequence[Record]:
-    from keeper.adapters.audit.engine import database_errors, make_engine
-    from keeper.adapters.audit.migrate import current
-
-    require_head(current(url)[0])
-    engine = make_engine(url)
-    try:
-        sql, values = page_statement(query, "?" if engine.dialect.paramstyle == "qmark" else "%s")
-        with database_errors(url), engine.connect() as connection:
-            return [to_record(tuple(row)) for row in connection.exec_driver_sql(sql, values)]
-    finally:
-        engine.dispose()

@@ -101,4 +101,7 @@ def _check_structure(connection: sqlite3.Connection) -> None:
         statement = f"SELECT seq FROM {table.group(1)} WHERE rowid = ?"  # noqa: S608
         row = connection.execute(statement, (int(missing.group(1)),)).fetchone()
         seq = row[0] if row else None
-    raise Finding(table.group(1) if table else "sqlite_schema", seq, f"the file is damaged: {answers[0]}")
+    what = f"the index {missing.group(2)} does not list this row" if missing else answers[0].splitlines()[-1]
+    # whoever comes here has read every record and found it good
+    problem = f"the file is damaged around records that are whole: {what}"
+    raise Finding(table.group(1) if table else "sqlite_schema", seq, problem)

@@ -25,7 +25,9 @@ class LogNotifier:
     async def notify(self, notice: Notice) -> Delivery:
         """One line of the log, at the level of the severity."""
         level = _LEVELS[notice.severity]
-        getattr(self._log, level)(notice.title, key=notice.key, severity=str(notice.severity), body=notice.body)
+        # a line end inside a value would be printed as its escape
+        body = " | ".join(line.strip() for line in notice.body.splitlines() if line.strip())
+        getattr(self._log, level)(notice.title, key=notice.key, severity=str(notice.severity), body=body)
         return Delivery(delivered=True)
 
     async def close(self) -> None:

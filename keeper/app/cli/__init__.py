@@ -35,7 +35,6 @@ def run_command(argv: list[str]) -> int:
         show_problems(output, error)
         return int(exit_code(error))
     except KeeperError as error:
-        output.error(error.message, error.remedy)
-        output.document({"ok": False, "error": {"message": error.message, "remedy": error.remedy}})
+        output.failed(error.message, error.remedy)
         return int(exit_code(error))
     return 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from keeper.app.cli.log_formats import as_document, write
+from keeper.app.cli.nothing_yet import log_exists, remedy, say_so
 from keeper.app.cli.output import Output
 from keeper.app.cli.summaries import summary
 from keeper.app.exit_codes import Exit
@@ -17,7 +17,17 @@ from keeper.domain.record import Record, RecordKind, RecordQuery
 from keeper.domain.units import parse_duration_ms
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-COLUMNS = ("seq", "at", "kind", "market", "action", "incident", "intent", "prev_hash", "hash", "body")
+TABLE = "table"
+MORE = "; more with --limit or --cursor"
+
+CHANGED = (
+    "somebody or something changed what was written: keep a copy of the database file and of the -wal file beside it as they are, "
+    "and compare with a backup or an exported log"
+)
+DAMAGED = (
+    "keep a copy of the database file and of the -wal file beside it as they are; a disk, a copy or a person damaged it. "
+    "Take a backup that verifies, or write what can be read into a new file, sqlite3 keeper.db \"VACUUM INTO 'new.db'\", and verify that"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,36 +68,53 @@ class LogQuery:
         return () if self.ticks else tuple(kind for kind in RecordKind if kind is not RecordKind.TICK)
 
 
-def print_log(output: Output, config: str, asked: LogQuery, form: str) -> None:
-    """The records that fit. Raises ConfigurationError, StoreUnavailable, StoreNotMigrated."""
+def print_log(output: Output, config: str, asked: LogQuery, form: str, file: Path | None) -> int:
+    """The records that fit, on standard output or in a new file; FOUND when there is no log yet.
+
+    Raises ConfigurationError, StoreUnavailable, StoreNotMigrated, and KeeperError for a file that cannot be written.
+    """
     from keeper.adapters.audit.reading import page_sync
     from keeper.config import audit_url
 
+    if file is not None and form == TABLE:
+        raise KeeperError("a table is for the screen", remedy="add --format csv, jsonl or parquet")
     query = asked.to_query()
-    records = list(page_sync(audit_url(config), query))
+    url = audit_url(config)
+    if not log_exists(url):
+        return say_so(output, config)
+    records = list(page_sync(url, query))
     if query.newest_first:
         records.reverse()
     more = len(records) == query.limit
-    if output.as_json:
-        cursor = records[-1].seq if more and not query.newest_first else None
+    cursor = records[-1].seq if more and not query.newest_first else None
+    if file is not None:
+        write(records, form, file)
+        output.say(f"wrote {len(records)} records to {file}{MORE if more else ''}")
+        output.document({"ok": True, "file": str(file), "records": len(records), "next_cursor": cursor})
+    elif output.as_json:
         output.document({"records": [as_document(record) for record in records], "next_cursor": cursor})
-    elif form == "jsonl":
-        for record in records:
-            sys.stdout.write(json.dumps(as_document(record), ensure_ascii=False) + "\n")
-    elif form == "csv":
-        _print_csv(records)
+    elif form != TABLE:
+        write(records, form, None)
+    elif not records:
+        empty = not page_sync(url, RecordQuery(limit=1))
+        output.say(f"the log is empty; {remedy(config)}" if empty else "no records fit")
     else:
         _print_table(output, records, ticks=asked.ticks or bool(asked.kinds))
         if more:
-            output.say(f"({query.limit} records shown; more with --limit or --cursor)", "dim")
+            output.say(f"({query.limit} records shown{MORE})", "dim")
+    return Exit.DONE
 
 
 def verify(output: Output, config: str) -> int:
-    """The verdict on the whole log; FOUND when it is broken."""
+    """The verdict on the whole log; FOUND when it is broken, or not there yet."""
     from keeper.adapters.audit.verify import verify as verify_log
     from keeper.config import audit_url
 
-    verdict = verify_log(audit_url(config))
+    url = audit_url(config)
+    if not log_exists(url):
+        return say_so(output, config)
+    verdict = verify_log(url)
+    advice = "" if verdict.ok else DAMAGED if verdict.problem.startswith("the file is damaged") else CHANGED
     output.document(
         {
             "ok": verdict.ok,
@@ -96,43 +123,24 @@ def verify(output: Output, config: str) -> int:
             "first_bad": verdict.first_bad,
             "table": verdict.table,
             "problem": verdict.problem,
+            "remedy": advice,
         }
     )
     if verdict.ok:
         output.say(f"ok: {verdict.records} records, every hash and link holds, head {verdict.head}", "green")
         return Exit.DONE
-    place = f"record {verdict.first_bad}" if verdict.first_bad is not None else "the database"
+    place = f"record {verdict.first_bad}" if verdict.first_bad is not None else f"the database ({verdict.table})"
+    output.say(f"{verdict.records} records from the first on are whole, up to head {verdict.head}")
     output.say(f"BROKEN at {place}: {verdict.problem}", "bold red")
-    output.say("keep a copy of the database as it is before anything else")
+    output.say(f"  -> {advice}")
     return Exit.FOUND
 
 
-def as_document(record: Record) -> dict[str, object]:
-    """A record for machines, with every column."""
-    return {column: getattr(record, column) for column in COLUMNS if column != "kind"} | {"kind": record.kind.value}
-
-
-def _print_csv(records: Sequence[Record]) -> None:
-    writer = csv.writer(sys.stdout)
-    writer.writerow(COLUMNS)
-    for record in records:
-        document = as_document(record) | {"body": json.dumps(record.body, ensure_ascii=False, sort_keys=True)}
-        writer.writerow([_not_a_formula(document[column]) for column in COLUMNS])
-
-
-def _not_a_formula(value: object) -> object:
-    """Spreadsheets run cells that begin with these: a hostile string in the log must not."""
-    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else value
-
-
 def _print_table(output: Output, records: Sequence[Record], *, ticks: bool) -> None:
-    if not records:
-        output.say("no records fit")
-        return
     width = max(len(str(record.seq)) for record in records)
     for record in records:
-        line = f"{record.seq:>{width}}  {record.at}  {record.kind.value:<13} {summary(record)}"
-        output.say(_printable(line), STYLES.get(record.kind))
+        line = " | ".join(summary(record).splitlines())
+        output.say(f"{record.seq:>{width}}  {record.at}  {record.kind.value:<13} {line}", STYLES.get(record.kind))
     if not ticks:
         output.say("(the records of evaluated blocks are left out; --ticks shows them)", "dim")
 
@@ -144,11 +152,6 @@ STYLES = {
     RecordKind.FAULT: "magenta",
     RecordKind.JOB: "magenta",
 }
-
-
-def _printable(line: str) -> str:
-    """Foreign text cannot move our cursor or colour our terminal."""
-    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def _time_ms(text: str | None) -> int | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from keeper.app.cli.output import coloured
+
 SILENT = -2
 
 
@@ -13,9 +15,10 @@ def set_up(verbosity: int) -> None:
     import structlog
 
     level = {SILENT: logging.CRITICAL, -1: logging.ERROR, 0: logging.INFO}.get(verbosity, logging.DEBUG)
-    terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=True) if terminal else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=coloured(sys.stderr))
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[

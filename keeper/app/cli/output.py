@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,9 +14,18 @@ if TYPE_CHECKING:
 Document = Mapping[str, object] | Sequence[object]
 
 
+def coloured(stream: TextIO) -> bool:
+    """Whether styles may be used: on a terminal, unless NO_COLOR is set (rich looks)."""
+    if not stream.isatty():
+        return False
+    from rich.console import Console
+
+    return not Console(file=stream).no_color
+
+
 @dataclass(slots=True)
 class Output:
-    """``verbosity`` -1 quiet, 0 normal, 1 and more: more log lines. Colour only on a terminal, and never when NO_COLOR is set (rich looks)."""
+    """``verbosity`` -1 quiet, 0 normal, 1 and more: more log lines."""
 
     as_json: bool = False
     verbosity: int = 0
@@ -24,19 +33,20 @@ class Output:
     """A document was printed."""
     _console: Console | None = field(default=None, repr=False)
 
-    @property
-    def console(self) -> Console:
-        """Standard output for people; nothing reaches it when the answer is JSON."""
-        if self._console is None:
+    def say(self, text: str = "", style: str | None = None) -> None:
+        """A line for people. Foreign text in it can neither colour the terminal nor move its cursor."""
+        if self.as_json:
+            return
+        text = "".join(character if character.isprintable() or character == "\n" else "?" for character in text)
+        if self._console is None and coloured(sys.stdout):
             from rich.console import Console
 
-            self._console = Console(stderr=self.as_json, quiet=self.as_json, highlight=False, soft_wrap=True)
-        return self._console
-
-    def say(self, text: str = "", style: str | None = None) -> None:
-        """A line for people; markup in it is not interpreted, so that foreign text cannot colour our terminal."""
-        if not self.as_json:
-            self.console.print(text, style=style, markup=False, emoji=False)
+            self._console = Console(highlight=False, soft_wrap=True)
+        if self._console is None:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()  # a pipe shows each line when it is said, as a terminal does
+        else:
+            self._console.print(text, style=style, markup=False, emoji=False)
 
     def document(self, document: Document) -> None:
         """The answer for machines; printed only with ``--json``."""
@@ -48,3 +58,8 @@ class Output:
     def error(self, message: str, remedy: str = "") -> None:
         """What went wrong and what to do, on standard error."""
         sys.stderr.write(f"keeper: {message}\n" + (f"  -> {remedy}\n" if remedy else ""))
+
+    def failed(self, message: str, remedy: str) -> None:
+        """The same, with the document that says it to machines."""
+        self.error(message, remedy)
+        self.document({"ok": False, "error": {"message": message, "remedy": remedy}})

@@ -26,6 +26,10 @@ db_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=Non
 app.add_typer(audit_app, name="audit", help="Read and verify the audit log: keeper audit CONFIG log | verify.")
 app.add_typer(db_app, name="db", help="The database's schema: keeper db CONFIG upgrade | current.")
 
+LOG_EXAMPLES = (
+    "For example: keeper audit CONFIG log --kind incident --since 2h; "
+    "keeper audit CONFIG log --cursor 0 --limit 10000 --ticks --format parquet --output log.parquet."
+)
 LAST_RECORD = 2**63 - 1
 """The largest number that a record can have."""
 Config = Annotated[str, typer.Argument(help="The configuration file; - is standard input.", metavar="CONFIG")]
@@ -41,6 +45,7 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSONL = "jsonl"
+    PARQUET = "parquet"
 
 
 @app.callback()
@@ -130,13 +135,13 @@ def status(ctx: typer.Context, config: Config = DEFAULT_CONFIG) -> None:
 
 @app.command()
 def version(ctx: typer.Context) -> None:
-    """Print the version, the commit, and the versions of what it stands on."""
+    """Print the version, the commit, the versions of what it stands on, and the contracts' code hashes."""
     from keeper.app.cli.version import run
 
     run(ctx.ensure_object(Output))
 
 
-@audit_app.command("log")
+@audit_app.command("log", epilog=LOG_EXAMPLES)
 def audit_log(
     ctx: typer.Context,
     market: Annotated[str | None, typer.Option(help="Only this market.")] = None,
@@ -154,14 +159,21 @@ def audit_log(
         int | None,
         typer.Option(min=0, max=LAST_RECORD, help="The records after this number, oldest first; 0 from the start."),
     ] = None,
-    fmt: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    fmt: Annotated[
+        Format,
+        typer.Option("--format", help="A table to read, or every column: csv and jsonl as text, parquet as a file."),
+    ] = Format.TABLE,
+    file: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="A new file to write to, instead of standard output.", metavar="FILE"),
+    ] = None,
     ticks: Annotated[bool, typer.Option("--ticks", help="Show the record of every evaluated block too.")] = False,
 ) -> None:
     """Print the log: the newest records that fit, in order."""
     from keeper.app.cli.audit import LogQuery, print_log
 
     query = LogQuery(market, action, tuple(kind or ()), incident, since, until, limit, cursor, ticks)
-    print_log(ctx.ensure_object(Output), ctx.meta["config"], query, fmt.value)
+    raise typer.Exit(print_log(ctx.ensure_object(Output), ctx.meta["config"], query, fmt.value, file))
 
 
 @audit_app.command("verify")

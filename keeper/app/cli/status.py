@@ -1,48 +1,93 @@
-"""``keeper status``: what the log says of the newest evaluated block. Reads the database only."""
+"""``keeper status``: what the log says of now, block or no block. Reads the database only."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
+from keeper.app.cli.nothing_yet import log_exists, remedy
 from keeper.app.cli.output import Output
 from keeper.app.exit_codes import Exit
+from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import Json, Record, RecordKind, RecordQuery
 
 BAR = 12
 FAULTS_LOOKED_AT = 1000
+SILENT_AFTER_S = 60.0
+"""A keeper that runs leaves a record for each block: none for so long, and it may be gone without having said so."""
+
+
+class Life(StrEnum):
+    """What the records say of the process; none of them proves that it lives."""
+
+    NEVER_STARTED = "never-started"
+    RUNNING = "running"
+    SILENT = "silent"
+    """Started, not stopped, and no record for longer than SILENT_AFTER_S."""
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that is shown; ``running`` is what the last start and stop say, not a proof of life."""
+    """Everything that is shown. ``running`` is what the last start and stop say, ``last`` the newest record of any kind."""
 
     running: bool
     start: Record | None
+    last: Record | None
     tick: Record | None
     faults: tuple[Mapping[str, Json], ...]
     open_intents: tuple[Record, ...]
 
+    def life(self, now_ms: int) -> Life:
+        if self.start is None:
+            return Life.NEVER_STARTED
+        if not self.running:
+            return Life.STOPPED
+        assert self.last is not None, "the start is a record too"
+        return Life.SILENT if _age_s(self.last, now_ms) > SILENT_AFTER_S else Life.RUNNING
+
+    @property
+    def evaluates(self) -> bool:
+        """A block was evaluated since the last start."""
+        return self.start is not None and self.tick is not None and self.tick.seq > self.start.seq
+
+    def ok(self, now_ms: int) -> bool:
+        """Blocks are evaluated, nothing is down, and the keeper did not fall silent."""
+        return self.evaluates and not self.faults and self.life(now_ms) is not Life.SILENT
+
+
+NOTHING = State(False, None, None, None, (), ())
+
 
 def run(output: Output, config: str) -> int:
-    """Prints the state. FOUND when something is down or no block was ever evaluated."""
+    """Prints the state. FOUND when something is down, the keeper fell silent, or no block was evaluated since its start.
+
+    Raises ConfigurationError, StoreNotMigrated, and StoreUnavailable for a log that cannot be read.
+    """
     from keeper.adapters.clock import SystemClock
     from keeper.config import audit_url
 
-    state = read_state(audit_url(config))
+    url = audit_url(config)
     now_ms = SystemClock().now_ms()
-    output.document(_document(state, now_ms))
-    _print(output, state, now_ms)
-    return Exit.DONE if state.tick is not None and not state.faults else Exit.FOUND
+    try:
+        state = read_state(url) if log_exists(url) else NOTHING
+        output.document(_document(state, now_ms))
+        _print(output, state, now_ms, config)
+    except (KeyError, TypeError, ValueError):
+        raise StoreUnavailable(
+            "a record is not as the keeper writes it", remedy=f"run: keeper audit {config} verify"
+        ) from None
+    return Exit.DONE if state.ok(now_ms) else Exit.FOUND
 
 
 def read_state(url: str) -> State:
     """From the newest records. Raises StoreUnavailable, StoreNotMigrated."""
     from keeper.adapters.audit.reading import page_sync
 
-    def newest(kind: RecordKind, limit: int = 1) -> list[Record]:
-        return list(page_sync(url, RecordQuery(kinds=(kind,), newest_first=True, limit=limit)))
+    def newest(kind: RecordKind | None, limit: int = 1) -> list[Record]:
+        return list(page_sync(url, RecordQuery(kinds=(kind,) if kind else (), newest_first=True, limit=limit)))
 
     start, stop, tick = newest(RecordKind.START), newest(RecordKind.STOP), newest(RecordKind.TICK)
     since = start[0].seq if start else 0
@@ -57,53 +102,63 @@ def read_state(url: str) -> State:
             faults.pop(part, None)
     done = {record.intent for record in newest(RecordKind.OUTCOME, FAULTS_LOOKED_AT)}
     intents = [record for record in newest(RecordKind.INTENT, FAULTS_LOOKED_AT) if record.intent not in done]
-    running = bool(start) and (not stop or stop[0].seq < since)
     return State(
-        running=running,
+        running=bool(start) and (not stop or stop[0].seq < since),
         start=start[0] if start else None,
+        last=next(iter(newest(None)), None),
         tick=tick[0] if tick else None,
         faults=tuple(faults.values()),
         open_intents=tuple(reversed(intents)),
     )
 
 
-def _age_s(tick: Record | None, now_ms: int) -> float | None:
-    return None if tick is None else max(0, now_ms - int(str(tick.body["at_ms"]))) / 1000
+def _age_s(record: Record, now_ms: int) -> float:
+    from keeper.adapters.audit.times import from_iso
+
+    return max(0, now_ms - from_iso(record.at)) / 1000
 
 
 def _document(state: State, now_ms: int) -> dict[str, object]:
     body = state.tick.body if state.tick else {}
     block = body.get("block")
     return {
-        "ok": state.tick is not None and not state.faults,
+        "ok": state.ok(now_ms),
         "running": state.running,
+        "state": state.life(now_ms).value,
         "mode": state.start.body["mode"] if state.start else None,
+        "last_record_s_ago": _age_s(state.last, now_ms) if state.last else None,
         "block": block["number"] if isinstance(block, Mapping) else None,
-        "evaluated_s_ago": _age_s(state.tick, now_ms),
-        "verdicts": body.get("verdicts", []),
+        "evaluated_s_ago": _age_s(state.tick, now_ms) if state.tick else None,
+        "verdicts": [_verdict(verdict) for verdict in _verdicts(body)],
         "breakers": body.get("breakers", {}),
         "faults": [dict(fault) for fault in state.faults],
         "open_intents": [record.intent for record in state.open_intents],
     }
 
 
-def _print(output: Output, state: State, now_ms: int) -> None:
-    if state.tick is None:
-        output.say("no block was evaluated yet; start the keeper: keeper run CONFIG")
+def _verdicts(body: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+    verdicts = body.get("verdicts")
+    return [verdict for verdict in verdicts if isinstance(verdict, Mapping)] if isinstance(verdicts, list) else []
+
+
+def _verdict(verdict: Mapping[str, Json]) -> dict[str, Json]:
+    """For machines: a number that is not there is null."""
+    return {key: None if value == "nan" else value for key, value in verdict.items()}
+
+
+def _print(output: Output, state: State, now_ms: int, config: str) -> None:
+    life = state.life(now_ms)
+    if life is Life.NEVER_STARTED:
+        output.say("never started: there is no log yet", "bold")
+        output.say(f"  -> {remedy(config)}")
         return
-    body = state.tick.body
-    block = body["block"]
-    number = block["number"] if isinstance(block, Mapping) else "?"
-    mode = state.start.body["mode"] if state.start else "?"
-    word = "running" if state.running else "stopped"
-    age = _age_s(state.tick, now_ms)
-    output.say(f"{word} ({mode}), block {number}, evaluated {age:.0f} s ago" if age is not None else word, "bold")
-    breakers = body["breakers"]
-    verdicts = body["verdicts"]
+    output.say(_first_line(state, now_ms), "bold")
+    if life is Life.SILENT:
+        output.say("  no stop is recorded: it runs without getting blocks, or it was killed", "magenta")
+    body = state.tick.body if state.tick else {}
+    breakers = body.get("breakers")
     market = None
-    for verdict in verdicts if isinstance(verdicts, list) else []:
-        if not isinstance(verdict, Mapping):
-            continue
+    for verdict in _verdicts(body):
         if verdict["market"] != market:
             market = verdict["market"]
             breaker = breakers.get(str(market), "?") if isinstance(breakers, Mapping) else "?"
@@ -113,12 +168,29 @@ def _print(output: Output, state: State, now_ms: int) -> None:
     _print_troubles(output, state)
 
 
+def _first_line(state: State, now_ms: int) -> str:
+    """Such as ``running (live), block 12, evaluated 1 s ago``."""
+    assert state.start is not None, "whoever never started has no first line"
+    assert state.last is not None, "the start is a record too"
+    life = state.life(now_ms)
+    parts = [f"{'running?' if life is Life.SILENT else life} ({state.start.body['mode']})"]
+    if not state.evaluates:
+        parts.append("no block evaluated yet" if state.tick is None else "no block evaluated since it started")
+    if state.tick is not None:
+        block = state.tick.body.get("block")
+        number = block["number"] if isinstance(block, Mapping) else "?"
+        parts += [f"block {number}", f"evaluated {_age_s(state.tick, now_ms):.0f} s ago"]
+    if life is Life.SILENT or not state.evaluates:
+        parts.append(f"last record {_age_s(state.last, now_ms):.0f} s ago")
+    return ", ".join(parts)
+
+
 def _print_troubles(output: Output, state: State) -> None:
     output.say()
     for fault in state.faults:
         output.say(f"down: {fault['part']} ({fault['reason']}): {fault['message']}", "magenta")
         if fault["remedy"]:
-            output.say(f"      {fault['remedy']}")
+            output.say(f"  -> {fault['remedy']}")
     for record in state.open_intents:
         output.say(f"open intent: {record.intent} since {record.at}", "yellow")
     if not state.faults and not state.open_intents:
@@ -128,7 +200,7 @@ def _print_troubles(output: Output, state: State) -> None:
 def _gauge(verdict: Mapping[str, Json]) -> str:
     value, threshold, headroom = (float(str(verdict[key])) for key in ("value", "threshold", "headroom"))
     if not math.isfinite(value):
-        return f"{verdict['rule']:<24} {verdict['signal']}: no value ({verdict['reason']})"
+        return f"{verdict['rule']:<24} {verdict['signal']}: no value yet ({verdict['reason']})"
     used = min(1.0, max(0.0, 1 - headroom)) if math.isfinite(headroom) else 0.0
     filled = round(used * BAR)
     bar = "#" * filled + "." * (BAR - filled)

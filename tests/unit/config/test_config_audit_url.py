@@ -40,8 +40,8 @@ def test_audit_url__from_standard_input__is_in_the_working_folder(
 
 
 def test_audit_url__with_a_password__takes_it_from_the_environment(tmp_path: Path) -> None:
-    file = at(tmp_path, 'audit: {url: "postgresql+psycopg://k:${DB}@h/d"}')
-    assert audit_url(file, environ={"DB": "pw"}) == "postgresql+psycopg://k:pw@h/d"
+    file = at(tmp_path, 'audit: {url: "sqlite:////log.db?key=${DB}"}')
+    assert audit_url(file, environ={"DB": "pw"}) == "sqlite:////log.db?key=pw"
     with pytest.raises(ConfigurationError, match=r"audit\.url: the environment variable DB is not set"):
         audit_url(file, environ={})
 
@@ -60,3 +60,28 @@ def test_audit_url__broken_section__is_told(section: str, path: str, tmp_path: P
     with pytest.raises(ConfigurationError) as caught:
         audit_url(at(tmp_path, section), environ={})
     assert path in [problem.path for problem in caught.value.problems]
+
+
+POSTGRES = [
+    "postgresql+psycopg://keeper:sesame@h/d",
+    "postgresql://keeper:sesame@h/d",
+    "postgres://keeper:sesame@h/d",
+    "POSTGRESQL+asyncpg://keeper:sesame@h",
+]
+
+
+@pytest.mark.parametrize("url", POSTGRES)
+def test_audit_url__postgresql__is_refused_with_its_line_and_a_hint(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        audit_url(at(tmp_path, f"keeper: {{}}\naudit:\n  url: {url}\n"), environ={})
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.line) == ("audit.url", 3)
+    assert problem.message == "PostgreSQL is not supported yet in this version"
+    assert "sqlite:///keeper.db" in problem.hint
+    assert "sesame" not in repr(problem)
+
+
+@pytest.mark.parametrize("url", ["mysql://h/d", "keeper.db", "sqlite+pysqlite:///keeper.db"])
+def test_audit_url__another_database__is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="not the URL of a database"):
+        audit_url(at(tmp_path, f"audit: {{url: '{url}'}}\n"), environ={})

@@ -214,7 +214,6 @@ def test_load__endpoint__every_form(written: str, meant: str, load_good: Load, t
         ('audit: {url: "sqlite:///data/log.db?timeout=5"}', "sqlite:///{folder}/data/log.db?timeout=5"),
         ('audit: {url: "sqlite:////var/log.db"}', "sqlite:////var/log.db"),
         ('audit: {url: "sqlite:///my%20log.db"}', "sqlite:///{folder}/my%20log.db"),
-        ('audit: {url: "postgresql+psycopg://u:${NODE_KEY}@h/d"}', "postgresql+psycopg://u:node-key-5e1f@h/d"),
         ("", "sqlite:///{folder}/keeper.db"),
     ],
 )

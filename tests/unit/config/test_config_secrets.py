@@ -95,7 +95,6 @@ def test_config__public__is_a_copy(load_good: Load) -> None:
 def test_config__credentials_in_the_file__are_hidden(load_good: Load) -> None:
     config = load_good(
         ("ws://127.0.0.1:8545", "wss://user:pass-word@node.example/v3/0123456789abcdef0123456789abcdef"),
-        ("sqlite:///keeper.db", "postgresql+psycopg://keeper:pass-word@db.example/keeper"),
         ('"${EXCHANGE_KEY}"', "inline-key-1"),
         ('"${KEEPER_NOTIFY_URL}"', "tgram://inline-token/chat"),
     )
@@ -103,7 +102,6 @@ def test_config__credentials_in_the_file__are_hidden(load_good: Load) -> None:
     for part in ("pass-word", "0123456789abcdef", "inline-key-1", "inline-token"):
         assert part not in told
     assert "wss://***@node.example/v3/***" in told
-    assert '"postgresql+psycopg://***@db.example/keeper"' in told
     assert '"tgram://***"' in told
 
 

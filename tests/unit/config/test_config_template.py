@@ -36,6 +36,11 @@ def test_template__as_it_stands__loads_in_shadow_mode_without_a_signer(preset: s
 
 
 @pytest.mark.parametrize("preset", PRESETS)
+def test_template__offers__only_databases_that_can_be_used(preset: str) -> None:
+    assert "postgres" not in template(preset)[0].lower()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
 def test_template__variables__are_all_in_the_env_file(preset: str) -> None:
     text, env = template(preset)
     live = "\n".join(line for line in text.splitlines() if not line.startswith("#"))

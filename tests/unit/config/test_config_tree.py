@@ -115,7 +115,7 @@ def test_parse__laughs__cost_nothing() -> None:
         ("text", 1, "not a mapping"),
         ("a: 1\n---\nb: 1\n", 2, "more than one document"),
         ("a: 1\nb: 1: 2\n", 2, "not valid YAML"),
-        ("a: [1\n", 2, "not valid YAML"),
+        ("a: [1\n", 1, "not valid YAML"),
         ("a: 1\na: 2\n", 2, "there twice"),
         ("a: !!str 1\n", 1, "tags"),
         ("a: ! 1\n", 1, "tags"),
@@ -150,7 +150,7 @@ def test_parse__duplicates__all_told() -> None:
     with pytest.raises(ConfigurationError) as caught:
         report.raise_any()
     assert [one.path for one in caught.value.problems] == ["a", "b.c"]
-    assert caught.value.problems[0].hint == "the first one stands on line 1"
+    assert caught.value.problems[0].hint == "keep one of them: the first stands on line 1"
 
 
 def test_parse__long_and_strange_key__is_shown_in_short_and_plain() -> None:

@@ -30,6 +30,12 @@ async def test_notify__each_severity__is_one_line_at_its_level(severity: Severit
     ]
 
 
+async def test_notify__body_of_several_lines__is_one_line() -> None:
+    with capture_logs() as lines:
+        await LogNotifier().notify(Notice("k", "t", "price = 1\nincident 7\n\r\nlook there", Severity.INFO))
+    assert lines[0]["body"] == "price = 1 | incident 7 | look there"
+
+
 def test_levels__every_severity__has_one() -> None:
     from keeper.adapters.notify.log import _LEVELS
 

@@ -1,0 +1,164 @@
+"""``keeper status``: what it says before the first block, in trouble, and when nobody knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from keeper.adapters import clock as clock_module
+from keeper.app import records
+from keeper.app.cli.output import Output
+from keeper.app.cli.status import run
+from keeper.domain.record import Draft, Json, RecordKind
+from tests.support.audit_log import write_log
+from tests.support.source_fakes import ManualClock
+
+pytestmark = pytest.mark.unit
+
+NOW_MS = 1_772_366_400_000
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock_module, "SystemClock", lambda: ManualClock(NOW_MS))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "keeper.yaml"
+    file.write_text("audit: {url: 'sqlite:///keeper.db'}\n")
+    return file
+
+
+def start(ago_s: float) -> Draft:
+    return records.start(NOW_MS - round(ago_s * 1000), name="n", mode="shadow", chain_id=1, sender=None)
+
+
+def down(ago_s: float, part: str = "heads") -> Draft:
+    at_ms = NOW_MS - round(ago_s * 1000)
+    return records.fault(at_ms, part, down=True, reason="unreachable", message="no answer", remedy="look at the node")
+
+
+def up(ago_s: float, part: str = "heads") -> Draft:
+    return records.fault(NOW_MS - round(ago_s * 1000), part, down=False, reason="recovered", message="works again")
+
+
+def stop(ago_s: float) -> Draft:
+    return records.stop(NOW_MS - round(ago_s * 1000), "asked to stop")
+
+
+def verdict(value: str, headroom: str) -> dict[str, Json]:
+    return {
+        "market": "ETH-PERP",
+        "rule": "depeg",
+        "signal": "gap",
+        "state": "clear",
+        "reason": "warming-up",
+        "value": value,
+        "threshold": "0.02",
+        "headroom": headroom,
+    }
+
+
+def tick(ago_s: float, value: str = "0.01", headroom: str = "0.5") -> Draft:
+    at_ms = NOW_MS - round(ago_s * 1000)
+    body: dict[str, Json] = {
+        "at_ms": str(at_ms),
+        "block": {"number": 7},
+        "verdicts": [verdict(value, headroom)],
+        "breakers": {"ETH-PERP": "armed"},
+    }
+    return Draft(RecordKind.TICK, body, at_ms)
+
+
+async def said(
+    config: Path, drafts: Sequence[Draft], capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str, dict[str, object]]:
+    """The exit code, the text for people, the document for machines."""
+    await write_log(config.with_name("keeper.db"), drafts)
+    code = run(Output(), str(config))
+    text = capsys.readouterr().out
+    assert run(Output(as_json=True), str(config)) == code
+    document: dict[str, object] = json.loads(capsys.readouterr().out)
+    assert document["ok"] is (code == 0)
+    return code, text, document
+
+
+async def test_status__down_before_the_first_block__says_so(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, document = await said(config, [start(9), down(8), down(7, "source:x"), up(3, "source:x")], capsys)
+    assert code == 1
+    assert text.startswith("running (shadow), no block evaluated yet, last record 3 s ago\n")
+    assert "down: heads (unreachable): no answer\n  -> look at the node" in text
+    assert "source:x" not in text
+    assert (document["state"], document["running"], document["block"]) == ("running", True, None)
+    assert document["last_record_s_ago"] == 3.0
+    assert [fault["part"] for fault in document["faults"]] == ["heads"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("ago_s", "state"), [(60.0, "running"), (60.001, "silent")])
+async def test_status__no_stop_and_no_record__silent_above_a_minute(
+    ago_s: float, state: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text, document = await said(config, [start(100), tick(ago_s)], capsys)
+    assert document["state"] == state
+    assert code == (0 if state == "running" else 1)
+    assert ("running? (shadow)" in text) is (state == "silent")
+    assert ("it was killed" in text) is (state == "silent")
+    assert ("last record 60 s ago" in text) is (state == "silent")
+
+
+async def test_status__stopped_before_the_first_block__is_stopped(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text, document = await said(config, [start(900), down(899), stop(800)], capsys)
+    assert (code, document["state"], document["running"]) == (1, "stopped", False)
+    assert text.startswith("stopped (shadow), no block evaluated yet, last record 800 s ago\n")
+    assert "down: heads" in text
+
+
+async def test_status__stopped_after_blocks__is_well(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = await said(config, [start(900), tick(850), stop(800)], capsys)
+    assert code == 0
+    assert text.startswith("stopped (shadow), block 7, evaluated 850 s ago\n")
+
+
+async def test_status__started_again_without_a_block_since__is_not_well(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text, _ = await said(config, [start(900), tick(850), stop(800), start(5)], capsys)
+    assert code == 1
+    assert text.startswith("running (shadow), no block evaluated since it started, block 7, evaluated 850 s ago")
+
+
+async def test_status__no_value_yet__is_not_a_number_for_nobody(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, text, document = await said(config, [start(9), tick(1, "nan", "nan")], capsys)
+    assert "gap: no value yet (warming-up)" in text
+    assert "nan" not in text
+    (shown,) = document["verdicts"]  # type: ignore[misc]
+    assert (shown["value"], shown["threshold"], shown["headroom"]) == (None, "0.02", None)  # type: ignore[has-type]
+
+
+def test_status__no_log__says_what_to_run(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(Output(), str(config)) == 1
+    text = capsys.readouterr().out
+    assert "no log yet" in text
+    assert f"keeper run {config}" in text
+    assert not config.with_name("keeper.db").exists()
+
+
+async def test_status__log_without_a_record__says_what_to_run(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, document = await said(config, [], capsys)
+    assert (code, document["state"]) == (1, "never-started")
+    assert f"keeper run {config}" in text
+
+
+async def test_status__foreign_text__cannot_move_the_cursor(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = records.fault(NOW_MS, "x", down=True, reason="r", message="\x1b[2J\x07owned")
+    _, text, _ = await said(config, [start(9), hostile], capsys)
+    assert not set(text) & {"\x1b", "\x07"}
+    assert "owned" in text
