@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from keeper.app.faults import Faults
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused
+from keeper.domain.evm import Simulation
 from keeper.domain.verdict import Severity
 from keeper.execution.executor import Edges, Executor
 from keeper.execution.gate import simulated
 from keeper.execution.planner import ArmedAction
+from keeper.execution.reverts import is_revert, revert_data
 
 GAS_GUESS = 300_000
 """Gas assumed for the balance check while an action has no limit of its own and could not be estimated."""
@@ -58,9 +60,19 @@ class Readiness:
         try:
             await self._executor.measure_gas(armed)
         except Refused as refused:
-            self._faults.down(part, "gas-estimate", refused.message, "set `gas_limit` of the action")
+            self._refused(part, armed, sender, refused)
             return
         self._faults.up(part, "would work")
+
+    def _refused(self, part: str, armed: ArmedAction, sender: str, refused: Refused) -> None:
+        """The state may have changed since the simulation: then the estimate says why the call would revert, as a simulation does."""
+        outcome = None
+        if is_revert(refused):
+            outcome = simulated(armed, sender, Simulation(False, revert_data(refused), refused.message))
+        if outcome is None:
+            self._faults.down(part, "gas-estimate", refused.message, "set `gas_limit` of the action")
+        else:
+            self._faults.down(part, outcome.reason, outcome.message, outcome.remedy, severity=Severity.CRITICAL)
 
     def _balance(self, next_base_fee_wei: int, sender: str) -> None:
         lane = self._executor.lane

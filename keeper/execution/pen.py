@@ -13,7 +13,7 @@ from keeper.domain.intent import Attempt
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.execution.fees import Fees, bump, offer
 from keeper.execution.planner import ArmedAction
-from keeper.execution.reverts import explain
+from keeper.execution.reverts import explain, is_revert, revert_data
 from keeper.execution.work import Work
 from keeper.ports.chain import AccountReader, ChainReader
 from keeper.ports.clock import Clock
@@ -115,9 +115,9 @@ class Pen:
             )
             signed = await self._signer.sign(transaction)
         except Refused as refused:
-            if not _is_revert(refused):
+            if not is_revert(refused):
                 raise
-            words = explain(bytes.fromhex(refused.data.removeprefix("0x")), refused.message).text
+            words = explain(revert_data(refused), refused.message).text
             return Outcome(
                 OutcomeKind.FAILED,
                 Reason.SIMULATION_REVERTED,
@@ -163,11 +163,6 @@ def _next_nonce(lane: Lane, sender: str, open_works: Iterable[Work]) -> int:
     while nonce in taken:
         nonce += 1
     return nonce
-
-
-def _is_revert(refused: Refused) -> bool:
-    """Whether the contract said no, or the node did (too many requests, say), which may pass."""
-    return refused.code == 3 or bool(refused.data) or "revert" in refused.message.lower()
 
 
 def _cannot_sign(message: str, remedy: str) -> Outcome:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
+from keeper.domain.abi_codec import decode_values
+from keeper.domain.errors import MalformedAnswer, Refused
 
 ERROR_STRING = bytes.fromhex("08c379a0")
 PANIC = bytes.fromhex("4e487b71")
@@ -33,21 +33,34 @@ def explain(data: bytes, node_words: str = "") -> Revert:
     selector, body = data[:4], data[4:]
     try:
         if selector == ERROR_STRING:
-            (text,) = decode(["string"], body)
+            text = str(decode_values(("string",), body)[0])
             return Revert(f'"{_short(text)}"', any(phrase in text.lower() for phrase in AUTHORITY_PHRASES))
         if selector == PANIC:
-            (code,) = decode(["uint256"], body)
+            code = int(decode_values(("uint256",), body)[0])
             return Revert(f"Panic(0x{code:02x})", lacks_authority=False)
         if selector in AUTHORITY_ERRORS:
             name, types = AUTHORITY_ERRORS[selector]
-            values = decode(list(types), body)
+            values = decode_values(types, body)
             shown = ", ".join("0x" + value.hex() if isinstance(value, bytes) else str(value) for value in values)
             return Revert(f"{name}({shown})", lacks_authority=True)
-    except (DecodingError, OverflowError, UnicodeDecodeError):
+    except MalformedAnswer:
         pass
     if data:
         return Revert(f"custom error 0x{data[:68].hex()}", lacks_authority=False)
     return Revert(_short(node_words) or "no reason given", lacks_authority=False)
+
+
+def is_revert(refused: Refused) -> bool:
+    """Whether the contract said no, or the node did (too many requests, say), which may pass."""
+    return refused.code == 3 or bool(refused.data) or "revert" in refused.message.lower()
+
+
+def revert_data(refused: Refused) -> bytes:
+    """What the contract said, as bytes; empty when the node's answer holds none that can be read."""
+    try:
+        return bytes.fromhex(refused.data.removeprefix("0x"))
+    except ValueError:
+        return b""
 
 
 def _short(text: str) -> str:

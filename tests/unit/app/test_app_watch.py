@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 
@@ -17,12 +17,15 @@ from keeper.app.watch import Watch
 from keeper.domain.action import Action, ActionKind, Effect, FunctionCall
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import Unreachable
+from keeper.domain.evm import CallResult
 from keeper.domain.observation import Quality
 from keeper.domain.record import Draft
 from keeper.domain.units import Unit
 from keeper.engine.spec import SourceSpec
 from keeper.execution.planner import ArmedAction, arm
 from keeper.ports.prices import ChainSource, FeedSource
+from tests.support.fleet_world import FleetWorld
+from tests.support.manual_clock import settle
 from tests.support.source_fakes import ManualClock
 
 pytestmark = pytest.mark.unit
@@ -91,6 +94,10 @@ async def test_look__everything_answers__observations_and_effects() -> None:
     assert sight.observations["oracle"].block == block
     assert sight.effects == {KEY: "true"}
     assert scene.drafts == []
+    assert len(sight.calls) == len(sight.results)
+    assert sight.calls[-1] == arm(ACTION).effect_call
+    assert sight.results[-1] == CallResult(True, (1).to_bytes(32, "big"))
+    assert scene.watch.subjects == ("effect:M/pause",)
 
 
 async def test_look__node_does_not_answer__missing_and_no_effects_and_one_fault() -> None:
@@ -103,6 +110,7 @@ async def test_look__node_does_not_answer__missing_and_no_effects_and_one_fault(
         assert sight.observations["oracle"].value is None
         assert sight.observations["oracle"].reason
         assert sight.effects == {}
+        assert (sight.calls, sight.results) == ((), ()), "there is nothing to compare"
     assert scene.down() == {"reads": "unreachable"}
     assert len(scene.drafts) == 1
     scene.chain.come_back()
@@ -260,13 +268,61 @@ async def test_blocks__newest_is_evaluated__only_what_is_new() -> None:
         assert (await asyncio.wait_for(coming, 10)).number == 2
 
 
-async def test_blocks__mined_while_nobody_listened__the_newest_is_seen_without_waiting() -> None:
-    chain = MemoryChain()
-    evaluated = chain.mine()
-    for _ in range(3):
+async def test_blocks__mined_while_no_node_was_there__are_seen_in_order_each_once_and_without_waiting() -> None:
+    world = FleetWorld(primaries=1)
+    async with aclosing(newest_and_announced(world.fleet, None)) as blocks:
+        assert await take(blocks, 1) == [1]
+        await world.mine()
+        assert await take(blocks, 1) == [2]
+        evaluated = world.chain._blocks[-1]
+        world.peers[0].go_down()
+        with pytest.raises(Unreachable):
+            await take(blocks, 1)
+    await world.mine(3)
+    world.peers[0].come_back()
+    async with aclosing(newest_and_announced(world.fleet, evaluated)) as blocks:
+        assert await take(blocks, 3) == [3, 4, 5]
+        coming = asyncio.ensure_future(anext(blocks))
+        await settle()
+        assert not coming.done()
+        await world.mine()
+        assert (await asyncio.wait_for(coming, 10)).number == 6
+    await world.fleet.close()
+
+
+async def test_blocks__announced_late_from_before_the_beginning__are_passed_by() -> None:
+    class Late(MemoryChain):
+        """The heads that it announces first are older than the one that it names as its newest."""
+
+        async def heads(self) -> AsyncGenerator[BlockStamp]:
+            for block in self._blocks[1:]:
+                yield block
+            async for block in super().heads():
+                yield block
+
+    chain = Late()
+    for _ in range(4):
         chain.mine()
-    async with aclosing(newest_and_announced(chain, evaluated)) as blocks:
+    async with aclosing(newest_and_announced(chain, None)) as blocks:
         assert await take(blocks, 1) == [4]
+        coming = asyncio.ensure_future(anext(blocks))
+        await settle()
+        assert not coming.done()
+        chain.mine()
+        assert (await asyncio.wait_for(coming, 10)).number == 5
+        chain.rewind(2)
+        chain.mine()
+        assert await take(blocks, 1) == [4], "another branch, after it had begun"
+
+
+async def test_blocks__the_first_one_is_replaced__the_other_of_its_number_is_seen() -> None:
+    chain = MemoryChain()
+    chain.mine()
+    async with aclosing(newest_and_announced(chain, None)) as blocks:
+        assert await take(blocks, 1) == [1]
+        chain.rewind(1)
+        chain.mine()
+        assert await take(blocks, 1) == [1]
 
 
 async def test_blocks__announced_and_newest_are_the_same__seen_once() -> None:
@@ -279,16 +335,6 @@ async def test_blocks__announced_and_newest_are_the_same__seen_once() -> None:
         assert await take(blocks, 1) == [1]
         chain.mine()
         assert await take(blocks, 1) == [2]
-
-
-async def test_blocks__another_block_of_the_same_number__is_seen() -> None:
-    chain = MemoryChain()
-    evaluated = chain.mine()
-    chain.rewind(1)
-    other = chain.mine()
-    assert other.hash != evaluated.hash
-    async with aclosing(newest_and_announced(chain, evaluated)) as blocks:
-        assert await take(blocks, 1) == [1]
 
 
 async def test_blocks__node_goes_away__raises_and_leaves_no_listener() -> None:

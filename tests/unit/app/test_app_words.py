@@ -11,8 +11,9 @@ import pytest
 
 from keeper.adapters import clock as clock_module
 from keeper.app import notices, records
-from keeper.app.cli import audit
-from keeper.app.cli.audit import LogQuery, as_document
+from keeper.app.cli import audit, log_formats
+from keeper.app.cli.audit import LogQuery
+from keeper.app.cli.log_formats import as_document
 from keeper.app.cli.output import Output
 from keeper.app.cli.summaries import SUMMARIES, summary
 from keeper.app.exit_codes import Exit, exit_code
@@ -88,6 +89,10 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
             recorded(records.fault(1, "heads", down=True, reason="unreachable", message="no answer")),
             "heads is down (unreachable): no answer",
         ),
+        RecordKind.CHAIN: (
+            recorded(records.chain(1, "failed-over", {"origin": "primary-1", "to": "primary-2", "reason": "lagging"})),
+            "heads and reads come from primary-2 instead of primary-1 (lagging)",
+        ),
         RecordKind.NOTIFICATION: (
             recorded(records.notification(1, "log", "incident/1", delivered=False, message="x")),
             "incident/1 by log: NOT delivered",
@@ -127,6 +132,31 @@ def test_summary__receipt_that_is_gone__says_so() -> None:
 def test_summary__broken_log__cannot_be_overlooked() -> None:
     broken = records.verification(1, ok=False, records=3, head="0x", problem="record 4")
     assert summary(recorded(broken)).startswith("BROKEN")
+
+
+@pytest.mark.parametrize(
+    ("event", "details", "words"),
+    [
+        ("gap", {"first": 3, "last": 7, "reason": "x"}, "blocks 3 to 7 were missed and are not evaluated: x"),
+        ("backfilled", {"first": 3, "last": 7}, "blocks 3 to 7 were missed and are evaluated late"),
+        ("skipped", {"first": 3, "last": 7, "total": 9}, "3 to 7 were passed over for a newer one; 9 since the start"),
+        (
+            "reorg",
+            {"depth": 2, "old_number": 8, "new_number": 9, "new_hash": "0xab"},
+            "reorganisation, 2 deep: block 8 gave way to 9 0xab",
+        ),
+        ("something-new", {"colour": "blue"}, "colour blue"),
+    ],
+)
+def test_summary__way_along_the_chain__says_what_happened(event: str, details: dict[str, Json], words: str) -> None:
+    assert words in summary(recorded(records.chain(1, event, details)))
+
+
+def test_summary__decision_that_others_were_asked_about__says_how_many_agree() -> None:
+    body = trip_bodies()[RecordKind.DECISION]
+    assert "nodes agree" not in summary(record(RecordKind.DECISION, body))
+    body["testimony"] = {"agreeing": 1, "of": 3, "needed": 2}
+    assert summary(record(RecordKind.DECISION, body)).endswith("; 1 of 3 nodes agree, 2 needed")
 
 
 # -- notices ------------------------------------------------------------------------------------------------------------------
@@ -282,19 +312,19 @@ def test_query__unknown_kind__names_the_known() -> None:
 
 def test_document__every_column_and_the_kind_as_text() -> None:
     document = as_document(record(RecordKind.STOP, {"reason": "x"}))
-    assert set(document) == {*audit.COLUMNS}
+    assert set(document) == {*log_formats.COLUMNS}
     assert document["kind"] == "stop"
     json.dumps(document)
 
 
 @pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r=1"])
 def test_csv__cell_that_a_spreadsheet_would_run__is_text(value: str) -> None:
-    assert audit._not_a_formula(value) == "'" + value
+    assert log_formats._not_a_formula(value) == "'" + value
 
 
 @pytest.mark.parametrize("value", ["", "pause", 7, None, "1=1"])
 def test_csv__any_other_cell__is_as_it_is(value: object) -> None:
-    assert audit._not_a_formula(value) == value
+    assert log_formats._not_a_formula(value) == value
 
 
 # -- output -------------------------------------------------------------------------------------------------------------------

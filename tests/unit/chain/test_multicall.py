@@ -79,3 +79,27 @@ def test_decode__length_at_the_end_of_the_answer__is_taken_and_one_more_is_not()
 def test_decode__many_results_promised_in_few_bytes__fails_at_once() -> None:
     with pytest.raises(MalformedAnswer):
         decode_aggregate3((32).to_bytes(32, "big") + (10**9).to_bytes(32, "big"), 10**9)
+
+
+def word(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def test_decode__data_elsewhere_than_multicall3_puts_it__is_found_where_its_offset_says() -> None:
+    # the result's data stands one word further on than usual
+    raw = word(32) + word(1) + word(32) + word(1) + word(96) + word(0) + word(3) + b"abc".ljust(32, b"\0")
+    assert decode(["(bool,bytes)[]"], raw) == (((True, b"abc"),),)
+    assert decode_aggregate3(raw, 1) == [CallResult(True, b"abc")]
+
+
+def test_decode__last_bytes_without_padding__are_taken_and_one_less_is_not() -> None:
+    raw = answer((True, b"a" * 33))[:-31]
+    assert decode_aggregate3(raw, 1) == [CallResult(True, b"a" * 33)]
+    with pytest.raises(MalformedAnswer, match="does not fit"):
+        decode_aggregate3(raw[:-1], 1)
+
+
+def test_decode__one_bad_result_among_good_ones__is_named() -> None:
+    raw = answer((True, b"a" * 32), (True, b"b" * 32))
+    with pytest.raises(MalformedAnswer, match="result 1 of Multicall3"):
+        decode_aggregate3(patched(raw, 8, 2), 2)

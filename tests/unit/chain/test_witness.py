@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.unit
 
 LONG_MS = 10_000
 SHORT_MS = 40
+OURS = (CallResult(True, word(7)), CallResult(True, word(7)))
 
 
 class Court:
@@ -34,9 +36,10 @@ class Court:
         )
         self.block = self.world.chain.mine()
 
-    async def testify(self, deadline_ms: int = LONG_MS, enough: int | None = None) -> Testimony:
-        results = [CallResult(True, word(7)), CallResult(True, word(7))]
-        return await self.witness.testify(self.block, (READ, READ), results, deadline_ms, enough=enough)
+    async def testify(
+        self, deadline_ms: int = LONG_MS, enough: int | None = None, results: Sequence[CallResult] = OURS
+    ) -> Testimony:
+        return await self.witness.testify(self.block, (READ,) * len(results), results, deadline_ms, enough=enough)
 
 
 async def test_testify__nobody_to_ask__is_one_of_one() -> None:
@@ -74,6 +77,28 @@ async def test_testify__long_values__are_cut() -> None:
     court.peers[0].alter = lambda _: CallResult(True, b"\xaa" * 10_000)
     (statement,) = (await court.testify()).statements
     assert len(statement.differences[0].theirs) == 80
+
+
+@pytest.mark.parametrize("equal", [0, 1, 4])
+async def test_testify__long_values__are_shown_from_the_word_in_which_they_differ(equal: int) -> None:
+    """The answer of an oracle is five words long, and the price is the second: people must see it."""
+    court = Court(1)
+    head, tail = word(7) * equal, word(9) * (4 - equal)
+    court.peers[0].alter = lambda _: CallResult(True, head + word(2800) + tail)
+    (statement,) = (await court.testify(results=[CallResult(True, head + word(3000) + tail)])).statements
+    (difference,) = statement.differences
+    where = f"from byte {32 * equal} " if equal else ""
+    assert difference.ours.startswith(f"{where}0x{word(3000).hex()}")
+    assert difference.theirs.startswith(f"{where}0x{word(2800).hex()}")
+    assert len(difference.theirs) <= 80
+
+
+async def test_testify__one_answer_is_the_beginning_of_the_other__both_are_shown_from_where_one_ends() -> None:
+    court = Court(1)
+    court.peers[0].alter = lambda _: CallResult(True, word(7) * 3)
+    (statement,) = (await court.testify(results=[CallResult(True, word(7))])).statements
+    (difference,) = statement.differences
+    assert (difference.ours, difference.theirs[:19]) == ("from byte 32 0x", "from byte 32 0x0000")
 
 
 async def test_testify__other_block_hash__disagrees_at_the_deadline() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.devnet.toolchain import anvil_binary, load_artifact, platform_package, repository_root
+from keeper.devnet.toolchain import anvil_binary, cast_program, load_artifact, platform_package, repository_root
 from keeper.domain.errors import SetupError
 
 pytestmark = pytest.mark.unit
@@ -111,3 +111,19 @@ def test_load_artifact__not_an_artifact__raises(clone: Path, text: str) -> None:
     (clone / "out" / "Thing.sol" / "Thing.json").write_text(text)
     with pytest.raises(SetupError, match="not a compiled contract"):
         load_artifact("Thing", clone)
+
+
+def test_cast_program__in_node_modules__comes_before_the_one_on_path(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: "/elsewhere/cast")
+    assert cast_program(clone) == Path("/elsewhere/cast")
+    program = clone / "node_modules" / ".bin" / "cast"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    assert cast_program(clone) == program
+
+
+def test_cast_program__nowhere__is_none(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert cast_program(clone) is None

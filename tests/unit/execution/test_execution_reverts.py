@@ -11,7 +11,7 @@ from keeper.execution.reverts import AUTHORITY_ERRORS, ERROR_STRING, PANIC, Reve
 
 pytestmark = pytest.mark.unit
 
-WHO = "0x" + "ab" * 20
+WHO = "0xABaBaBaBABabABabAbAbABAbABabababaBaBABaB"
 ROLE = b"\x11" * 32
 
 

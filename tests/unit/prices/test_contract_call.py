@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -96,3 +98,37 @@ def test_view__bad_answers__are_qualities_with_a_reason(results: list[CallResult
 def test_source__that_cannot_work__is_refused_when_it_is_built(call: FunctionCall, result: int, decimals: int) -> None:
     with pytest.raises(UnitError):
         ContractCallSource("x", call, Unit.COUNT, result=result, decimals=decimals)
+
+
+def test_view__same_bytes_at_the_next_block__is_the_same_value_seen_anew() -> None:
+    source = ContractCallSource("x", view("f()(uint256)"), Unit.AMOUNT, decimals=1)
+    answer, later = returned(["uint256"], 15), replace(BLOCK, number=BLOCK.number + 1)
+    first = source.decode([answer], BLOCK, RECEIVED_MS)
+    assert source.decode([answer], later, RECEIVED_MS + 7) == replace(first, block=later, received_ms=RECEIVED_MS + 7)
+    assert source.decode([returned(["uint256"], 16)], later, RECEIVED_MS).value == Decimal("1.6")
+
+
+@pytest.mark.parametrize(
+    ("then", "quality"),
+    [
+        (lambda good: replace(good, ok=False), Quality.MISSING),  # a revert may carry the very same bytes
+        (lambda good: replace(good, data=b""), Quality.MISSING),
+        (lambda good: replace(good, data=good.data[:31]), Quality.MALFORMED),
+    ],
+)
+def test_view__bad_answer_after_a_good_one__is_not_the_good_one(
+    then: Callable[[CallResult], CallResult], quality: Quality
+) -> None:
+    source, good = ContractCallSource("x", view("f()(uint256)"), Unit.AMOUNT), returned(["uint256"], 15)
+    for _ in range(2):
+        assert source.decode([good], BLOCK, RECEIVED_MS).value == 15
+        seen = source.decode([then(good)], BLOCK, RECEIVED_MS)
+        assert (seen.quality, seen.value) == (quality, None)
+
+
+def test_view__bad_answer_twice__is_bad_twice() -> None:
+    source = ContractCallSource("x", view("f()(uint256)"), Unit.PRICE)
+    for answer in (CallResult(True, b""), returned(["uint256"], 0)):
+        seen = [source.decode([answer], BLOCK, RECEIVED_MS) for _ in range(2)]
+        assert seen[0] == seen[1]
+        assert seen[0].value is None
