@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -49,9 +50,19 @@ class Contestant:
             raise Broken(f"{self._name} did not say {event!r} within {timeout_s:g} s\n{self._tail()}") from None
         raise Broken(f"{self._name} ended before it said {event!r}\n{self._tail()}")
 
+    def freeze(self) -> None:
+        """Lets it do nothing at all, not even hear of blocks, until ``thaw``: it must not take a core from whoever is measured."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
     async def stop(self) -> None:
         """Ends its standard input, which ends it; kills it when that takes too long."""
         assert self._process.stdin is not None
+        if self._process.returncode is None:
+            self.thaw()
         self._process.stdin.close()
         try:
             await asyncio.wait_for(self._process.wait(), STOP_S)

@@ -13,16 +13,17 @@ from bench.contestant import START_S, Broken, Contestant, running
 from bench.options import Options, scratch
 from bench.result import median, quantile, shown
 from bench.stage import REST_S, Stage, staged
+from keeper.devnet.markets import DEFAULT_MARKETS
 
 WARM_UP = 5
 
 STAGES = (
-    ("reads", "12 calls in one Multicall3 request pinned to the block, and decoding"),
+    ("reads", "all calls in one Multicall3 request pinned to the block, and decoding"),
     ("tick", "grading, signals, rules, decision"),
-    ("first commit", "incident, decision and intent in one durable commit; the simulation runs beside it"),
+    ("first commit", "incident, decision, intent and signed attempt in one durable commit; the simulation runs beside it"),
     ("simulation", "what is left to wait for after the commit"),
     ("sign", "EIP-1559, from the fields to the raw transaction"),
-    ("second commit", "the signed attempt, durable before it is sent"),
+    ("second commit", "a commit of the attempt alone, where it could not be signed with the intent"),
     ("submit", "eth_sendRawTransaction until the node has taken it"),
     ("between", "the keeper's own code between these"),
 )
@@ -30,9 +31,13 @@ STAGES = (
 
 @dataclass(slots=True)
 class Times:
-    """Milliseconds of every trip. ``peers`` by module; ``stages`` has those of ours by the names of STAGES."""
+    """Milliseconds of every trip. ``peers`` by module; ``stages`` has those of ours by the names of STAGES.
+
+    ``announcing`` is what came before ``ours``: from the announcement's frame to the service.
+    """
 
     ours: list[float] = field(default_factory=list)
+    announcing: list[float] = field(default_factory=list)
     peers: dict[str, list[float]] = field(default_factory=dict)
     stages: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name, _ in STAGES})
 
@@ -45,11 +50,17 @@ class Times:
         return lines
 
 
-async def race(modules: Sequence[str], trials: int, options: Options) -> Times:
+async def race(
+    modules: Sequence[str],
+    trials: int,
+    options: Options,
+    kind: type[Stage] = Stage,
+    markets: Sequence[str] = DEFAULT_MARKETS,
+) -> Times:
     """A trip of ours, a trip of each peer's, and so on; the first few of each are not counted. Raises Broken when a trip did not happen."""
     times = Times(peers={module: [] for module in modules})
     with scratch() as folder:
-        async with staged() as stage, contextlib.AsyncExitStack() as contestants:
+        async with staged(kind, markets) as stage, contextlib.AsyncExitStack() as contestants:
             config = stage.write_configuration(folder)
             ours = await contestants.enter_async_context(running("keeper_run", folder, [str(config)]))
             peers = {name: await contestants.enter_async_context(running(name, folder)) for name in modules}
@@ -95,7 +106,7 @@ async def _our_trip(stage: Stage, ours: Contestant) -> dict[str, Any]:
 
 
 async def _peer_trip(stage: Stage, peer: Contestant) -> float:
-    peer.tell()
+    peer.tell(pause=True)
     await peer.hear("armed")
     await stage.shock()
     stage.pull()
@@ -110,6 +121,7 @@ async def _peer_trip(stage: Stage, peer: Contestant) -> float:
 def _keep(times: Times, ended: dict[str, Any], peer_ms: dict[str, float]) -> None:
     marks = ended["marks"]
     times.ours.append(marks["broadcast"] - marks["head"])
+    times.announcing.append(marks["head"] - next(begin for name, begin, _ in ended["spans"] if name == "announced"))
     for name, ms in peer_ms.items():
         times.peers[name].append(ms)
     for name, ms in stages_of(marks, ended["spans"]).items():

@@ -29,6 +29,9 @@ BENCHES: Mapping[str, Entry] = {
     "hot-path": Entry(
         "trips", "against_raw_websocket", "the same, against a raw WebSocket with a transaction signed beforehand"
     ),
+    "hot-path-100": Entry(
+        "hot_path_100", "hot_path_100", "100 reads at each block, and the pause, against a raw WebSocket and web3.py"
+    ),
     "tick": Entry("tick", "tick", "1,000 markets x 10 rules, against the same rules in plain Python"),
     "sign": Entry("sign", "sign", "a transaction through our signer, against the bare signature"),
     "audit-write-sqlite": Entry("audit", "write", "a durable record per commit, against raw sqlite3"),

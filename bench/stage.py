@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.contestant import Broken
 from bench.trigger import Trigger
@@ -26,6 +26,8 @@ CALM = demo_market(MARKET).start_price
 SHOCKED = CALM * Decimal("0.94")
 REST_S = 0.03
 """Between what prepares a trial and the trial: whatever the keeper does after a head (fees, nonce, its log) is over by then."""
+
+S = TypeVar("S", bound="Stage")
 
 HEAD = """\
 # Written by the benchmark. The key is one of the local node's public test keys: worth nothing anywhere else.
@@ -140,29 +142,33 @@ class Stage:
             "reference": str(CALM),
         }
 
-    def write_configuration(self, folder: Path) -> Path:
-        """The keeper's configuration: two reads of each oracle and both effects of each market, 12 calls in one request."""
+    def write_key(self, folder: Path) -> None:
+        """The keeper's key, where its configuration looks for it."""
         key = folder / "keeper.key"
         key.touch(mode=0o600)
         key.write_text(self.world.keeper.private_key + "\n", encoding="ascii")
+
+    def write_configuration(self, folder: Path) -> Path:
+        """The keeper's configuration: two reads of each oracle and both effects of each market, 12 calls in one request."""
+        self.write_key(folder)
         world = self.world
         text = HEAD.format(chain_id=world.node.chain_id, url=world.node.ws_url, exchange=world.exchange) + "sources:\n"
         for market in world.markets:
             ticker = self.venue.ticker_url(demo_market(market).symbol)
-            text += SOURCE.format(name=_short(market), feed=world.feeds[market], ticker=ticker)
+            text += SOURCE.format(name=short(market), feed=world.feeds[market], ticker=ticker)
         text += "markets:\n"
         for market in world.markets:
-            text += MARKET_TEXT.format(market=market, name=_short(market), id=world.market_id(market))
+            text += MARKET_TEXT.format(market=market, name=short(market), id=world.market_id(market))
         path = folder / "keeper.yaml"
         path.write_text(text, encoding="utf-8")
         return path
 
 
 @contextlib.asynccontextmanager
-async def staged() -> AsyncIterator[Stage]:
-    """Node, contracts and venue; ended afterwards."""
+async def staged(kind: type[S], markets: Sequence[str] = DEFAULT_MARKETS) -> AsyncIterator[S]:
+    """Node, contracts with these markets, and venue; ended afterwards."""
     async with Anvil(no_mining=True) as node, Exchange(SystemClock().now_ms) as venue:
-        world = await deploy_world(node)
+        world = await deploy_world(node, markets)
         for market in world.markets:
             venue.set_price(demo_market(market).symbol, demo_market(market).start_price)
         rival = node.accounts[5]
@@ -171,10 +177,10 @@ async def staged() -> AsyncIterator[Stage]:
         await node.rpc("evm_mine")
         trigger = Trigger(node.http_url)
         try:
-            yield Stage(world, venue, rival, trigger)
+            yield kind(world, venue, rival, trigger)
         finally:
             trigger.close()
 
 
-def _short(market: str) -> str:
+def short(market: str) -> str:
     return market.split("-")[0].lower()

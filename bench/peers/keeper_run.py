@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from bench.peers.arrivals import Arrivals
 from bench.peers.talk import commands, say
 from keeper.app.cli import logs
 from keeper.app.observer import Observer
@@ -41,6 +42,12 @@ class Spans:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.found: list[tuple[str, float, float]] = []
+        self._arrivals = Arrivals()
+        self._arrivals.watch()
+
+    def restart(self) -> None:
+        """A new head; the first span is its way from the socket to here."""
+        self.found[:] = [("announced", self._arrivals.newest_ms, self._clock.monotonic_ms())]
 
     async def around(self, name: str, work: Awaitable[T]) -> T:
         begin = self._clock.monotonic_ms()
@@ -67,7 +74,7 @@ class Gate:
     async def heads(self) -> AsyncIterator[BlockStamp]:
         async for block in self._inner.heads():
             if self.is_open:
-                self._spans.found.clear()
+                self._spans.restart()
                 yield block
 
     async def read(self, calls: Sequence[Call], block: BlockStamp) -> Sequence[CallResult]:

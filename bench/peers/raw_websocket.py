@@ -15,6 +15,7 @@ from bench.peers.talk import commands, say
 GAS_LIMIT = 120_000
 MAX_FEE_WEI = 10**10
 PRIORITY_FEE_WEI = 10**9
+SENDING = 0
 
 
 class Client:
@@ -36,8 +37,8 @@ class Client:
             if answer.get("id") == number:
                 return answer["result"]
 
-    async def trial(self, setup: dict[str, Any]) -> tuple[float, str]:
-        """(milliseconds from the head to the node's answer, hash)."""
+    async def signed_pause(self, setup: dict[str, Any]) -> str:
+        """The whole message with the signed transaction in it: nothing is left to do but to send it. Its number is SENDING."""
         account = Account.from_key(setup["key"])
         nonce = int(await self.ask("eth_getTransactionCount", account.address, "latest"), 16)
         signed = account.sign_transaction(
@@ -53,14 +54,17 @@ class Client:
                 "maxPriorityFeePerGas": PRIORITY_FEE_WEI,
             }
         )
-        subscription = await self.ask("eth_subscribe", "newHeads")
-        self._number += 1
         raw = "0x" + signed.raw_transaction.hex()
-        ready = json.dumps({"jsonrpc": "2.0", "id": self._number, "method": "eth_sendRawTransaction", "params": [raw]})
+        return json.dumps({"jsonrpc": "2.0", "id": SENDING, "method": "eth_sendRawTransaction", "params": [raw]})
+
+    async def trial(self, setup: dict[str, Any]) -> tuple[float, str]:
+        """(milliseconds from the head to the node's answer, hash)."""
+        ready = await self.signed_pause(setup)
+        subscription = await self.ask("eth_subscribe", "newHeads")
         say("armed")
         await self._socket.recv()
         begin = time.perf_counter()
-        tx_hash = await self.exchange(ready, self._number)
+        tx_hash = await self.exchange(ready, SENDING)
         ms = (time.perf_counter() - begin) * 1000
         await self.ask("eth_unsubscribe", subscription)
         return ms, str(tx_hash)

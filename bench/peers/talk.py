@@ -8,6 +8,8 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+LONGEST_LINE = 16 * 1024 * 1024
+
 
 def say(event: str, **more: Any) -> None:
     """Tells the stage."""
@@ -17,7 +19,7 @@ def say(event: str, **more: Any) -> None:
 
 async def commands() -> AsyncIterator[dict[str, Any]]:
     """Every command, until standard input ends."""
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=LONGEST_LINE)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
         yield json.loads(line)

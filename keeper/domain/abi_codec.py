@@ -15,7 +15,10 @@ from keeper.domain.errors import MalformedAnswer, UnitError
 from keeper.domain.text import shown
 
 WORD = 32
-_INTEGER = re.compile(r"(u?)int([0-9]{1,3})")
+_RANGES = {f"uint{bits}": (0, (1 << bits) - 1) for bits in range(8, 257, 8)} | {
+    f"int{bits}": (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) for bits in range(8, 257, 8)
+}
+"""Every integer type with the least and the greatest of its values."""
 _FIXED_BYTES = re.compile(r"bytes([0-9]{1,2})")
 _DECIMAL = re.compile(r"-?[0-9]{1,78}")
 _HEX_NUMBER = re.compile(r"0x[0-9a-fA-F]{1,64}")
@@ -26,12 +29,8 @@ _DYNAMIC = frozenset({"bytes", "string"})
 def canonical_type(name: str) -> str:
     """The type as the selector sees it: ``uint`` -> ``uint256``. Raises UnitError for a type that is not supported."""
     name = {"uint": "uint256", "int": "int256", "byte": "bytes1"}.get(name, name)
-    if name in ("bool", "address", "bytes", "string"):
+    if name in ("bool", "address", "bytes", "string") or name in _RANGES:
         return name
-    if (match := _INTEGER.fullmatch(name)) and match.group(2)[0] != "0":
-        bits = int(match.group(2))
-        if bits % 8 == 0 and 8 <= bits <= 256:
-            return name
     if (match := _FIXED_BYTES.fullmatch(name)) and match.group(1)[0] != "0" and int(match.group(1)) <= WORD:
         return name
     if "[" in name or "(" in name or name.startswith("tuple"):
@@ -44,11 +43,7 @@ def canonical_type(name: str) -> str:
 
 def integer_range(type_name: str) -> tuple[int, int] | None:
     """(least, greatest) of an integer type; None for other types."""
-    match = _INTEGER.fullmatch(type_name)
-    if match is None:
-        return None
-    bits = int(match.group(2))
-    return (0, (1 << bits) - 1) if match.group(1) else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    return _RANGES.get(type_name)
 
 
 def encode_arg(type_name: str, text: str) -> AbiValue:
@@ -123,7 +118,12 @@ def decode_values(types: Sequence[str], data: bytes) -> tuple[AbiValue, ...]:
     values: list[AbiValue] = []
     for index, type_name in enumerate(types):
         word = data[index * WORD : (index + 1) * WORD]
-        if type_name in _DYNAMIC:
+        if (bounds := _RANGES.get(type_name)) is not None:
+            number = int.from_bytes(word, "big", signed=bounds[0] < 0)
+            if not bounds[0] <= number <= bounds[1]:
+                raise MalformedAnswer(f"0x{word.hex()} is not a {type_name}")
+            values.append(number)
+        elif type_name in _DYNAMIC:
             values.append(_decode_dynamic(type_name, data, int.from_bytes(word, "big"), head_size))
         else:
             values.append(_decode_word(type_name, word))
@@ -177,6 +177,7 @@ def _encode_dynamic(type_name: str, value: AbiValue) -> bytes:
 
 
 def _decode_word(type_name: str, word: bytes) -> AbiValue:
+    """A word of any type but the integers, which ``decode_values`` reads by itself because nearly every word is one."""
     if type_name == "address":
         if any(word[:12]):
             raise MalformedAnswer(f"0x{word.hex()} is not an address")
@@ -186,11 +187,11 @@ def _decode_word(type_name: str, word: bytes) -> AbiValue:
         if any(word[size:]):
             raise MalformedAnswer(f"0x{word.hex()} is not {type_name}")
         return word[:size]
-    low, high = (0, 1) if type_name == "bool" else integer_range(type_name) or (0, 0)
-    number = int.from_bytes(word, "big", signed=low < 0)
-    if not low <= number <= high:
+    # only bool is left
+    number = int.from_bytes(word, "big")
+    if number > 1:
         raise MalformedAnswer(f"0x{word.hex()} is not a {type_name}")
-    return bool(number) if type_name == "bool" else number
+    return number == 1
 
 
 def _decode_dynamic(type_name: str, data: bytes, offset: int, head_size: int) -> AbiValue:

@@ -20,6 +20,8 @@ BITS = {quality: 1 << place for place, quality in enumerate(Quality)}
 MAX_MAGNITUDE = 300
 """Beyond 1e±300 a number has no float, and written plainly it would fill the log."""
 
+_OK = Quality.OK
+
 
 def grade(source: SourceSpec, said: Observation | None, at_ms: int) -> Observation:
     """What ``said`` is worth at this tick: the same, or with a quality and a reason that say why it is not usable.
@@ -91,6 +93,7 @@ class Grader:
 
     def __init__(self, sources: Sequence[SourceSpec]) -> None:
         self._sources = tuple(sources)
+        self._asked = [(source.name, source.unit, source.max_age_ms) for source in sources]
 
     def initial_state(self) -> GradeState:
         count = len(self._sources)
@@ -101,12 +104,37 @@ class Grader:
 
     def grade_all(self, state: GradeState, observations: Mapping[str, Observation], at_ms: int) -> None:
         """Brings ``state`` up to this tick. ``at_ms`` must not be before the last one's."""
-        for index, source in enumerate(self._sources):
-            said = observations.get(source.name)
-            if said is state.said[index] and at_ms <= state.until_ms[index]:
+        said_of, known, until_ms, graded = observations.get, state.said, state.until_ms, state.graded
+        changed: list[int] = []
+        values: list[float] = []
+        for index, (name, unit, max_age_ms) in enumerate(self._asked):
+            said = said_of(name)
+            if said is known[index] and at_ms <= until_ms[index]:
                 continue
-            graded = grade(source, said, at_ms)
-            ages = graded.value is not None and graded.quality is not Quality.STALE
-            state.said[index] = said
-            state.until_ms[index] = _good_until(source, graded) if ages else FOREVER
-            state.put(index, graded)
+            # What is plainly good is taken as it is, all of it into the columns at once; whatever is not, ``grade`` judges.
+            if said is not None and said.quality is _OK and said.unit is unit:
+                value, until = said.value, FOREVER
+                if max_age_ms is not None:
+                    until = (said.received_ms if said.at_ms is None else said.at_ms) + max_age_ms
+                if (
+                    value is not None
+                    and at_ms <= until
+                    and value.is_finite()
+                    and -MAX_MAGNITUDE < value.adjusted() < MAX_MAGNITUDE
+                ):
+                    known[index], until_ms[index], graded[index] = said, until, said
+                    changed.append(index)
+                    values.append(float(value))
+                    continue
+            self._grade_one(state, index, said, at_ms)
+        if changed:
+            state.bits[changed] = BITS[_OK]
+            state.values[changed] = state.any_values[changed] = values
+
+    def _grade_one(self, state: GradeState, index: int, said: Observation | None, at_ms: int) -> None:
+        source = self._sources[index]
+        graded = grade(source, said, at_ms)
+        ages = graded.value is not None and graded.quality is not Quality.STALE
+        state.said[index] = said
+        state.until_ms[index] = _good_until(source, graded) if ages else FOREVER
+        state.put(index, graded)

@@ -7,25 +7,37 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_abi.abi import encode
 
 from bench import start_up
 from bench.__main__ import main
 from bench.audit import hash_pass
 from bench.contestant import Broken, running
 from bench.deque_rules import Markets
+from bench.hot_path_100 import OURS, RAW, WEB3, numbers_of, reads_in_turn
 from bench.log_samples import drafts
 from bench.options import ROOT, Options, scratch
+from bench.peers.raw_reads import aggregate3_results
 from bench.race import STAGES, race, stages_of
+from bench.reads import MARKETS, Read, WideStage
 from bench.registry import BENCHES
 from bench.result import Bar, Ratio, Result, Want, median, quantile, shown, spread
-from bench.stage import CALM, MARKET, SHOCKED, staged
+from bench.stage import CALM, MARKET, SHOCKED, Stage, staged
 from bench.tick import _spec
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.store import SqlAuditStore
+from keeper.adapters.chain.multicall import MULTICALL3, decode_aggregate3
+from keeper.adapters.clock import SystemClock
+from keeper.app.wiring import open_sources
+from keeper.config import load
+from keeper.domain.abi import encode_call
+from keeper.execution.planner import arm
 
 pytestmark = pytest.mark.integration
 
@@ -149,7 +161,16 @@ def test_command__trials_that_are_no_count__are_a_usage_error(trials: str) -> No
 
 
 def test_command__names_of_the_interface__are_all_there() -> None:
-    promised = {"hot-path", "plain-script", "tick", "sign", "audit-write-sqlite", "audit-verify", "start-up"}
+    promised = {
+        "hot-path",
+        "hot-path-100",
+        "plain-script",
+        "tick",
+        "sign",
+        "audit-write-sqlite",
+        "audit-verify",
+        "start-up",
+    }
     assert promised <= set(BENCHES)
     assert all(callable(entry.load()) for entry in BENCHES.values())
 
@@ -168,8 +189,73 @@ async def test_race__all_contestants__really_pause_in_turn() -> None:
     assert len(times.table()) == len(STAGES) + 1
 
 
+async def test_hot_path_100__reads__are_the_same_hundred_numbers_of_everybody() -> None:
+    times = await reads_in_turn(2, quiet(2))
+    assert {name: len(found) for name, found in times.items()} == {OURS: 2, RAW: 2, WEB3: 1}
+    assert all(ms > 0 for found in times.values() for ms in found)
+
+
+async def test_hot_path_100__trips__pause_with_a_hundred_reads_on_both_sides() -> None:
+    times = await race((RAW,), 2, quiet(2), WideStage, MARKETS)
+    assert (len(times.ours), len(times.announcing), len(times.peers[RAW])) == (2, 2, 2)
+    assert min(times.announcing) > 0
+
+
+async def test_wide_stage__configuration__asks_for_the_hundred_calls_of_the_peers(tmp_path: Path) -> None:
+    async with staged(WideStage, MARKETS) as stage:
+        config = load(stage.write_configuration(tmp_path))
+        sources, feeds = open_sources(config.sources, SystemClock())
+        calls = [call for source in sources for call in source.calls()]
+        calls += [arm(action).effect_call for action in config.actions]
+        assert feeds == []
+        assert len(calls) == 100
+        assert Counter(calls) == Counter(encode_call(read.call) for read in stage.reads)
+        rival = stage.for_rival()
+        assert (rival["count"], len(rival["reads"])) == (100, 100)
+        assert stage.reads[0].target == stage.world.feeds[MARKET]
+
+
+def test_raw_reads__an_answer__is_cut_as_the_keeper_cuts_it() -> None:
+    pairs = [(True, bytes(range(32))), (False, b""), (True, b"x" * 160)]
+    raw = encode(["(bool,bytes)[]"], [pairs])
+    assert aggregate3_results(raw) == pairs == [(one.ok, one.data) for one in decode_aggregate3(raw, 3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [(OURS, "1.5"), (RAW, (15 * 10**7).to_bytes(32, "big").hex()), (WEB3, 15 * 10**7)]
+)
+def test_numbers_of__what_each_contestant_tells__is_the_same_number(name: str, told: str | int) -> None:
+    read = Read("x", MULTICALL3, "f()(uint256)", (), 0, 8, "amount")
+    assert numbers_of(name, {"values": [told]}, [read]) == [Decimal("1.5")]
+
+
+@pytest.mark.parametrize(("name", "told"), [(OURS, "None"), (RAW, None)])
+def test_numbers_of__no_answer__is_none(name: str, told: str | None) -> None:
+    read = Read("x", MULTICALL3, "f()(uint256)", (), 0, 8, "amount")
+    assert numbers_of(name, {"values": [told]}, [read]) == [None]
+
+
+async def test_contestant__frozen__does_nothing_until_it_is_thawed(tmp_path: Path) -> None:
+    async with running("plain_script_http", tmp_path) as peer:
+        peer.freeze()
+        peer.tell(
+            http_url="http://127.0.0.1:1",
+            key="0x" + "01" * 32,
+            market_ids=[],
+            feeds=[],
+            feed_abi=[],
+            exchange_abi=[],
+            exchange=MULTICALL3,
+            reference="1",
+        )
+        with pytest.raises(Broken, match="did not say 'ready'"):
+            await peer.hear("ready", 3)
+        peer.thaw()
+        await peer.hear("ready", 60)
+
+
 async def test_stage__shock_and_calm__moves_the_oracle_and_a_trip_that_did_not_happen_is_noticed() -> None:
-    async with staged() as stage:
+    async with staged(Stage) as stage:
         assert await stage.world.price(MARKET) == CALM
         await stage.shock()
         stage.pull()

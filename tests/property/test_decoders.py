@@ -168,6 +168,50 @@ def test_multicall__one_word_changed__is_malformed_or_within_the_answer(
     assert all(result.data in bytes(raw) for result in results)
 
 
+def word_by_word(raw: bytes, count: int) -> list[CallResult] | None:
+    """aggregate3's answer as the specification says, without any short cut; None where it is not one."""
+
+    def word(place: int) -> int:
+        if place + 32 > len(raw):
+            raise ValueError
+        return int.from_bytes(raw[place : place + 32], "big")
+
+    try:
+        base = word(0) + 32
+        found = []
+        if word(base - 32) != count:
+            return None
+        for index in range(count):
+            place = base + word(base + 32 * index)
+            begin = place + word(place + 32) + 32
+            size = word(begin - 32)
+            if word(place) > 1 or begin + size > len(raw):
+                return None
+            found.append(CallResult(word(place) == 1, raw[begin : begin + size]))
+    except ValueError:
+        return None
+    return found
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.binary(max_size=40)), max_size=4),
+    st.lists(st.tuples(st.integers(0, 30), words), max_size=2),
+    st.integers(0, 40),
+)
+def test_multicall__any_answer__is_read_as_word_by_word(
+    pairs: list[tuple[bool, bytes]], changes: list[tuple[int, bytes]], cut: int
+) -> None:
+    raw = reference_encode(["(bool,bytes)[]"], [pairs])
+    for place, word in changes:
+        raw = raw[: place * 32] + word + raw[place * 32 + 32 :] if place * 32 < len(raw) else raw
+    raw = raw[: len(raw) - cut]
+    try:
+        ours = decode_aggregate3(raw, len(pairs))
+    except MalformedAnswer:
+        ours = None
+    assert ours == word_by_word(raw, len(pairs))
+
+
 @given(hostile, st.integers(0, 5))
 def test_multicall__hostile_bytes__are_malformed_or_that_many_results(raw: bytes, count: int) -> None:
     with contextlib.suppress(MalformedAnswer):

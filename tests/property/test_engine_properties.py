@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import accumulate, pairwise
 
+import numpy as np
 import pytest
 import rfc8785
 from hypothesis import given, settings
@@ -22,6 +23,7 @@ from keeper.domain.units import Span, Unit
 from keeper.domain.verdict import RuleState, Severity
 from keeper.engine.engine import Engine, compile_engine
 from keeper.engine.evidence import decision_body, incident_body, tick_body
+from keeper.engine.grade import BITS, Grader, grade
 from keeper.engine.spec import EngineSpec, MarketSpec, SourceSpec
 from keeper.engine.tick import Tick
 from tests.support.engine_world import divergence, policy, price, rule, run, stamp, volatility
@@ -277,3 +279,50 @@ def test_eng_11__qualities_that_a_rule_needs__are_all_the_same_to_it_and_others_
         for shot in shots
     ]
     assert told(shots) == told(others) == told(gone)
+
+
+values = st.one_of(
+    st.none(),
+    st.decimals(),
+    st.builds(lambda digit, power: Decimal(digit).scaleb(power), st.integers(-9, 9), st.integers(-302, 302)),
+)
+said = st.one_of(
+    st.none(),
+    st.builds(
+        Observation,
+        st.just("spot"),
+        values,
+        st.sampled_from([Unit.PRICE, Unit.PRICE, Unit.RATIO]),
+        st.integers(0, 20),
+        st.none() | st.integers(0, 20),
+        st.none(),
+        st.sampled_from([Quality.OK, Quality.OK, *Quality]),
+    ),
+)
+
+
+@TIMES
+@given(st.lists(said, min_size=1, max_size=6), st.none() | st.integers(0, 10))
+def test_eng_12__all_sources_graded_at_once__are_worth_what_each_is_by_itself(
+    told: list[Observation | None], max_age_ms: int | None
+) -> None:
+    sources = [SourceSpec(f"{place}", Unit.PRICE, max_age_ms) for place in range(len(told))]
+    grader = Grader(sources)
+    state = grader.initial_state()
+    for at_ms in (9, 10, 11, 30):
+        given_now = {str(place): one for place, one in enumerate(told) if one is not None}
+        grader.grade_all(state, given_now, at_ms)
+        expected = [grade(source, one, at_ms) for source, one in zip(sources, told, strict=True)]
+        # what is missing keeps the time at which it was first missed
+        expected = [
+            old if new.quality is Quality.MISSING and new.reason == "not in the snapshot" else new
+            for old, new in zip(state.graded, expected, strict=True)
+        ]
+        assert repr(state.graded) == repr(expected)
+        floats = [float("nan") if one.value is None else float(one.value) for one in expected]
+        usable = [
+            value if one.quality is Quality.OK else float("nan") for value, one in zip(floats, expected, strict=True)
+        ]
+        assert np.array_equal(state.any_values, floats, equal_nan=True)
+        assert np.array_equal(state.values, usable, equal_nan=True)
+        assert list(state.bits) == [BITS[one.quality] for one in expected]

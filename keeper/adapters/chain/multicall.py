@@ -18,6 +18,8 @@ AGGREGATE3 = bytes.fromhex("82ad56cb")
 """``aggregate3((address,bool,bytes)[])``"""
 
 WORD = 32
+_SUCCEEDED = (1).to_bytes(WORD, "big") + (2 * WORD).to_bytes(WORD, "big")
+"""What stands before the size of the data: success, and where the size is."""
 
 
 def encode_aggregate3(calls: Sequence[Call]) -> bytes:
@@ -41,19 +43,34 @@ def decode_aggregate3(answer: bytes, count: int) -> list[CallResult]:
     if found != count:
         raise MalformedAnswer(f"Multicall3 answered {min(found, 2**64)} results for {count} calls")
     base = start + WORD
+    if count * WORD > len(answer) - base:
+        raise MalformedAnswer(f"Multicall3's answer of {len(answer)} bytes ends too early")
+    number = int.from_bytes
     results = []
-    for index in range(count):
-        place = _offset(answer, base + index * WORD, base)
-        ok = _read(answer, place)
-        if ok > 1:
-            raise MalformedAnswer(f"result {index} of Multicall3 is neither success nor failure")
-        data_place = _offset(answer, place + WORD, place)
-        size = _read(answer, data_place)
-        begin = data_place + WORD
-        if size > len(answer) - begin:
-            raise MalformedAnswer(f"result {index} of Multicall3 does not fit in its answer")
-        results.append(CallResult(ok == 1, answer[begin : begin + size]))
+    for head in range(base, base + count * WORD, WORD):
+        # Multicall3 writes success, 0x40, size and data one after the other; whatever is not written so is read word by word
+        place = base + number(answer[head : head + WORD], "big")
+        begin = place + 3 * WORD
+        if answer.startswith(_SUCCEEDED, place) and begin <= len(answer):
+            end = begin + number(answer[begin - WORD : begin], "big")
+            if end <= len(answer):
+                results.append(CallResult(True, answer[begin:end]))
+                continue
+        results.append(_result_by_words(answer, base, len(results)))
     return results
+
+
+def _result_by_words(answer: bytes, base: int, index: int) -> CallResult:
+    place = _offset(answer, base + index * WORD, base)
+    ok = _read(answer, place)
+    if ok > 1:
+        raise MalformedAnswer(f"result {index} of Multicall3 is neither success nor failure")
+    data_place = _offset(answer, place + WORD, place)
+    size = _read(answer, data_place)
+    begin = data_place + WORD
+    if size > len(answer) - begin:
+        raise MalformedAnswer(f"result {index} of Multicall3 does not fit in its answer")
+    return CallResult(ok == 1, answer[begin : begin + size])
 
 
 def _word(number: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from keeper.adapters.prices.chain_answer import NoValue, answered, whole
 from keeper.adapters.prices.scale import MAX_DECIMALS, scaled
@@ -29,6 +30,8 @@ class ContractCallSource:
         self._result = result
         self._decimals = decimals
         self._call = encode_call(call)
+        # the last good answer and its value: most of what the chain holds is the same at the next block
+        self._known: tuple[bytes | None, Decimal] = None, Decimal(0)
         self._function = parse_signature(call.signature)
         outputs = self._function.outputs
         if not 0 <= result < len(outputs):
@@ -62,12 +65,16 @@ class ContractCallSource:
             return Observation(
                 self._name, None, self._unit, received_ms, block=block, quality=why.quality, reason=why.reason
             )
-        return Observation(self._name, scaled(value, self._decimals), self._unit, received_ms, block=block)
+        return Observation(self._name, value, self._unit, received_ms, block=block)
 
-    def _value(self, results: Sequence[CallResult]) -> int:
+    def _value(self, results: Sequence[CallResult]) -> Decimal:
         if len(results) != 1:
             raise NoValue(Quality.MALFORMED, f"{len(results)} answers to one call")
-        number = whole(answered(self._function, results[0])[self._result])
+        result = results[0]
+        if result.ok and result.data == self._known[0]:
+            return self._known[1]
+        number = whole(answered(self._function, result)[self._result])
         if self._unit is Unit.PRICE and number <= 0:
             raise NoValue(Quality.MALFORMED, f"{self._function.signature} answers a price of {number}")
-        return number
+        self._known = result.data, scaled(number, self._decimals)
+        return self._known[1]
