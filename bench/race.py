@@ -20,7 +20,10 @@ WARM_UP = 5
 STAGES = (
     ("reads", "all calls in one Multicall3 request pinned to the block, and decoding"),
     ("tick", "grading, signals, rules, decision"),
-    ("first commit", "incident, decision, intent and signed attempt in one durable commit; the simulation runs beside it"),
+    (
+        "first commit",
+        "incident, decision, intent and signed attempt in one durable commit; the simulation runs beside it",
+    ),
     ("simulation", "what is left to wait for after the commit"),
     ("sign", "EIP-1559, from the fields to the raw transaction"),
     ("second commit", "a commit of the attempt alone, where it could not be signed with the intent"),

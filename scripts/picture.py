@@ -40,13 +40,13 @@ FRAME = """\
 def main(scenario: str) -> int:
     """Plays the scenario and writes the picture; the exit code is the demo's."""
     sys.argv[0] = ".venv/bin/keeper"  # what the story tells its reader to type
-    console = Console(file=io.StringIO(), record=True, width=136, force_terminal=True, highlight=False, soft_wrap=True)
+    console = Console(file=io.StringIO(), record=True, width=80, force_terminal=True, highlight=False, soft_wrap=True)
     output = Output(_console=console)
     logs.set_up(logs.SILENT)
     with tempfile.TemporaryDirectory() as folder:
         code = asyncio.run(command.play_and_prove(output, scenario, 1, Path(folder), keep=False))
     svg = console.export_svg(title=f"keeper demo: {scenario}", theme=MONOKAI, code_format=FRAME, unique_id="keeper")
-    (ROOT / "docs" / "demo.svg").write_text(svg.replace(folder, ".demo/divergence-1"), encoding="utf-8")
+    (ROOT / "docs" / "demo.svg").write_text(svg.replace(folder, f".demo/{scenario}-1"), encoding="utf-8")
     return code
 
 

@@ -1,4 +1,4 @@
-"""A pause script as most examples write it: web3.py, a subscription to heads, ten reads by contract calls, build, sign, send.
+"""The plain script over a WebSocket: web3.py, a subscription to heads, ten reads by contract calls, build, sign, send.
 
 Written fairly: one persistent connection and one subscription, contract objects made once, the key loaded once, nothing printed or waited for
 between the head and the node's answer. It keeps no records, simulates by the gas estimate alone, and takes its reference price from its arguments.

@@ -1,4 +1,4 @@
-"""The plain script over HTTP: ``Web3(HTTPProvider(..))``, blocking, heads by polling a filter.
+"""A pause script as most examples write it: ``Web3(HTTPProvider(..))``, blocking, heads by polling a filter.
 
 The clock begins when the poll has brought the head, so that the time lost between two polls (seconds, in most examples) is not counted. Otherwise as
 fair as ``plain_script``: one kept-alive session, contract objects made once, the key loaded once.

@@ -10,21 +10,24 @@ from keeper.ports.chain import ChainReader
 
 
 async def newest_and_announced(chain: ChainReader, evaluated: BlockStamp | None) -> AsyncGenerator[BlockStamp]:
-    """The newest block at once unless it is ``evaluated``, then each one that is announced.
+    """The newest block at once when none was ``evaluated`` yet, then each one that is announced.
 
-    So a keeper that starts, or finds its node again, does not wait a whole block before it looks. The subscription is asked for before the
-    newest block is, so that none is missed in between. Raises as ``ChainReader.heads``.
+    So a keeper that starts does not wait a whole block before it looks. Later the reader goes on where it stopped (several nodes behind one
+    reader give what was missed, in order), so that nothing is evaluated out of turn. The subscription is asked for before the newest block is,
+    so that none is missed in between. Raises as ``ChainReader.heads``.
     """
     announced = chain.heads()
     first: asyncio.Future[BlockStamp] = asyncio.ensure_future(anext(announced))
     try:
         await asyncio.sleep(0)  # lets the subscription be asked for first
-        newest = await chain.head()
-        if evaluated is None or newest.hash != evaluated.hash:
-            yield newest
+        begun = None
+        if evaluated is None:
+            begun = await chain.head()
+            yield begun
         block = await first
         while True:
-            if block.hash != newest.hash:
+            if begun is None or (block.hash != begun.hash and block.number >= begun.number):
+                begun = None
                 yield block
             block = await anext(announced)
     except StopAsyncIteration:

@@ -1,7 +1,10 @@
-"""What people are told of a trip and of an outcome, with the numbers."""
+"""What people are told of a trip, of an outcome, and of nodes that are not to be relied on, with the numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from keeper.domain.chain_events import Gap, Reorg
 from keeper.domain.decision import Decision, IncidentEvent, IncidentPhase
 from keeper.domain.observation import Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
@@ -55,3 +58,35 @@ def of_outcome(work: Work, outcome: Outcome) -> Notice:
     lines.append(f"incident {intent.incident}")
     title = f"{intent.market}: {intent.action} {outcome.kind} ({outcome.reason})"
     return Notice(f"outcome/{intent.id}", title, "\n".join(line for line in lines if line), severity)
+
+
+def of_no_quorum(decision: Decision, said: Sequence[str], *, held: bool) -> Notice:
+    """Too few nodes agree before an action. ``said`` holds lines: how many agree, and what each of them says."""
+    if held:
+        title = f"{decision.market}: {decision.action} is HELD, because too few nodes agree"
+        what = (
+            "nothing was signed; the nodes are asked again after the retry time. Act by hand if the market is at risk"
+        )
+    else:
+        title = f"{decision.market}: {decision.action} goes ahead although too few nodes agree"
+        what = "the configuration says `otherwise: act`: the endpoint in use was trusted"
+    body = "\n".join([_value(decision.verdict), *said, what, f"incident {decision.incident}"])
+    return Notice(f"quorum/{decision.id}", title, body, Severity.CRITICAL)
+
+
+def of_gap(event: Gap) -> Notice:
+    """Blocks will not be evaluated."""
+    body = f"blocks {event.first} to {event.last} were missed and are not evaluated: {event.reason}"
+    return Notice(f"gap/{event.first}-{event.last}", f"{event.count} blocks were missed", body, Severity.WARNING)
+
+
+def of_reorg(event: Reorg) -> Notice:
+    """The chain took another branch, deeper than usual."""
+    since = f"after block {event.ancestor}" if event.ancestor is not None else "and no common block was found"
+    body = (
+        f"block {event.old_number} {event.old_hash} gave way to block {event.new_number} {event.new_hash}, {since}.\n"
+        "The new branch is evaluated; transactions of the old one are looked up again."
+    )
+    return Notice(
+        f"reorg/{event.new_hash}", f"the chain was reorganised {event.depth} blocks deep", body, Severity.WARNING
+    )

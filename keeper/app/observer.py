@@ -17,5 +17,8 @@ class Observer:
     def ticked(self, tick: Tick) -> None:
         """One block was evaluated and acted upon."""
 
+    def sent(self, work: Work) -> None:
+        """A route accepted the newest attempt of this intent, and that is written down."""
+
     def ended(self, work: Work, outcome: Outcome) -> None:
         """An intent ended."""

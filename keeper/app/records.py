@@ -1,4 +1,4 @@
-"""The records that the service itself leaves: start, configuration, faults, jobs, verification, notification, stop."""
+"""The records that the service itself leaves: start, configuration, faults, the chain, jobs, verification, notification, stop."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def fault(at_ms: int, part: str, *, down: bool, reason: str, message: str, remed
         "remedy": remedy,
     }
     return Draft(RecordKind.FAULT, body, at_ms)
+
+
+def chain(at_ms: int, event: str, details: Mapping[str, Json]) -> Draft:
+    """``event``: failed-over, reorg, gap, backfilled or skipped; ``details`` as the event has them (``keeper.domain.chain_events``)."""
+    return Draft(RecordKind.CHAIN, {"event": event, **details}, at_ms)
 
 
 def job(at_ms: int, name: str, *, state: str, message: str) -> Draft:

@@ -10,18 +10,22 @@ from functools import partial
 import structlog
 
 from keeper.app import notices, records
+from keeper.app.acting import Acting
+from keeper.app.agreement import Agreement
 from keeper.app.courier import Courier
 from keeper.app.faults import Fault, Faults
 from keeper.app.heads import newest_and_announced
 from keeper.app.jobs import Job, Jobs
+from keeper.app.listening import Listening
 from keeper.app.observer import Observer
 from keeper.app.parts import Parts
+from keeper.app.pulse import Pulse
 from keeper.app.readiness import Readiness, unreachable_is_a_fault
 from keeper.app.scribe import Scribe
-from keeper.app.watch import Sight, Watch
+from keeper.app.watch import Watch
 from keeper.config.model import Mode
 from keeper.domain.block import BlockStamp
-from keeper.domain.decision import DecisionKind, DecisionReason
+from keeper.domain.decision import DecisionReason
 from keeper.domain.errors import AuditError, OutsideError, Unreachable, WrongChain
 from keeper.domain.observation import Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
@@ -29,9 +33,9 @@ from keeper.domain.record import Draft, RecordKind
 from keeper.domain.snapshot import ActionOutcome, Snapshot
 from keeper.domain.verdict import Severity
 from keeper.engine import Tick
-from keeper.engine.evidence import decision_body, incident_body, tick_body
+from keeper.engine.evidence import tick_body
 from keeper.execution.executor import Executor, Terms
-from keeper.execution.work import Order, Work
+from keeper.execution.work import Work
 
 READINESS_S = 30.0
 VERIFICATION_S = 300.0
@@ -54,7 +58,7 @@ class Service:
         self._faults = Faults(self._clock, self._scribe.put, self._courier.put)
         config = parts.config
         terms = Terms(config.chain.id, config.chain.confirmations, live=config.keeper.mode is Mode.LIVE)
-        self._executor = Executor(parts.edges, terms, parts.armed, self._ended)
+        self._executor = Executor(parts.edges, terms, parts.armed, self._ended, self._observer.sent)
         self._watch = Watch(
             parts.edges.chain,
             self._clock,
@@ -64,6 +68,29 @@ class Service:
             parts.feed_sources,
             parts.armed,
         )
+        subjects = self._watch.subjects
+        self._agreement = Agreement(parts.nodes.witness, config.chain.quorum, subjects, self._faults)
+        self._acting = Acting(
+            self._executor,
+            self._agreement,
+            parts.armed,
+            config.hash,
+            self._clock,
+            subjects,
+            failed=self._came_to_nothing,
+            audit_failed=self._audit_failed,
+            tell=self._courier.put,
+        )
+        self._listening = Listening(
+            parts.nodes.events,
+            self._clock,
+            self._faults,
+            self._scribe.put,
+            self._courier.put,
+            subjects=subjects,
+            alone=len(config.chain.primaries) + len(config.chain.verifiers) == 1,
+        )
+        self._pulse = Pulse(self._clock, self._faults)
         self._readiness = Readiness(parts.edges, self._executor, parts.armed, self._faults)
         self._state = parts.engine.initial_state()
         self._derived = [
@@ -94,6 +121,7 @@ class Service:
         background = [
             asyncio.create_task(self._supervise("records", self._scribe.run)),
             asyncio.create_task(self._supervise("notices", self._courier.run)),
+            asyncio.create_task(self._supervise("nodes", self._listening.run)),
         ]
         reason = "asked to stop"
         try:
@@ -127,9 +155,16 @@ class Service:
             self._hear_of(head)
             tasks.append(asyncio.create_task(self._supervise("follow-up", self._follow_up)))
             tasks.append(asyncio.create_task(self._supervise("heads", self._heads)))
+            tasks.append(asyncio.create_task(self._supervise("pulse", self._pulse.watch)))
+            if self._parts.nodes.witness is not None:
+                tasks.append(asyncio.create_task(self._supervise("agreement", self._agreement.run)))
             jobs.start()
             self._log.info(
-                "watching", chain=self._parts.config.chain.id, block=head.number, sender=self._executor.sender
+                "watching",
+                mode=self._parts.config.keeper.mode.value,
+                chain=self._parts.config.chain.id,
+                block=head.number,
+                sender=self._executor.sender,
             )
             self._observer.ready(head, self._executor.sender)
             await stopping
@@ -194,7 +229,7 @@ class Service:
                 async with aclosing(newest_and_announced(self._parts.edges.chain, self._newest_evaluated)) as blocks:
                     async for block in blocks:
                         marks = {"head": self._clock.monotonic_ms()}
-                        self._faults.up("heads", f"block {block.number}")
+                        self._pulse.beat(block)
                         wait = 0
                         await self._tick(block, marks)
                         self._newest_evaluated = block
@@ -237,10 +272,9 @@ class Service:
         snapshot = Snapshot(block, self._clock.now_ms(), sight.observations, outcomes)
         self._state, tick = self._parts.engine.tick(self._state, snapshot)
         marks["decided"] = self._clock.monotonic_ms()
-        items = self._items(tick, sight)
-        if items:
-            await self._act(items, block, marks)
+        await self._acting.carry_out(tick, sight, block, marks)
         self._hear_of(block)
+        self._agreement.saw(block, sight)
         self._scribe.put(Draft(RecordKind.TICK, tick_body(tick), tick.at_ms))
         for event in tick.incidents:
             self._courier.put(notices.of_incident(event))
@@ -259,48 +293,13 @@ class Service:
             else:
                 self._faults.down(f"source:{name}", seen.quality.value, f"{name}: {seen.reason}")
 
-    def _items(self, tick: Tick, sight: Sight) -> list[tuple[Draft, Order | None]]:
-        """The records of a tick's incidents and decisions, each decision to act with its order."""
-        items: list[tuple[Draft, Order | None]] = []
-        for event in tick.incidents:
-            draft = Draft(
-                RecordKind.INCIDENT, incident_body(event), event.at_ms, market=event.market, incident=event.id
-            )
-            items.append((draft, None))
-        for decision in tick.decisions:
-            body = decision_body(decision) | {"config_hash": self._parts.config.hash}
-            draft = Draft(
-                RecordKind.DECISION,
-                body,
-                decision.at_ms,
-                market=decision.market,
-                action=decision.action or None,
-                incident=decision.incident or None,
-            )
-            order = None
-            if decision.kind is DecisionKind.ACT:
-                key = (decision.market, decision.action)
-                order = Order(
-                    decision.id, decision.incident, self._parts.armed[key], sight.effects.get(key), decision.at_ms
-                )
-            items.append((draft, order))
-        return items
-
-    async def _act(self, items: list[tuple[Draft, Order | None]], block: BlockStamp, marks: dict[str, float]) -> None:
-        try:
-            await self._executor.act(items, block, marks)
-        except AuditError as error:
-            self._audit_failed(error)
-            known = {work.intent.id for work in self._executor.open_works}
-            for _, order in items:
-                if order is not None and order.id not in known:
-                    # Not written down, so not done: the engine decides anew after the action's retry time.
-                    self._feed_back(order.armed.action.market, order.armed.action.name, OutcomeKind.FAILED, "no-log")
-
     def _ended(self, work: Work, outcome: Outcome) -> None:
         self._feed_back(work.intent.market, work.intent.action, outcome.kind, outcome.reason)
         self._courier.put(notices.of_outcome(work, outcome))
         self._observer.ended(work, outcome)
+
+    def _came_to_nothing(self, market: str, action: str, reason: str) -> None:
+        self._feed_back(market, action, OutcomeKind.FAILED, reason)
 
     def _feed_back(self, market: str, action: str, kind: OutcomeKind, reason: str) -> None:
         self._outcomes.append(ActionOutcome(market, action, kind, reason, self._clock.now_ms()))

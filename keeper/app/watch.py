@@ -21,10 +21,15 @@ from keeper.ports.prices import ChainSource, FeedSource
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What was seen at one block. ``effects`` maps (market, action) to what its effect's view answered; one that did not is left out."""
+    """What was seen at one block. ``effects`` maps (market, action) to what its effect's view answered; one that did not is left out.
+
+    ``results`` are the raw answers to ``calls``, in their order; both are empty when nothing was read, or the node did not answer.
+    """
 
     observations: Mapping[str, Observation]
     effects: Mapping[tuple[str, str], str]
+    calls: Sequence[Call] = ()
+    results: Sequence[CallResult] = ()
 
 
 class Watch:
@@ -49,10 +54,21 @@ class Watch:
         self._armed = tuple(armed.items())
         self._latest: dict[str, Observation] = {}
         calls: list[Call] = []
+        subjects: list[str] = []
         for source in self._sources:
-            calls.extend(source.calls())
-        calls.extend(armed_action.effect_call for _, armed_action in self._armed)
+            of_source = source.calls()
+            calls.extend(of_source)
+            subjects.extend([f"source:{source.name}"] * len(of_source))
+        for (market, action), armed_action in self._armed:
+            calls.append(armed_action.effect_call)
+            subjects.append(f"effect:{market}/{action}")
         self._calls = tuple(calls)
+        self._subjects = tuple(subjects)
+
+    @property
+    def subjects(self) -> Sequence[str]:
+        """What each of ``Sight.calls`` is about, in the same order (``source:eth-oracle``, ``effect:ETH-PERP/pause``)."""
+        return self._subjects
 
     async def look(self, block: BlockStamp) -> Sight:
         """Everything at this block. A node that does not answer makes every chain observation MISSING; it raises nothing."""
@@ -71,7 +87,7 @@ class Watch:
             self._note(source.name, observation)
             observations[source.name] = observation
             position += count
-        return Sight(observations, self._effects(results[position:]))
+        return Sight(observations, self._effects(results[position:]), self._calls, results)
 
     async def poll(self, feed: FeedSource) -> None:
         """Asks one feed again and again until cancelled."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.exchange import Exchange
@@ -53,6 +54,17 @@ async def play(scenario: Scenario, world: World, exchange: Exchange, pace: float
         else:
             await pace(step)
     await world.settle(hashes)
+
+
+async def go_on(step: Step, world: World, exchange: Exchange, every_s: float) -> NoReturn:
+    """Repeats one step until it is cancelled, each time in a block of its own: prices stand still, and every source stays fresh.
+
+    Whatever else waits for a block gets into the next one. Raises Unreachable when the node is gone.
+    """
+    while True:
+        await apply(step, world, exchange)
+        await world.node.mine()
+        await asyncio.sleep(every_s)
 
 
 async def apply(step: Step, world: World, exchange: Exchange) -> list[str]:

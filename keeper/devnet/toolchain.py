@@ -63,6 +63,15 @@ def anvil_binary(root: Path | None = None) -> Path:
     raise SetupError(f"there is no anvil: neither in node_modules ({platform_package()}) nor on PATH", remedy=REMEDY)
 
 
+def cast_program(root: Path | None = None) -> Path | None:
+    """``cast``, which asks a node by hand: npm's first, else the one on PATH; None without any. Raises SetupError outside of a clone."""
+    program = (root or repository_root()) / "node_modules" / ".bin" / "cast"
+    if program.is_file():
+        return program
+    found = shutil.which("cast")
+    return Path(found) if found else None
+
+
 def load_artifact(contract: str, root: Path | None = None, *, file: str = "") -> Artifact:
     """The compiled contract from ``out/<file>.sol/<contract>.json`` (``file`` defaults to the contract's name). Raises SetupError."""
     place = Path("out") / f"{file or contract}.sol" / f"{contract}.json"

@@ -28,6 +28,8 @@ class DecisionReason(StrEnum):
     NO_INPUT_ALERT = "input-not-usable-alert"
     """The same, and the rule asks that people are told, with its severity."""
     WARMING = "not-enough-data"
+    NO_QUORUM = "no-quorum"
+    """Too few nodes say the same as the one in use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class RecordKind(StrEnum):
     """A scheduled job failed, or came back."""
     FAULT = "fault"
     """A part failed or came back: heads, a source, the database, a notifier."""
+    CHAIN = "chain"
+    """The way along the chain was not plain: another node, another branch, blocks late, missed or passed over."""
     NOTIFICATION = "notification"
     STOP = "stop"
 

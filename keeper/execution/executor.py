@@ -38,7 +38,7 @@ MAX_ATTEMPTS = 8
 
 
 class Executor:
-    """One per keeper. ``on_outcome`` is told each end of an intent, after it is durable."""
+    """One per keeper. ``on_outcome`` is told each end of an intent, ``on_sent`` each attempt that a route accepted, after they are durable."""
 
     def __init__(
         self,
@@ -46,11 +46,13 @@ class Executor:
         terms: Terms,
         armed: Mapping[tuple[str, str], ArmedAction],
         on_outcome: Callable[[Work, Outcome], None],
+        on_sent: Callable[[Work], None] = lambda _: None,
     ) -> None:
         self._edges = edges
         self._terms = terms
         self._armed = armed
         self._on_outcome = on_outcome
+        self._on_sent = on_sent
         self._open: dict[str, Work] = {}
         self._pen = Pen(edges.chain, edges.accounts, edges.signer, edges.clock, terms.chain_id)
         self._sending = asyncio.Lock()
@@ -219,6 +221,8 @@ class Executor:
             await self._append(
                 work, journal.broadcast_draft(work.intent, attempt, route_name, answer, self._edges.clock.now_ms())
             )
+            if answer.kind in journal.ACCEPTED and (work.answer is None or work.answer.kind not in journal.ACCEPTED):
+                self._on_sent(work)
         work.answer = answer
         if answer.kind in journal.ACCEPTED:
             work.intent = replace(work.intent, state=advance(work.intent.state, IntentTrigger.SEND))

@@ -103,7 +103,7 @@ def test_demo__divergence__one_pause_with_every_number(played: dict[str, Played]
     assert action["id"].startswith(incident["id"])
     (effect,) = document["effect"]
     assert effect["contract"] == checksum_address(bytes.fromhex(effect["contract"][2:]))
-    assert (effect["call"], effect["before"], effect["after"]) == ("paused(bytes32)(bool)", "false", "true")
+    assert (effect["call"], effect["before"], effect["after"]) == ("paused(bytes32)", "false", "true")
     assert effect["block"] == action["block"]
     timeline = document["timeline_ms"]
     assert list(timeline) == STAGES
@@ -120,7 +120,7 @@ def test_demo__volatility__limits_first_and_pauses_then(played: dict[str, Played
     ]
     assert document["actions"][0]["block"] < document["actions"][1]["block"]
     limit, pause = document["effect"]
-    assert limit["call"] == "withdrawalLimit(bytes32)(uint256)"
+    assert limit["call"] == "withdrawalLimit(bytes32)"
     assert int(limit["after"]) < int(limit["before"])
     assert (pause["before"], pause["after"]) == ("false", "true")
 
@@ -195,28 +195,50 @@ def test_demo__folder_that_cannot_be__says_so(tmp_path: Path) -> None:
     assert "Traceback" not in done.err
 
 
-async def test_demo__kept__the_chain_answers_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    args: list[str | Path] = ["demo", "--dir", tmp_path / "kept", "--keep"]
-    async with Running(args, tmp_path, cwd=tmp_path) as run:
-        await run.says("The node is still up")
-        text = (tmp_path / "kept" / "keeper.yaml").read_text("utf-8")
-        found = re.search(r"ws://127\.0\.0\.1:(\d+)", text)
-        target = re.search(r'target: "(0x\w+)"', text)
-        assert found is not None
-        assert target is not None
-        url = f"http://127.0.0.1:{found.group(1)}"
-        answers = {market: _paused(url, target.group(1), market) for market in ("ETH-PERP", "BTC-PERP", "SOL-PERP")}
+async def test_demo__kept__goes_on_and_its_commands_work_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    here = tmp_path / "a folder"
+    here.mkdir()
+    async with Running(["demo", "--keep"], tmp_path, cwd=here) as run:
+        await run.says(r"status \S+keeper.yaml")
+        config = (here / ".demo" / "divergence-1" / "keeper.yaml").read_text("utf-8")
+        url = "http:" + re.findall(r"ws:(//127\.0\.0\.1:\d+)", config)[0]
+        exchange = re.findall(r'target: "(0x\w+)"', config)[0]
+        answers = {market: _paused(url, exchange, market) for market in ("ETH-PERP", "BTC-PERP", "SOL-PERP")}
         assert answers == {"ETH-PERP": True, "BTC-PERP": False, "SOL-PERP": False}
-        curl = re.search(r"^  (curl .*)$", run.out, re.MULTILINE)
-        assert curl is not None
+        curl, cast, keep, status = commands(run.out)
+        assert "cast call" in cast
         if shutil.which("curl"):
-            assert _by_hand(curl.group(1)).endswith("1")
+            assert json.loads(_by_hand(curl, here).stdout)["result"].endswith("1")
+        assert _by_hand(cast, here).stdout.strip() == "true"
+        block, spot_ms = _block(url), _spot_ms(config)
+        await until(lambda: _block(url) > block + 1)
+        assert _spot_ms(config) > spot_ms, "the venue answers, with the time of now"
+        async with Running(["-c", f"exec {keep}"], tmp_path, program=["sh"], cwd=here) as second:
+            await second.says("already-in-effect")
+            assert await second.end(signal.SIGINT) == 130
+        assert "nothing is down" in _by_hand(status, here).stdout
         started = _children(run.pid)
         assert await run.end(signal.SIGINT) == 130
-        assert "Traceback" not in run.err
+        assert run.err == ""
         await until(lambda: not any(_alive(pid) for pid in started))
         with pytest.raises(httpx.ConnectError):
-            _paused(url, target.group(1), "ETH-PERP")
+            _paused(url, exchange, "ETH-PERP")
+
+
+async def test_demo__its_text__fits_80_columns_and_its_commands_work(tmp_path: Path) -> None:
+    here = tmp_path / "a folder"
+    here.mkdir()
+    done = keeper("demo", "--scenario", "volatility", cwd=here)
+    assert done.code == 0, done.err
+    too_wide = [line for line in done.out.splitlines() if len(line) > 80]
+    assert too_wide == []
+    told = ("The rules of ETH-PERP", "oracle-divergence   ", "TRIPPED", "sent", "mined", "read back", "Proven")
+    said = [done.out.index(word) for word in told]
+    assert said == sorted(said)
+    log, verify, another = commands(done.out)
+    assert "withdrawalLimit(bytes32)(uint256) 1000000000000 -> 250000000000" in _by_hand(log, here).stdout
+    assert "every hash" in _by_hand(verify, here).stdout
+    assert "Proven" in _by_hand(another, here).stdout
 
 
 async def test_demo__without_dir__uses_a_new_folder_where_it_was_started(tmp_path: Path) -> None:
@@ -234,10 +256,32 @@ def _paused(url: str, exchange: str, market: str) -> bool:
         return bool(int(client.post(url, json=request).json()["result"], 16))
 
 
-def _by_hand(command: str) -> str:
-    """The command as it is printed, in a shell; the result in its answer."""
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment(), check=True)
-    return str(json.loads(done.stdout)["result"])
+def commands(text: str) -> list[str]:
+    """The numbered commands at the end, as they are printed."""
+    found = re.findall(r"^  \d\. .*\n((?:    .*\n)+)", text, re.MULTILINE)
+    assert found, text
+    return [str(command) for command in found]
+
+
+def _by_hand(command: str, here: Path) -> subprocess.CompletedProcess[str]:
+    """Pasted into a shell."""
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=here, capture_output=True, text=True, env=environment(), check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def _block(url: str) -> int:
+    request = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}
+    with httpx.Client(trust_env=False) as client:
+        return int(client.post(url, json=request).json()["result"], 16)
+
+
+def _spot_ms(config: str) -> int:
+    url = re.findall(r'url: "(http://127\.0\.0\.1:\S+ETHUSDT)"', config)[0]
+    with httpx.Client(trust_env=False) as client:
+        return int(client.get(url).json()["closeTime"])
 
 
 def _children(pid: int) -> list[int]:

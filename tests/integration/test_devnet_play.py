@@ -11,7 +11,7 @@ import pytest
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.exchange import Exchange
 from keeper.devnet.markets import demo_market
-from keeper.devnet.play import apply, mined, next_block, play
+from keeper.devnet.play import apply, go_on, mined, next_block, play
 from keeper.devnet.scenarios import SCENARIOS, Step, calm, divergence
 from keeper.devnet.world import World, deploy_world
 from keeper.domain.errors import Unreachable
@@ -88,3 +88,39 @@ async def test_play__the_node_goes_away__is_unreachable(world: World, exchange: 
 
     with pytest.raises(Unreachable):
         await play(calm(1), world, exchange, pace)
+
+
+async def test_go_on__until_cancelled__every_source_stays_fresh_at_the_same_price(
+    world_manual: World, exchange: Exchange
+) -> None:
+    step = divergence(1).steps[-1]
+    before = await world_manual.node.block_number()
+    going = asyncio.create_task(go_on(step, world_manual, exchange, 0.05))
+    await world_manual.node.wait_for_block(before + 3)
+    rounds = [await _round(world_manual, block) for block in (before + 1, before + 3)]
+    assert rounds[1][0] == rounds[0][0] + 2, "a report in each block"
+    assert rounds[1][1] == await _time(world_manual, before + 3), "with the time of that block"
+    assert await world_manual.price("ETH-PERP") == step.quote("ETH-PERP").oracle
+    assert await spot(exchange, "ETH-PERP") == step.quote("ETH-PERP").spot
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+
+
+async def test_go_on__node_gone__says_so(world_manual: World, exchange: Exchange) -> None:
+    world_manual.node.kill()
+    with pytest.raises(Unreachable):
+        await go_on(calm(1).steps[-1], world_manual, exchange, 0.05)
+
+
+async def _round(world: World, block: int) -> tuple[int, int]:
+    """The number and the time (seconds UTC) of the newest report at a block."""
+    signature = "latestRoundData()(uint80,int256,uint256,uint256,uint80)"
+    answer = await world.read(world.feeds["ETH-PERP"], signature, block=block)
+    return int(answer[0]), int(answer[3])
+
+
+async def _time(world: World, block: int) -> int:
+    """Of a block, in seconds UTC."""
+    found = await world.node.rpc("eth_getBlockByNumber", hex(block), False)
+    return int(found["timestamp"], 16)

@@ -236,6 +236,7 @@ class Stage:
     chain_faults: Faults = field(default_factory=Faults)
     store_faults: Faults = field(default_factory=Faults)
     outcomes: list[tuple[str, Outcome]] = field(default_factory=list)
+    told_sent: list[str] = field(default_factory=list)
     confirmations: int = 1
 
     def __post_init__(self) -> None:
@@ -266,7 +267,7 @@ class Stage:
             clock=self.clock,
         )
         terms = Terms(31337, self.confirmations, live=live)
-        return Executor(edges, terms, {each.key: each for each in armed or (pause(),)}, self._ended)
+        return Executor(edges, terms, {each.key: each for each in armed or (pause(),)}, self._ended, self._sent)
 
     async def ready(self, *armed: ArmedAction, live: bool = True, measured: bool = False) -> Executor:
         """One that knows its nonce, as after start-up; ``measured``: and the gas of its actions, as after the first readiness probe."""
@@ -328,6 +329,12 @@ class Stage:
     def calls(self) -> int:
         """How many transactions of the keeper the contract has carried out."""
         return self.chain.value("calls")
+
+    def _sent(self, work: Work) -> None:
+        assert work.last_attempt is not None
+        accepted = [record for record in self.records(RecordKind.BROADCAST) if record.body["accepted"]]
+        assert accepted, "it is told before it is written down"
+        self.told_sent.append(work.last_attempt.tx_hash)
 
     def _ended(self, work: Work, outcome: Outcome) -> None:
         written = [record for record in self.records(RecordKind.OUTCOME) if record.body["reason"] == outcome.reason]

@@ -132,7 +132,7 @@ class _Hearing:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
         differences = tuple(
-            Difference(index, _shown(ours), _shown(theirs))
+            Difference(index, *_shown(ours, theirs))
             for index, (ours, theirs) in enumerate(zip(self._results, answers, strict=True))
             if ours != theirs
         )
@@ -187,6 +187,16 @@ def _silence(error: OutsideError) -> Silence:
     return Silence.MALFORMED if isinstance(error, MalformedAnswer) else Silence.UNREACHABLE
 
 
-def _shown(result: CallResult) -> str:
-    text = ("" if result.ok else "reverted ") + "0x" + result.data.hex()
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+def _shown(ours: CallResult, theirs: CallResult) -> tuple[str, str]:
+    """Both answers as people read them; long ones begin with the word (32 bytes) in which they differ."""
+    same = 0
+    if max(len(_text(ours, 0)), len(_text(theirs, 0))) > _SHOWN:
+        pairs = zip(ours.data, theirs.data, strict=False)
+        shorter = min(len(ours.data), len(theirs.data))
+        same = next((at for at, (one, other) in enumerate(pairs) if one != other), shorter) // 32 * 32
+    return _text(ours, same)[:_SHOWN], _text(theirs, same)[:_SHOWN]
+
+
+def _text(result: CallResult, start: int) -> str:
+    where = f"from byte {start} " if start else ""
+    return ("" if result.ok else "reverted ") + where + "0x" + result.data[start:].hex()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from keeper.domain.record import Json, Record, RecordKind
@@ -33,7 +34,11 @@ def _incident(body: Body, where: str) -> str:
 
 
 def _decision(body: Body, where: str) -> str:
-    return f"{body['kind']} ({body['reason']}) {where}: {_verdict(body['verdict'])}"
+    line = f"{body['kind']} ({body['reason']}) {where}: {_verdict(body['verdict'])}"
+    testimony = body.get("testimony")
+    if not isinstance(testimony, Mapping):
+        return line
+    return f"{line}; {testimony['agreeing']} of {testimony['of']} nodes agree, {testimony['needed']} needed"
 
 
 def _intent(body: Body, where: str) -> str:
@@ -70,6 +75,22 @@ def _fault(body: Body, where: str) -> str:
     return f"{body['part']} is {body['state']} ({body['reason']}): {body['message']}"
 
 
+def _chain(body: Body, where: str) -> str:
+    match body["event"]:
+        case "failed-over":
+            return f"heads and reads come from {body['to']} instead of {body['origin']} ({body['reason']})"
+        case "reorg":
+            return f"reorganisation, {body['depth']} deep: block {body['old_number']} gave way to {body['new_number']} {body['new_hash']}"
+        case "gap":
+            return f"blocks {body['first']} to {body['last']} were missed and are not evaluated: {body['reason']}"
+        case "backfilled":
+            return f"blocks {body['first']} to {body['last']} were missed and are evaluated late"
+        case "skipped":
+            return f"blocks {body['first']} to {body['last']} were passed over for a newer one; {body['total']} since the start"
+        case _:
+            return _plain(body, where)
+
+
 def _notification(body: Body, where: str) -> str:
     return f"{body['key']} by {body['notifier']}: {'delivered' if body['delivered'] else 'NOT delivered'}"
 
@@ -93,6 +114,7 @@ SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.OUTCOME: _outcome,
     RecordKind.VERIFICATION: _verification,
     RecordKind.FAULT: _fault,
+    RecordKind.CHAIN: _chain,
     RecordKind.NOTIFICATION: _notification,
 }
 
@@ -105,6 +127,7 @@ def _verdict(verdict: Json) -> str:
 
 def _short(number: Json) -> str:
     try:
-        return f"{float(str(number)):.6g}"
+        value = float(str(number))
+        return "no value yet" if math.isnan(value) else f"{value:.6g}"
     except ValueError:
         return str(number)

@@ -94,6 +94,9 @@ SAMPLING = "400ms"
 THRESHOLDS = {"high": "0.5%", "high_clear": "0.4%", "extreme": "7%", "extreme_clear": "5%"}
 """Of the root of the summed squared returns over eight steps: calm stays below 0.3 %, the slide reaches 3.8 %, the crash begins with 12 %."""
 
+IN_WORDS = {"divergence": "oracle-spot gap", "volatility": "swings of spot in 3.2 s"}
+"""What each signal is, for people; the window is WINDOW."""
+
 
 def write_configuration(directory: Path, world: World, exchange: Exchange) -> Path:
     """Writes ``keeper.yaml`` and the key file into the folder; the path of the former."""

@@ -1,15 +1,19 @@
-"""What the demo claims, read back from the log and the chain; nothing here is remembered from the run."""
+"""Whether the demo's claims hold: the log's words against the chain's answers; nothing here is remembered from the run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from keeper.adapters.audit.reading import page_sync
 from keeper.adapters.audit.verify import Verification
+from keeper.app.demo.configuration import TIGHT_LIMIT
+from keeper.app.demo.readback import ChainFacts
 from keeper.app.demo.stage import Played
 from keeper.devnet.scenarios import SHAKEN
+from keeper.devnet.world import WITHDRAWAL_LIMIT
 from keeper.domain.record import Record, RecordKind, RecordQuery
+from keeper.execution.work import UNKNOWN
 
 EXPECTED: dict[str, tuple[tuple[str, str], ...]] = {
     "divergence": (("pause-market", "pause"),),
@@ -41,22 +45,32 @@ def read_all(url: str) -> list[Record]:
     return records
 
 
-def prove(played: Played, records: Sequence[Record], verification: Verification, shown_database: str) -> Proof:
+def prove(
+    played: Played, records: Sequence[Record], facts: ChainFacts, verification: Verification, shown_database: str
+) -> Proof:
     """``records`` are all of the log, in order."""
     actions = [_action(record, records) for record in records if record.kind is RecordKind.INTENT]
-    effects = [record.body for record in records if record.kind is RecordKind.EFFECT]
-    failures = _failures(played, actions, verification)
+    failures = find_failures(played.scenario.name, actions, facts, verification)
     document: dict[str, object] = {
         "ok": not failures,
         "scenario": played.scenario.name,
-        "chain": {"id": played.chain_id, "node": played.node_version},
+        "chain": {"id": played.world.node.chain_id, "node": played.world.node.version},
         "incident": _incident(records),
         "actions": actions,
-        "effect": [{key: body[key] for key in ("contract", "call", "before", "after", "block")} for body in effects],
+        "effect": [
+            {
+                "contract": effect.record.body["contract"],
+                "call": effect.call,
+                "before": effect.before,
+                "after": effect.after,
+                "block": effect.block,
+            }
+            for effect in facts.effects
+        ],
         "timeline_ms": _timeline(records),
         "markets": {
-            market: {"paused": played.paused[market], "withdrawal_limit": str(played.limits[market])}
-            for market in played.paused
+            market: {"paused": facts.paused[market], "withdrawal_limit": str(facts.limits[market])}
+            for market in facts.paused
         },
         "audit": {
             "database": shown_database,
@@ -65,7 +79,7 @@ def prove(played: Played, records: Sequence[Record], verification: Verification,
             "verified": verification.ok,
         },
         "config": str(played.config_path),
-        "failures": list(failures),
+        "failures": failures,
     }
     return Proof(document, tuple(failures))
 
@@ -111,39 +125,52 @@ def _timeline(records: Sequence[Record]) -> dict[str, float]:
     return {}
 
 
-def _failures(played: Played, actions: list[dict[str, object]], verification: Verification) -> list[str]:
-    failures: list[str] = []
-    expected = EXPECTED[played.scenario.name]
-    found = tuple((action["action"], action["kind"]) for action in actions)
-    if found != expected:
-        failures.append(f"actions were {found}, expected {expected}")
-    for action in actions:
-        if action["outcome"] != "included" or action["market"] != SHAKEN:
-            failures.append(f"{action['id']} ended as {action['outcome']} ({action['reason']})")
-    for market, paused in played.paused.items():
-        wanted = market == SHAKEN and ("pause-market", "pause") in expected
-        if paused is not wanted:
-            failures.append(f"{market}: paused is {paused} on chain, expected {wanted}")
+def find_failures(
+    scenario: str, actions: Sequence[dict[str, object]], facts: ChainFacts, verification: Verification
+) -> list[str]:
+    """Everything that does not hold, in words; empty: all of it does."""
+    expected = EXPECTED[scenario]
+    failures = [*_of_actions(expected, actions, facts), *_of_effects(expected, facts), *_of_markets(expected, facts)]
+    if facts.sent != len(expected):
+        failures.append(f"the keeper's key has {facts.sent} transactions on chain, expected {len(expected)}")
     if not verification.ok:
         failures.append(f"the log does not verify: {verification.problem}")
     return failures
 
 
-def lines(proof: Proof, played: Played, records: Sequence[Record]) -> list[tuple[str, str]]:
-    """The proof for people."""
-    found: list[tuple[str, str]] = []
-    for record in records:
-        if record.kind is RecordKind.EFFECT:
-            body = record.body
-            found.append(("effect", f"{body['call']} {body['before']} -> {body['after']} at block {body['block']}"))
-    paused = ", ".join(f"{market} {'paused' if paused else 'open'}" for market, paused in played.paused.items())
-    found.append(("chain", paused))
-    stages = _timeline(records)
-    if stages:
-        found.append(("timeline", ", ".join(f"{stage.replace('_', ' ')} {ms:.0f} ms" for stage, ms in stages.items())))
-    audit = proof.document["audit"]
-    assert isinstance(audit, dict), "built above"
-    verdict = "every hash holds" if audit["verified"] else "BROKEN"
-    found.append(("log", f"{audit['records']} records, head {audit['head']}, {verdict}"))
-    found.extend(("missing", failure) for failure in proof.failures)
-    return found
+def _of_actions(
+    expected: Sequence[tuple[str, str]], actions: Sequence[dict[str, object]], facts: ChainFacts
+) -> Iterator[str]:
+    found = tuple((action["action"], action["kind"]) for action in actions)
+    if found != expected:
+        yield f"actions were {found}, expected {expected}"
+    for action in actions:
+        mined = facts.mined.get(str(action["hash"]))
+        if action["outcome"] != "included" or action["market"] != SHAKEN:
+            yield f"{action['id']} ended as {action['outcome']} ({action['reason']})"
+        elif mined is None or mined.status != 1 or mined.block != action["block"]:
+            yield f"the log has {action['hash']} mined in block {action['block']}; the chain says {mined}"
+
+
+def _of_effects(expected: Sequence[tuple[str, str]], facts: ChainFacts) -> Iterator[str]:
+    if len(facts.effects) != len(expected):
+        yield f"the log has {len(facts.effects)} effects, expected {len(expected)}"
+    for effect in facts.effects:
+        logged = effect.record.body
+        same_before = logged["before"] in (effect.before, UNKNOWN)
+        if not same_before or logged["after"] != effect.after or effect.after != logged["expected"]:
+            yield (
+                f"{effect.call} at block {effect.block}: the log says {logged['before']} -> {logged['after']}, expected "
+                f"{logged['expected']}; the chain says {effect.before} -> {effect.after}"
+            )
+
+
+def _of_markets(expected: Sequence[tuple[str, str]], facts: ChainFacts) -> Iterator[str]:
+    kinds = [kind for _, kind in expected]
+    for market, paused in facts.paused.items():
+        if paused is not (market == SHAKEN and "pause" in kinds):
+            yield f"{market}: paused is {paused} on chain at block {facts.block}"
+    for market, limit in facts.limits.items():
+        wanted = TIGHT_LIMIT if market == SHAKEN and "rate-limit" in kinds else WITHDRAWAL_LIMIT
+        if limit != wanted:
+            yield f"{market}: the limit is {limit} on chain at block {facts.block}, expected {wanted}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from keeper.adapters.clock import SystemClock
 from keeper.app.demo.configuration import write_configuration
@@ -14,10 +15,10 @@ from keeper.app.demo.story import Story
 from keeper.app.service import Service
 from keeper.app.wiring import build
 from keeper.config import load
+from keeper.devnet import play
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.exchange import Exchange
 from keeper.devnet.markets import demo_market
-from keeper.devnet.play import mined, play
 from keeper.devnet.scenarios import SCENARIOS, Scenario
 from keeper.devnet.world import World, deploy_world
 from keeper.domain.errors import KeeperError
@@ -28,20 +29,18 @@ REST_S = 0.15
 SETTLE_BLOCKS = 12
 """Blocks mined after the last step, until everything that was sent is known."""
 READY_S = 30.0
+KEPT_BLOCK_S = 1.0
+"""Between the blocks of a chain that is kept up."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Played:
-    """What is left of a run: ``paused`` and ``limits`` are what the chain says of each market afterwards."""
+    """What is left of a run: node and venue are still up, the keeper has ended."""
 
     scenario: Scenario
     config_path: Path
-    node_version: str
-    chain_id: int
-    node_url: str
-    exchange: str
-    paused: dict[str, bool] = field(default_factory=dict)
-    limits: dict[str, int] = field(default_factory=dict)
+    world: World
+    venue: Exchange
 
 
 @contextlib.asynccontextmanager
@@ -58,17 +57,20 @@ async def performed(scenario_name: str, seed: int, directory: Path, story: Story
         story.venue(venue.url)
         path = write_configuration(directory, world, venue)
         await _run_keeper(path, scenario, world, venue, story)
-        played = Played(scenario, path, node.version, node.chain_id, node.http_url, world.exchange)
-        for market in world.markets:
-            played.paused[market] = await world.paused(market)
-            played.limits[market] = await world.withdrawal_limit(market)
-        yield played
+        yield Played(scenario, path, world, venue)
+
+
+async def go_on(played: Played) -> NoReturn:
+    """The chain and the prices of the last step live on, until this is cancelled. Raises Unreachable when the node is gone."""
+    await play.go_on(played.scenario.steps[-1], played.world, played.venue, KEPT_BLOCK_S)
 
 
 async def _run_keeper(path: Path, scenario: Scenario, world: World, venue: Exchange, story: Story) -> None:
     """The keeper beside the scenario, in one event loop; it is stopped as SIGTERM would."""
     stop = asyncio.Event()
-    parts = await build(load(str(path)))
+    config = load(str(path))
+    story.rules(config.engine.markets)
+    parts = await build(config)
     try:
         service = asyncio.create_task(Service(parts, story).run(stop))
         ready = asyncio.create_task(story.is_ready.wait())
@@ -79,7 +81,7 @@ async def _run_keeper(path: Path, scenario: Scenario, world: World, venue: Excha
                     service.result()
                 raise KeeperError("the keeper did not get ready", remedy="run again with -v to see its log")
             story.scenario(scenario)
-            await play(scenario, world, venue, mined(world.node, LEAD_S, REST_S))
+            await play.play(scenario, world, venue, play.mined(world.node, LEAD_S, REST_S))
             for _ in range(SETTLE_BLOCKS):
                 if not story.in_flight:
                     break

@@ -1,20 +1,29 @@
-"""The demo as a story on the terminal: what happens, in the order in which it happens, with the numbers."""
+"""The demo as a story on the terminal: what happens, in the order in which it happens, with the numbers. Nothing is wider than 80 columns."""
 
 from __future__ import annotations
 
 import asyncio
-import math
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from keeper.app.cli.output import Output
+from keeper.app.demo import table
+from keeper.app.demo.configuration import IN_WORDS
 from keeper.app.observer import Observer
 from keeper.devnet.scenarios import SHAKEN, Scenario
 from keeper.devnet.world import World
 from keeper.domain.block import BlockStamp
-from keeper.domain.decision import DecisionKind, IncidentPhase
+from keeper.domain.decision import DecisionKind
 from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.verdict import RuleState, Verdict
 from keeper.engine import Tick
+from keeper.engine.spec import MarketSpec
 from keeper.execution.work import Work
+from keeper.rules.spec import RuleSpec
+
+WIDTH = 79
+TRIPPED = frozenset({RuleState.TRIPPED, RuleState.CLEARING})
 
 
 class Story(Observer):
@@ -22,13 +31,17 @@ class Story(Observer):
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._number = 0
-        self._flying: set[tuple[str, str]] = set()
+        self._columns: tuple[table.Column, ...] = ()
+        self._rules: Mapping[tuple[str, str], RuleSpec] = {}
+        self._states: dict[tuple[str, str], RuleState] = {}
+        self._decided: set[str] = set()
+        self._ended: set[str] = set()
+        self._early: dict[str, list[Callable[[], None]]] = {}
         self.is_ready = asyncio.Event()
 
     @property
     def in_flight(self) -> bool:
-        return bool(self._flying)
+        return bool(self._decided - self._ended)
 
     # -- the set -----------------------------------------------------------------------------------------------------------------
 
@@ -40,103 +53,138 @@ class Story(Observer):
         self._line("node", f"{version}, chain {chain_id}, {url}")
 
     def contracts(self, world: World) -> None:
-        self._line("contracts", f"a perpetuals exchange at {world.exchange}")
-        self._line("", f"markets {', '.join(world.markets)}; the keeper's key may pause and limit, nothing else")
+        self._line("contracts", f"perpetuals exchange at {world.exchange}")
+        self._line("", f"with the markets {', '.join(world.markets)}")
 
     def venue(self, url: str) -> None:
         self._line("venue", f"a spot exchange over HTTP at {url}")
 
     def ready(self, head: BlockStamp, sender: str | None) -> None:
-        self._line("keeper", f"watching from block {head.number}, signs as {sender}")
+        self._line("keeper", f"watches from block {head.number} on with a key that may only pause and limit:")
+        self._line("", str(sender))
         self.is_ready.set()
+
+    def rules(self, markets: Sequence[MarketSpec]) -> None:
+        """What the keeper holds the markets against; said by ``scenario``, before the first block."""
+        self._rules = {(market.name, rule.name): rule for market in markets for rule in market.rules}
+        self._columns = next(table.columns(market) for market in markets if market.name == SHAKEN)
 
     def scenario(self, scenario: Scenario) -> None:
         self._output.say()
-        self._output.say(scenario.summary)
-        self._output.say(f"(shape: {scenario.source_of_shape})", "dim")
+        self._output.say(f"The rules of {SHAKEN}; the other markets have the same:")
+        for (market, name), rule in self._rules.items():
+            if market == SHAKEN:
+                words = f"{IN_WORDS[rule.when.signal]} {_condition(rule)}: {', '.join(rule.actions)}"
+                self._hanging(f"  {name:<18} ", words)
         self._output.say()
-        self._output.say(
-            f"  {'block':>5} {'oracle':>11} {'spot':>9}   signals of {SHAKEN} against their thresholds", "dim"
-        )
+        self._hanging("", scenario.summary)
+        self._hanging("", f"(shape: {scenario.source_of_shape})", "dim")
+        self._output.say()
+        self._output.say(table.heading(self._columns), "dim")
 
     # -- the plot ----------------------------------------------------------------------------------------------------------------
 
     def ticked(self, tick: Tick) -> None:
         prices = {observation.source: observation.value for observation in tick.observations}
         name = SHAKEN.split("-", maxsplit=1)[0].lower()
-        oracle, spot = prices.get(f"{name}-oracle"), prices.get(f"{name}-spot")
         verdicts = [verdict for verdict in tick.verdicts if verdict.market == SHAKEN]
-        # of several rules on one signal, the one to look at is the next that may trip
-        shown = {verdict.signal: verdict for verdict in sorted(verdicts, key=lambda each: -abs(each.threshold))}
-        shown |= {each.signal: each for each in reversed(verdicts) if each.state is not RuleState.TRIPPED}
-        text = "   ".join(_gauge(verdict) for verdict in sorted(shown.values(), key=lambda each: each.signal))
-        left = f"  {tick.block.number:>5} {oracle or 0:>11.2f} {spot or 0:>9.2f}   {text}"
         over = any(verdict.state is not RuleState.CLEAR for verdict in verdicts)
-        self._output.say(left, "yellow" if over else None)
-        for event in tick.incidents:
-            verdict = event.verdict
-            if event.phase is IncidentPhase.OPENED:
-                words = f"{verdict.rule}: {_share(verdict.value)} against {_share(verdict.threshold)}"
-                self._mark("TRIPPED", f"{event.market} {words}", "bold red")
+        oracle, spot = prices.get(f"{name}-oracle"), prices.get(f"{name}-spot")
+        self._output.say(
+            table.row(tick.block.number, oracle, spot, self._columns, verdicts), "yellow" if over else None
+        )
+        for verdict in tick.verdicts:
+            self._judged(verdict)
         for decision in tick.decisions:
             if decision.kind is DecisionKind.ACT:
-                self._flying.add((decision.market, decision.action))
                 self._mark("decided", f"{decision.action} on {decision.market} ({decision.verdict.rule})", "red")
+                self._decided.add(decision.id)
+                for say in self._early.pop(decision.id, ()):
+                    say()
+
+    def sent(self, work: Work) -> None:
+        """The node has taken an attempt."""
+        self._once_decided(work, partial(self._sent, work.timeline_ms()))
 
     def ended(self, work: Work, outcome: Outcome) -> None:
-        self._flying.discard((work.intent.market, work.intent.action))
-        times = work.timeline_ms()
-        if "broadcast" in times:
-            sent = f"accepted by the node {times['broadcast']:.1f} ms after the head; written down at {times['intent_durable']:.1f} ms"
-            self._mark("sent", sent, "cyan")
-        style = "bold green" if outcome.kind is OutcomeKind.INCLUDED else "bold red"
+        """An intent ended."""
+        self._once_decided(work, partial(self._end, work, outcome))
+
+    def _judged(self, verdict: Verdict) -> None:
+        """Says it when a rule begins to be beyond its threshold, and when it trips: once each."""
+        key = verdict.market, verdict.rule
+        before, self._states[key] = self._states.get(key, RuleState.CLEAR), verdict.state
+        rule = self._rules[key]
+        words = f"{verdict.rule}: {table.share(verdict.value)} is {rule.when.side} {table.limit(rule.when.threshold)}"
+        if verdict.state is RuleState.TRIPPED and before not in TRIPPED:
+            self._mark("TRIPPED", f"{verdict.market} {words}{_hold(rule)}", "bold red")
+        elif verdict.state is RuleState.PENDING and before is not RuleState.PENDING:
+            self._mark("beyond", f"{words}, not yet{_hold(rule)}", "yellow")
+
+    def _once_decided(self, work: Work, say: Callable[[], None]) -> None:
+        """The keeper sends before it lets anybody watch: what comes before the words of its own decision waits for them."""
+        if work.intent.id in self._decided:
+            say()
+        else:
+            self._early.setdefault(work.intent.id, []).append(say)
+
+    def _sent(self, times: Mapping[str, float]) -> None:
+        stages = {"decided": "decided", "intent_durable": "on disk", "signed": "signed"}
+        on_the_way = ", ".join(f"{word} {times[stage]:.0f}" for stage, word in stages.items() if stage in times)
+        self._mark("sent", f"{times['broadcast']:.1f} ms after the block: {on_the_way}", "cyan")
+
+    def _end(self, work: Work, outcome: Outcome) -> None:
+        self._ended.add(work.intent.id)
         if outcome.block is not None:
-            self._mark("mined", f"block {outcome.block}, transaction {outcome.tx_hash}", "cyan")
-        self._mark(outcome.kind.value, f"{work.intent.action} on {work.intent.market}: {outcome.message}", style)
+            mined = f"{work.intent.action} in block {outcome.block}: {short(str(outcome.tx_hash))}"
+            self._mark("mined", mined, "cyan")
+        if outcome.kind is OutcomeKind.INCLUDED:
+            self._mark("read back", outcome.message, "bold green")
+        else:
+            words = f"{work.intent.action} on {work.intent.market}: {outcome.message}"
+            self._mark(outcome.kind.value, words, "bold red")
 
     # -- the end -----------------------------------------------------------------------------------------------------------------
 
-    def ending(self, lines: list[tuple[str, str]], *, proven: bool) -> None:
+    def ending(self, claims: Sequence[tuple[str, str]], verdict: str, *, proven: bool) -> None:
+        """``claims`` are what was read back, from where; ``verdict`` sums them up."""
         self._output.say()
-        for name, text in lines:
-            self._line(name, text)
+        self._output.say("Read back, after the keeper has stopped:", "bold")
+        for where, text in claims:
+            self._line(where, text)
         self._output.say()
-        if proven:
-            self._output.say("Proven: every line above was read back from the chain and the log.", "bold green")
-        else:
-            self._output.say("NOT proven: see the lines above.", "bold red")
+        self._hanging("", verdict, "bold green" if proven else "bold red")
 
-    def next_steps(self, commands: list[tuple[str, str]]) -> None:
+    def next_steps(self, title: str, commands: Sequence[tuple[str, str]]) -> None:
+        """``commands`` with what each is for; they are printed as they must be typed."""
         self._output.say()
-        self._output.say("Try next:")
-        for command, why in commands:
-            self._output.say(f"  {command}")
-            self._output.say(f"      {why}", "dim")
-
-    def look_around(self, questions: list[tuple[str, str]]) -> None:
-        """What to ask the node while it is still up."""
-        self._output.say()
-        self._output.say("The node is still up. Ask it, in another terminal; Ctrl-C here ends it:", "bold")
-        for command, why in questions:
-            self._output.say(f"  {command}")
-            self._output.say(f"      {why}", "dim")
+        self._hanging("", title, "bold")
+        for number, (why, command) in enumerate(commands, 1):
+            self._hanging(f"  {number}. ", why)
+            for line in command.splitlines():
+                self._output.say(f"    {line}", "cyan")
 
     def _line(self, name: str, text: str) -> None:
-        self._output.say(f"  {name:<10} {text}")
+        self._hanging(f"  {name:<10} ", text)
 
     def _mark(self, word: str, text: str, style: str) -> None:
-        self._output.say(f"  {'':>5}  {word:<10} {text}", style)
+        self._hanging(f"  {'':>5} {word:<9} ", text, style)
+
+    def _hanging(self, first: str, text: str, style: str | None = None) -> None:
+        wrapped = textwrap.wrap(text, WIDTH - len(first), break_long_words=False, break_on_hyphens=False)
+        for number, line in enumerate(wrapped):
+            self._output.say((" " * len(first) if number else first) + line, style)
 
 
-def _share(value: float) -> str:
-    return f"{value * 100:.2f} %" if math.isfinite(value) else "not yet"
+def short(digest: str) -> str:
+    """``0x21e4ab70…29f78a13``: enough to find it again."""
+    return f"{digest[:10]}…{digest[-8:]}"
 
 
-def _gauge(verdict: Verdict) -> str:
-    """``divergence 0.05 % of 2.00 % ▏█▌``: how much of the threshold is used."""
-    if not math.isfinite(verdict.value):
-        return f"{verdict.signal} warming up"
-    used = min(1.0, max(0.0, verdict.value / verdict.threshold)) if verdict.threshold else 0.0
-    filled = round(used * 8)
-    bar = "█" * filled + "·" * (8 - filled)
-    return f"{verdict.signal} {_share(verdict.value)} of {_share(verdict.threshold)} {bar}"
+def _condition(rule: RuleSpec) -> str:
+    return f"{rule.when.side} {table.limit(rule.when.threshold)}{_hold(rule)}"
+
+
+def _hold(rule: RuleSpec) -> str:
+    hold = rule.when.hold
+    return "" if hold.blocks in (0, 1) or hold.ms == 0 else f" for {hold}"

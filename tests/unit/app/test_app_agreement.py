@@ -103,7 +103,7 @@ class Executor:
     def __init__(self) -> None:
         self.given: list[tuple[list[Draft], list[str]]] = []
         self.marks: list[Mapping[str, float]] = []
-        self.error: AuditError | None = None
+        self.error: Exception | None = None
         self.open_works: tuple[Any, ...] = ()
 
     async def act(
@@ -331,6 +331,21 @@ async def test_too_few_agree__act__acts_recorded_and_paged_as_standing_alone() -
     assert scene.down == {"quorum": "alone"}
 
 
+@pytest.mark.parametrize(("policy", "acts"), [(HOLD, False), (ACT, True)])
+async def test_asking_fails_of_a_bug__counts_as_silence_and_the_policy_decides(
+    policy: QuorumPolicy, acts: bool
+) -> None:
+    class Broken(Bench):
+        async def testify(self, *_: object, **__: object) -> Testimony:
+            raise ZeroDivisionError
+
+    scene = Scene(Broken(), dict.fromkeys(Severity, policy))
+    await scene.tick(decision())
+    assert bool(scene.ordered) is acts
+    assert bool(scene.failed) is not acts
+    assert len(scene.pages) == 1
+
+
 async def test_held__again_and_again__every_time_recorded_and_paged_when_something_else_is_said() -> None:
     bench = Bench(LIES)
     scene = Scene(bench)
@@ -363,6 +378,14 @@ async def test_log_away__after_the_intent_was_opened__is_not_fed_back() -> None:
     scene.executor.open_works = (SimpleNamespace(intent=SimpleNamespace(id=decision().id)),)
     await scene.tick(decision())
     assert scene.failed == []
+
+
+async def test_executor_fails_of_a_bug__is_fed_back_and_not_swallowed() -> None:
+    scene = Scene(None)
+    scene.executor.error = RuntimeError("a bug")
+    with pytest.raises(RuntimeError):
+        await scene.tick(decision(), decision(DecisionKind.HOLD))
+    assert scene.failed == [("M", "pause", "crashed")]
 
 
 async def test_log_away__held__is_fed_back_once() -> None:

@@ -126,7 +126,7 @@ def test_sent__before_the_tick_was_told__comes_right_after_its_decision() -> Non
     assert told.lines() == []
     told.tick(14, verdicts(0.0592, 0.0), acted="i1")
     assert told.marks() == ["TRIPPED", "decided", "sent"]
-    assert told.lines()[-1].endswith("8.4 ms after the block (decided 2.0, on disk 4.4, signed 6.0)")
+    assert told.lines()[-1].endswith("8.4 ms after the block: decided 2, on disk 4, signed 6")
     assert told.story.in_flight
     told.story.ended(work(), included())
     assert told.marks() == ["TRIPPED", "decided", "sent", "mined", "read back"]
@@ -140,13 +140,6 @@ def test_ended__before_the_tick_was_told__leaves_nothing_in_flight() -> None:
     told.tick(14, verdicts(0.0592, 0.0), acted="i1")
     assert told.marks() == ["TRIPPED", "decided", "failed"]
     assert not told.story.in_flight
-
-
-def test_ended__mined_and_nobody_told_of_the_sending__says_it_then() -> None:
-    told = Told()
-    told.tick(14, verdicts(0.0592, 0.0), acted="i1")
-    told.story.ended(work(), included())
-    assert told.marks() == ["TRIPPED", "decided", "sent", "mined", "read back"]
 
 
 def test_next_steps__commands_of_several_lines__are_indented_and_numbered() -> None:

@@ -41,6 +41,18 @@ async def test_ahead__gas_is_known__intent_and_attempt_are_one_commit_before_any
     check_chained(stage.store.all())
 
 
+async def test_sent__is_told_once_and_only_when_it_is_written_down() -> None:
+    stage = Stage()
+    executor = await stage.ready(measured=True)
+    stage.route.answers = [Submission(SubmissionKind.UNREACHABLE, "no answer")]
+    await stage.act(executor)
+    assert stage.told_sent == []
+    for _ in range(2):
+        await executor.rebroadcast()
+    (attempt,) = stage.records(RecordKind.ATTEMPT)
+    assert stage.told_sent == [attempt.body["tx_hash"]]
+
+
 async def test_ahead__its_timeline__has_the_stages_in_their_order() -> None:
     stage = Stage()
     executor = await stage.ready(measured=True)

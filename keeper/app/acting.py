@@ -1,0 +1,135 @@
+"""From the decisions of a tick to intents: asked about first where the configuration says so, then written down and carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from keeper.app import notices
+from keeper.app.agreement import Agreement, Hearing
+from keeper.app.statements import count_text, statement_text, testimony_body
+from keeper.app.watch import Sight
+from keeper.domain.block import BlockStamp
+from keeper.domain.decision import Decision, DecisionKind, DecisionReason, IncidentEvent
+from keeper.domain.errors import AuditError
+from keeper.domain.record import Draft, RecordKind
+from keeper.engine import Tick
+from keeper.engine.evidence import decision_body, incident_body
+from keeper.execution.executor import Executor
+from keeper.execution.planner import ArmedAction
+from keeper.execution.work import Order
+from keeper.ports.clock import Clock
+from keeper.ports.notifier import Notice
+
+Item = tuple[Draft, Order | None]
+
+NO_LOG = "no-log"
+"""Not written down, so not done."""
+CRASHED = "crashed"
+"""A bug stopped it before it was written down."""
+
+
+class Acting:
+    """``failed`` is told the market and the action of what came to nothing, and why: the engine decides anew after the action's retry time.
+
+    ``audit_failed`` is told what kept the log from being written, ``tell`` takes notices.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        agreement: Agreement,
+        armed: Mapping[tuple[str, str], ArmedAction],
+        config_hash: str,
+        clock: Clock,
+        subjects: Sequence[str],
+        *,
+        failed: Callable[[str, str, str], None],
+        audit_failed: Callable[[AuditError], None],
+        tell: Callable[[Notice], None],
+    ) -> None:
+        self._executor = executor
+        self._agreement = agreement
+        self._armed = armed
+        self._config_hash = config_hash
+        self._clock = clock
+        self._subjects = subjects
+        self._failed = failed
+        self._audit_failed = audit_failed
+        self._tell = tell
+        self._paged: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
+
+    async def carry_out(self, tick: Tick, sight: Sight, block: BlockStamp, marks: dict[str, float]) -> None:
+        """Everything that the tick decided, as far as it goes now. ``marks`` gets the time at which enough endpoints had agreed."""
+        items: list[Item] = [(_incident_draft(event), None) for event in tick.incidents]
+        for policy, decisions in self._agreement.rounds(tick.decisions):
+            hearing = None
+            if policy is not None:
+                hearing = await self._agreement.hear(policy, block, sight)
+                marks["agreed"] = self._clock.monotonic_ms()
+            items += [(self._decision_draft(one, hearing), self._order(one, hearing, sight)) for one in decisions]
+            if items:
+                await self._act(items, block, marks)
+            items = []
+            if hearing is not None:
+                self._tell_of(decisions, hearing)
+
+    async def _act(self, items: Sequence[Item], block: BlockStamp, marks: Mapping[str, float]) -> None:
+        try:
+            await self._executor.act(items, block, marks)
+        except AuditError as error:
+            self._audit_failed(error)
+            self._came_to_nothing(items, NO_LOG)
+        except Exception:
+            self._came_to_nothing(items, CRASHED)
+            raise
+
+    def _came_to_nothing(self, items: Sequence[Item], reason: str) -> None:
+        """Tells so of every order that the executor does not have open: else the engine would wait for its end for ever."""
+        known = {work.intent.id for work in self._executor.open_works}
+        for _, order in items:
+            if order is not None and order.id not in known:
+                self._failed(*order.armed.key, reason)
+
+    def _order(self, decision: Decision, hearing: Hearing | None, sight: Sight) -> Order | None:
+        if decision.kind is not DecisionKind.ACT or (hearing is not None and hearing.holds):
+            return None
+        key = decision.market, decision.action
+        return Order(decision.id, decision.incident, self._armed[key], sight.effects.get(key), decision.at_ms)
+
+    def _decision_draft(self, decision: Decision, hearing: Hearing | None) -> Draft:
+        body = decision_body(decision) | {"config_hash": self._config_hash}
+        if hearing is not None and decision.kind is DecisionKind.ACT:
+            body["testimony"] = testimony_body(hearing.testimony, hearing.policy, self._subjects)
+            if hearing.holds:
+                # what the engine resolved stays in the record, so that it can be recomputed from the evidence
+                body["resolved"] = {"kind": body["kind"], "reason": body["reason"]}
+                body |= {"kind": str(DecisionKind.DECLINED), "reason": str(DecisionReason.NO_QUORUM)}
+        return Draft(
+            RecordKind.DECISION,
+            body,
+            decision.at_ms,
+            market=decision.market,
+            action=decision.action or None,
+            incident=decision.incident or None,
+        )
+
+    def _tell_of(self, decisions: Sequence[Decision], hearing: Hearing) -> None:
+        """Nobody is paged again for the same action in the same incident, as long as the endpoints say the same."""
+        for decision in decisions:
+            key = decision.market, decision.action
+            if hearing.met:
+                self._paged.pop(key, None)
+                continue
+            if hearing.holds:
+                self._failed(*key, str(DecisionReason.NO_QUORUM))
+            words = tuple(f"{one.endpoint} {one.word}" for one in hearing.testimony.statements)
+            if self._paged.get(key) == (decision.incident, words):
+                continue
+            self._paged[key] = decision.incident, words
+            said = [statement_text(one, self._subjects) for one in hearing.testimony.statements]
+            count = count_text(hearing.testimony, hearing.policy)
+            self._tell(notices.of_no_quorum(decision, [count, *said], held=hearing.holds))
+
+
+def _incident_draft(event: IncidentEvent) -> Draft:
+    return Draft(RecordKind.INCIDENT, incident_body(event), event.at_ms, market=event.market, incident=event.id)

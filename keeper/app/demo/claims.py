@@ -1,0 +1,72 @@
+"""The proof for people: what was read back, from where, and in one sentence what that shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from keeper.adapters.audit.verify import Verification
+from keeper.app.demo.proof import Proof
+from keeper.app.demo.readback import ChainEffect, ChainFacts
+from keeper.app.demo.story import short
+from keeper.devnet.scenarios import SHAKEN
+
+_DOLLAR = 10**6
+
+
+def claims(proof: Proof, facts: ChainFacts, verification: Verification) -> list[tuple[str, str]]:
+    """Each with where it was read: ``chain``, ``log``; or ``MISSING``, what did not hold."""
+    found: list[tuple[str, str]] = []
+    for effect in facts.effects:
+        market = effect.record.market
+        before, after = _value(effect, effect.before), _value(effect, effect.after)
+        told = f"{effect.function}({market}): {before} at block {effect.block - 1}, {after} at block {effect.block}"
+        found.append(("chain", told))
+        logged = effect.record.body
+        same = (logged["before"], logged["after"]) == (effect.before, effect.after)
+        words = "the same" if same else f"{logged['before']} -> {logged['after']}"
+        found.append(("log", f"record {effect.record.seq}, {short(effect.record.hash)}, says {words}"))
+    for tx_hash, mined in facts.mined.items():
+        where = f"in block {mined.block}, status {mined.status}" if mined else "in no block"
+        found.append(("chain", f"transaction {short(tx_hash)}: {where}"))
+    paused = [market for market, is_paused in facts.paused.items() if is_paused]
+    still_open = [market for market, is_paused in facts.paused.items() if not is_paused]
+    states = [f"{_and(names)} {word}" for names, word in ((paused, "paused"), (still_open, "open")) if names]
+    found.append(("chain", f"at block {facts.block}: {'; '.join(states)}"))
+    found.append(("chain", f"the keeper's key has sent {_count(facts.sent, 'transaction')}"))
+    if verification.ok:
+        words = f"{verification.records} records, each hash recomputed, the last is {short(verification.head)}"
+        found.append(("log", words))
+    found.extend(("MISSING", failure) for failure in proof.failures)
+    return found
+
+
+def verdict(proof: Proof, facts: ChainFacts, verification: Verification) -> str:
+    """No more than what was read back."""
+    if not proof.ok:
+        return "NOT proven: see what is missing above."
+    chain = f"the log is one unbroken chain of {verification.records} records."
+    if not facts.effects:
+        return f"Proven: nothing was sent, {_and(facts.paused)} are open, and {chain}"
+    did = [_did(effect) for effect in facts.effects]
+    others = _and(market for market in facts.paused if market != SHAKEN)
+    return f"Proven: {_and(did)}; {others} are still open; {chain}"
+
+
+def _did(effect: ChainEffect) -> str:
+    market, block = effect.record.market, effect.block
+    if effect.function == "paused":
+        return f"{market} is paused since block {block}"
+    return f"withdrawals of {market} are limited to {_value(effect, effect.after)} since block {block}"
+
+
+def _value(effect: ChainEffect, value: str) -> str:
+    return f"{int(value) // _DOLLAR:,} dollars an hour" if effect.function == "withdrawalLimit" else value
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number or 'no'} {thing}{'' if number == 1 else 's'}"
+
+
+def _and(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,118 @@
+"""What the nodes tell of themselves, taken in: faults, records and notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from keeper.app import notices, records
+from keeper.app.faults import Faults
+from keeper.app.nodes import ChainEvents
+from keeper.app.statements import difference_text
+from keeper.domain.chain_events import (
+    Agreement,
+    Backfilled,
+    ChainEvent,
+    Disagreement,
+    EndpointDown,
+    EndpointUp,
+    FailedOver,
+    Gap,
+    Reorg,
+    Skipped,
+)
+from keeper.domain.record import Draft
+from keeper.domain.verdict import Severity
+from keeper.ports.clock import Clock
+from keeper.ports.notifier import Notice
+
+COMMON_DEPTH = 1
+"""Reorganisations of so many blocks happen every day; deeper ones are told."""
+
+
+class Listening:
+    """``run`` takes one event after the other until cancelled; ``record`` and ``tell`` may not block.
+
+    ``alone``: there is one endpoint only, and that it is down is told as ``heads`` and ``reads`` being down, not twice.
+    """
+
+    def __init__(
+        self,
+        events: ChainEvents,
+        clock: Clock,
+        faults: Faults,
+        record: Callable[[Draft], None],
+        tell: Callable[[Notice], None],
+        *,
+        subjects: Sequence[str],
+        alone: bool,
+    ) -> None:
+        self._events = events
+        self._clock = clock
+        self._faults = faults
+        self._record = record
+        self._tell = tell
+        self._subjects = subjects
+        self._alone = alone
+        self._skipped = 0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.hear(await self._events.get())
+
+    def hear(self, event: ChainEvent) -> None:
+        """One event."""
+        match event:
+            case EndpointDown():
+                if not self._alone:
+                    self._faults.down(f"endpoint:{event.endpoint}", event.reason.value, event.message)
+            case EndpointUp():
+                self._faults.up(f"endpoint:{event.endpoint}", event.message)
+            case Disagreement():
+                self._disagree(event)
+            case Agreement():
+                self._faults.up(f"witness:{event.endpoint}", f"agrees about block {event.block}")
+            case _:
+                self._note(event)
+
+    def _note(self, event: FailedOver | Reorg | Gap | Backfilled | Skipped) -> None:
+        """How the way along the chain was not plain."""
+        match event:
+            case FailedOver():
+                self._write("failed-over", origin=event.origin, to=event.to, reason=event.reason.value)
+            case Reorg():
+                self._reorg(event)
+            case Gap():
+                self._write("gap", first=event.first, last=event.last, reason=event.reason)
+                self._tell(notices.of_gap(event))
+            case Backfilled():
+                self._write("backfilled", first=event.first, last=event.last)
+            case Skipped():
+                self._skipped += event.count
+                self._write("skipped", first=event.first, last=event.last, total=self._skipped)
+
+    def _disagree(self, event: Disagreement) -> None:
+        told = [difference_text(difference, self._subjects) for difference in event.differences]
+        self._faults.down(
+            f"witness:{event.endpoint}",
+            "disagrees",
+            "\n".join([f"at block {event.block} it says something else than the endpoint in use:", *told]),
+            "who is wrong is not known: look at both and at a third; when several disagree with the one in use, suspect that one",
+            severity=Severity.CRITICAL,
+        )
+
+    def _reorg(self, event: Reorg) -> None:
+        self._write(
+            "reorg",
+            depth=event.depth,
+            ancestor=event.ancestor,
+            old_number=event.old_number,
+            old_hash=event.old_hash,
+            new_number=event.new_number,
+            new_hash=event.new_hash,
+        )
+        if event.depth > COMMON_DEPTH:
+            self._tell(notices.of_reorg(event))
+
+    def _write(self, word: str, **details: int | str | None) -> None:
+        self._record(records.chain(self._clock.now_ms(), word, dict(details)))
