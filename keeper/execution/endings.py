@@ -66,7 +66,7 @@ def expired(work: Work) -> Outcome:
         message += f" ({work.trouble.message})"
     elif work.answer is not None and work.answer.kind not in ACCEPTED:
         message += f" ({work.answer.kind}: {work.answer.message})"
-    attempt = work.last_attempt
+    attempt = None if work.never_sent else work.last_attempt
     if attempt is not None:
         message += f"; transaction {attempt.tx_hash} (nonce {attempt.nonce}) is not known to be mined and may still be"
     return Outcome(

@@ -110,7 +110,7 @@ class Executor:
         for work in self.open_works:
             async with work.lock:
                 waiting = work.intent.state in (IntentState.SIGNED, IntentState.SUBMITTED)
-                if waiting and work.cleared and self._terms.live:
+                if waiting and work.cleared and not work.never_sent and self._terms.live:
                     await self._send(work)
 
     async def drive(self, work: Work) -> None:
@@ -168,14 +168,26 @@ class Executor:
 
     async def _send_if_cleared(self, work: Work) -> None:
         """Sends a first attempt that was written down before anybody knew whether the call goes through."""
-        asked_meanwhile = work.simulation is not None
         refusal = await self._gate(work)
         if refusal is None:
-            await self._send(work)
-        elif asked_meanwhile:
+            if await self._nonce_still_fits(work):
+                await self._send(work)
+            else:
+                await self._sign_and_send(work)
+        elif work.never_sent:
             await self._close(work, refusal)
         else:  # a run that was killed may have sent it all the same
             await self._close_unless_mined(work, endings.perhaps_sent(refusal, work.intent.attempts[-1]))
+
+    async def _nonce_still_fits(self, work: Work) -> bool:
+        """Whether what was signed ahead is next in line: an earlier one may have been refused meanwhile, or a later one been quicker."""
+        if not work.never_sent:
+            return True
+        async with self._sending:
+            fits = work.intent.attempts[-1].nonce == self._pen.next_nonce(self._open.values())
+            if fits:
+                work.unsent = frozenset()
+        return fits
 
     async def _gate(self, work: Work) -> Outcome | None:
         """Everything that can end an intent before anything of it is sent."""
@@ -246,7 +258,7 @@ class Executor:
             return  # an attempt of an earlier, live run: it is watched, and nothing new is signed or sent
         elif ours and self._pen.lane is not None and self._pen.lane.nonce > attempt.nonce:
             await self._nonce_used(work, attempt)
-        elif not work.cleared:
+        elif not work.cleared or work.never_sent:
             await self._send_if_cleared(work)
         elif ours and self._outbid(work, attempt):
             await self._sign_and_send(work, replaces=attempt)

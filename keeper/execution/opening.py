@@ -77,6 +77,8 @@ async def sign_ahead(opening: Opening, pen: Pen, open_works: Iterable[Work]) -> 
         if isinstance(attempt, Attempt):
             signed[work.intent.id] = journal.attempt_draft(work.intent, attempt)
             work.add(attempt)
+    for work in opening.works:
+        work.unsent = frozenset(attempt.nonce for attempt in work.intent.attempts)
     drafts: list[Draft] = []
     for draft in opening.drafts:
         drafts.append(draft)

@@ -82,6 +82,18 @@ class Pen:
         measured = work.key in self._gas or (work.armed is not None and work.armed.action.gas_limit is not None)
         return self._signer is not None and self.lane is not None and self.head is not None and measured
 
+    def next_nonce(self, open_works: Iterable[Work]) -> int:
+        """The first nonce that neither the chain nor an open attempt of this sender has, as far as it may have been sent. Needs a lane.
+
+        Pending transactions are counted by us, not by the node. A nonce that was given up is used again: all later ones wait for it.
+        """
+        assert self.lane is not None, "the caller has refreshed"
+        taken = {held for work in open_works for held in work.held_nonces}
+        nonce = self.lane.nonce
+        while (self.sender, nonce) in taken:
+            nonce += 1
+        return nonce
+
     async def write(self, work: Work, open_works: Iterable[Work], replaces: Attempt | None) -> Attempt | Outcome:
         """A signed attempt, not sent and not yet recorded; or the reason why there can be none.
 
@@ -94,7 +106,7 @@ class Pen:
         assert self.lane is not None, "refresh sets the lane when there is a signer"
         assert self.head is not None, "refresh sets the head"
         fees = offer(self.head.next_base_fee_wei, self.lane.priority_fee_wei)
-        nonce = _next_nonce(self.lane, self._signer.address, open_works)
+        nonce = self.next_nonce(open_works)
         if replaces is not None:
             old = Fees(replaces.max_fee_wei, replaces.priority_fee_wei)
             fees = bump(old, self.head.next_base_fee_wei, self.lane.priority_fee_wei)
@@ -150,19 +162,6 @@ class Pen:
             estimate = await self._accounts.gas(work.call, sender)
             self._gas[work.key] = estimate * GAS_MARGIN[0] // GAS_MARGIN[1]
         return self._gas[work.key]
-
-
-def _next_nonce(lane: Lane, sender: str, open_works: Iterable[Work]) -> int:
-    """The first nonce that neither the chain nor an open attempt of this sender has.
-
-    Pending transactions are counted by us, not by the node. A nonce that was given up is used again: all later ones wait for it.
-    """
-    attempts = [attempt for work in open_works for attempt in work.intent.attempts]
-    taken = {attempt.nonce for attempt in attempts if attempt.sender == sender}
-    nonce = lane.nonce
-    while nonce in taken:
-        nonce += 1
-    return nonce
 
 
 def _cannot_sign(message: str, remedy: str) -> Outcome:

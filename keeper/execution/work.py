@@ -33,6 +33,7 @@ class Work:
 
     ``mined`` is the receipt that was written down, ``trouble`` what the last drive stopped at. ``unsure``: a write failed, so the journal
     may be further than ``intent``. ``cleared``: the gate let the call through, so that an attempt may be sent.
+    ``unsent``: the nonces of attempts that this run signed and has never sent, so that others may take them.
     """
 
     intent: Intent
@@ -44,6 +45,7 @@ class Work:
     trouble: OutsideError | None = None
     unsure: bool = False
     cleared: bool = False
+    unsent: frozenset[int] = frozenset()
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -60,8 +62,19 @@ class Work:
     def last_attempt(self) -> Attempt | None:
         return self.intent.attempts[-1] if self.intent.attempts else None
 
+    @property
+    def never_sent(self) -> bool:
+        """Whether the newest attempt has certainly not been sent."""
+        return self.last_attempt is not None and self.last_attempt.nonce in self.unsent
+
+    @property
+    def held_nonces(self) -> set[tuple[str, int]]:
+        """(sender, nonce) of the attempts that may have been sent, by this run or an earlier one."""
+        return {(attempt.sender, attempt.nonce) for attempt in self.intent.attempts if attempt.nonce not in self.unsent}
+
     def add(self, attempt: Attempt) -> None:
-        """One more attempt, signed and not sent."""
+        """One more attempt, which may be sent from now on."""
+        self.unsent -= {attempt.nonce}
         state = advance(self.intent.state, IntentTrigger.SIGN)
         self.intent = replace(self.intent, state=state, attempts=(*self.intent.attempts, attempt))
 

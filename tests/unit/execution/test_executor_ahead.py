@@ -7,7 +7,10 @@ from contextlib import suppress
 
 import pytest
 
+from keeper.domain.action import Call
+from keeper.domain.block import BlockStamp
 from keeper.domain.errors import StoreUnavailable, Unreachable
+from keeper.domain.evm import Simulation
 from keeper.domain.intent import IntentState
 from keeper.domain.outcome import OutcomeKind, Reason
 from keeper.domain.record import RecordKind
@@ -111,6 +114,75 @@ async def test_ahead__the_call_would_revert__nothing_is_sent_and_the_nonce_is_fr
     assert [attempt.nonce for attempt in stage.route.sent] == [0]
     assert stage.calls == 1
     check_chained(stage.store.all())
+
+
+async def test_ahead__the_first_of_three_would_revert__the_others_leave_no_hole_in_the_nonces() -> None:
+    stage = Stage()
+    armed = (pause(), limit(), pause("BTC-PERP"))
+    executor = await stage.ready(*armed, measured=True)
+    simulate = stage.chain.simulate
+    asked = 0
+
+    async def first_refused(call: Call, sender: str, block: BlockStamp | None = None) -> Simulation:
+        answer = await simulate(call, sender, block)
+        nonlocal asked
+        asked += 1
+        return Simulation(False, b"", "no") if asked == 1 else answer
+
+    stage.chain.simulate = first_refused  # type: ignore[method-assign]
+    await stage.act(executor, *armed)
+    assert sorted(attempt.nonce for attempt in stage.route.sent) == [0, 1]
+    await stage.act(executor, pause("SOL-PERP"))
+    assert sorted(attempt.nonce for attempt in stage.route.sent) == [0, 1, 2]
+    await stage.head(executor)
+    await heads(stage, executor)
+    kinds = sorted(outcome.kind for _, outcome in stage.outcomes)
+    assert kinds == [OutcomeKind.FAILED, *[OutcomeKind.INCLUDED] * 3]
+    assert stage.calls == 3
+    check_chained(stage.store.all())
+
+
+async def test_ahead__the_later_one_is_cleared_first__each_is_sent_once_with_its_own_nonce() -> None:
+    stage = Stage()
+    executor = await stage.ready(pause(), limit(), measured=True)
+    simulate = stage.chain.simulate
+    may_go = asyncio.Event()
+    asked = 0
+
+    async def first_waits(call: Call, sender: str, block: BlockStamp | None = None) -> Simulation:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await may_go.wait()
+        return await simulate(call, sender, block)
+
+    stage.chain.simulate = first_waits  # type: ignore[method-assign]
+    acting = asyncio.ensure_future(stage.act(executor, pause(), limit()))
+    for _ in range(50):  # as far as it gets by itself
+        await asyncio.sleep(0)
+    assert [attempt.intent.split("/")[1] for attempt in stage.route.sent] == ["limit"]
+    may_go.set()
+    await acting
+    assert [attempt.nonce for attempt in stage.route.sent] == [0, 1]
+    await stage.head(executor)
+    assert [outcome.kind for _, outcome in stage.outcomes] == [OutcomeKind.INCLUDED] * 2
+    assert stage.calls == 2
+    check_chained(stage.store.all())
+
+
+async def test_ahead__its_simulation_is_not_answered__another_action_takes_the_nonce_meanwhile() -> None:
+    stage = Stage()
+    executor = await stage.ready(pause(), limit(), measured=True)
+    stage.chain_faults.fail(1)
+    await stage.act(executor, pause())
+    assert stage.route.sent == []
+    await stage.act(executor, limit())
+    await stage.head(executor)
+    await heads(stage, executor)
+    await stage.head(executor)
+    assert [attempt.nonce for attempt in stage.route.sent] == [0, 1]
+    assert [outcome.kind for _, outcome in stage.outcomes] == [OutcomeKind.INCLUDED] * 2
+    assert stage.calls == 2
 
 
 async def test_ahead__the_simulation_is_not_answered__waits_for_one_that_is() -> None:
