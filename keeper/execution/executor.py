@@ -176,8 +176,10 @@ class Executor:
                 await self._sign_and_send(work)
         elif work.never_sent:
             await self._close(work, refusal)
-        else:  # a run that was killed may have sent it all the same
-            await self._close_unless_mined(work, endings.perhaps_sent(refusal, work.intent.attempts[-1]))
+        elif not await self._found_mined(
+            work
+        ):  # a run that was killed may have sent it, and then the call has nothing left to do
+            await self._close(work, endings.perhaps_sent(refusal, work.intent.attempts[-1]))
 
     async def _nonce_still_fits(self, work: Work) -> bool:
         """Whether what was signed ahead is next in line: an earlier one may have been refused meanwhile, or a later one been quicker."""

@@ -357,6 +357,23 @@ async def test_restart__sent_before_it_was_killed_and_in_the_pool__is_watched_to
     assert stage.outcome.tx_hash == attempt.body["tx_hash"]
 
 
+async def test_restart__mined_between_the_look_and_the_simulation__is_included() -> None:
+    stage = await written_and_killed()
+    (attempt,) = stage.records(RecordKind.ATTEMPT)
+    await stage.chain.send_raw(str(attempt.body["raw"]))
+
+    async def simulate(*_: object) -> Simulation:
+        stage.chain.mine()
+        return Simulation(False, b"", "it is paused")
+
+    stage.chain.simulate = simulate  # type: ignore[method-assign,assignment]
+    executor = stage.executor()
+    await executor.recover()
+    await executor.rebroadcast()
+    await stage.head(executor)
+    assert (stage.outcome.kind, stage.calls) == (OutcomeKind.INCLUDED, 1)
+
+
 async def test_restart__with_another_key__the_first_attempt_is_sent_as_it_was_signed() -> None:
     stage = await written_and_killed()
     other = StageSigner(stage.events, OTHER_KEY)
