@@ -16,7 +16,8 @@
     └── AuditError
         ├── StoreUnavailable      the database does not take or give records
         ├── StoreNotMigrated      the schema is older or newer than the code
-        └── IntentAlreadyOpen     the database holds an open intent for this action and market
+        ├── IntentAlreadyOpen     the database holds an open intent for this action and market
+        └── AlreadyRunning        another process runs a keeper on this database
 
 Every error carries a ``remedy``: what the reader can do about it. No message ever holds a secret.
 """
@@ -120,3 +121,7 @@ class StoreNotMigrated(AuditError):
 
 class IntentAlreadyOpen(AuditError):
     """An intent for this action and market is open already."""
+
+
+class AlreadyRunning(AuditError):
+    """Another process runs a keeper on this database."""

@@ -26,7 +26,18 @@ def drawn_tree() -> dict[str, str]:
         text = line.strip("│├└─ ")
         name = text.split(" ", 1)[0]
         if not name.endswith(
-            ("Error", "Unreachable", "Refused", "Answer", "Chain", "Transition", "Unavailable", "Migrated", "Open")
+            (
+                "Error",
+                "Unreachable",
+                "Refused",
+                "Answer",
+                "Chain",
+                "Transition",
+                "Unavailable",
+                "Migrated",
+                "Open",
+                "Running",
+            )
         ):
             continue
         if not (line.startswith("    ") and name.isidentifier()):

@@ -54,6 +54,18 @@ async def test_run__no_node__keeps_trying_and_ends_cleanly(tmp_path: Path) -> No
         assert "Traceback" not in keeper_run.err
 
 
+async def test_run__another_keeper_runs_on_the_database__exit_2_naming_it(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage, Running(["run", stage.config], tmp_path) as first:
+        await first.watching()
+        records = len(stage.records())
+        second = run(stage)
+        assert second.code == 2
+        assert f"process {first.pid}" in second.err
+        assert "audit.url" in second.err
+        assert not any(record.kind is RecordKind.START for record in stage.records()[records:])
+        assert await first.end() == 0
+
+
 @pytest.mark.parametrize(("name", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 async def test_run__asked_to_end__ends_with_its_code_and_a_stop_record(
     tmp_path: Path, name: signal.Signals, code: int

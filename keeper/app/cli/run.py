@@ -28,6 +28,7 @@ def run(output: Output, config: str, *, shadow: bool) -> int:
 
 
 async def _serve(config: Config) -> int:
+    from keeper.adapters.audit.sole import sole_keeper
     from keeper.app.service import Service
     from keeper.app.wiring import build
 
@@ -41,9 +42,10 @@ async def _serve(config: Config) -> int:
 
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, end, name)
-    parts = await build(config)
-    try:
-        await Service(parts).run(stop)
-    finally:
-        await parts.close()
+    with sole_keeper(config.audit.url.reveal()):
+        parts = await build(config)
+        try:
+            await Service(parts).run(stop)
+        finally:
+            await parts.close()
     return Exit.INTERRUPTED if signal.SIGINT in ended_by else Exit.DONE
