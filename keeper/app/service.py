@@ -252,6 +252,7 @@ class Service:
                 continue
             try:
                 await self._executor.on_head(block)
+                await self._executor.sign_beforehand()
             except OutsideError as error:
                 self._faults.down("follow-up", "unreachable", error.message, error.remedy)
             except AuditError as error:

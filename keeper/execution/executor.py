@@ -104,6 +104,11 @@ class Executor:
         await self.refresh(block)
         await self._drive_all()
 
+    async def sign_beforehand(self) -> None:
+        """Has the next transaction of every armed action signed, in memory only. After each block, when there is time."""
+        if self._terms.live:
+            await self._pen.sign_beforehand(self._armed.values(), self._open.values())
+
     async def rebroadcast(self) -> None:
         """Sends the newest attempt of everything unmined once more: nodes forget. Also ends what ran out of time without any head."""
         await self._drive_all()

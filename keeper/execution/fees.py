@@ -20,10 +20,10 @@ class Fees:
     priority_fee_wei: int
 
 
-def offer(next_base_fee_wei: int, priority_fee_wei: int) -> Fees:
-    """An offer that stays valid while the base fee rises for BLOCKS_AHEAD full blocks."""
+def offer(next_base_fee_wei: int, priority_fee_wei: int, blocks: int = BLOCKS_AHEAD) -> Fees:
+    """An offer that stays valid while the base fee rises for so many full blocks."""
     base = next_base_fee_wei
-    for _ in range(BLOCKS_AHEAD):
+    for _ in range(blocks):
         base = -(-base * MAX_RISE[0] // MAX_RISE[1])
     return Fees(base + priority_fee_wei, priority_fee_wei)
 

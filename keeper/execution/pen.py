@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import Refused, SigningError
-from keeper.domain.evm import UnsignedTransaction
+from keeper.domain.errors import OutsideError, Refused, SigningError
+from keeper.domain.evm import SignedTransaction, UnsignedTransaction
 from keeper.domain.intent import Attempt
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
-from keeper.execution.fees import Fees, bump, offer
+from keeper.execution.fees import BLOCKS_AHEAD, Fees, bump, offer
 from keeper.execution.planner import ArmedAction
 from keeper.execution.reverts import explain, is_revert, revert_data
 from keeper.execution.work import Work
@@ -25,11 +26,12 @@ GAS_MARGIN = (13, 10)
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What the chain says of the sender, as of the newest block."""
+    """What the chain says of the sender, as of the block of the last ``refresh``, and what a first attempt offers since then."""
 
     nonce: int
     balance_wei: int
     priority_fee_wei: int
+    offer: Fees
 
 
 class Pen:
@@ -45,6 +47,7 @@ class Pen:
         self._chain_id = chain_id
         self._gas: dict[tuple[str, str], int] = {}
         self._offers: set[tuple[int, Fees]] = set()
+        self._signed_before: dict[UnsignedTransaction, SignedTransaction] = {}
         self.head: BlockStamp | None = None
         self.lane: Lane | None = None
 
@@ -60,7 +63,7 @@ class Pen:
         (nonce, balance), tip = await asyncio.gather(
             self._accounts.account(self.sender), self._accounts.priority_fee_wei()
         )
-        self.lane = Lane(nonce, balance, tip)
+        self.lane = Lane(nonce, balance, tip, offer(block.next_base_fee_wei, tip))
 
     def remember(self, offers: Iterable[tuple[int, Fees]]) -> None:
         """(nonce, fees) that an earlier run signed with."""
@@ -94,6 +97,29 @@ class Pen:
             nonce += 1
         return nonce
 
+    async def sign_beforehand(self, armed: Iterable[ArmedAction], open_works: Iterable[Work]) -> None:
+        """Signs what ``write`` would sign next for each action, so that a trip only has to take it; what the last call signed is forgotten.
+
+        A key that does not answer is no error here: whoever needs it is told.
+        """
+        if self._signer is None or self.lane is None or self.head is None:
+            return
+        nonce, fees = self.next_nonce(open_works), self._first_fees(self.lane, self.head)
+        ready: dict[UnsignedTransaction, SignedTransaction] = {}
+        for each in armed:
+            gas_limit = each.action.gas_limit or self._gas.get(each.key)
+            if gas_limit is not None:
+                transaction = self._transaction(each.call, nonce, fees, gas_limit)
+                signed = self._signed_before.get(transaction)
+                if signed is None:
+                    try:
+                        signed = await self._signer.sign(transaction)
+                    except (SigningError, OutsideError):
+                        break
+                    await asyncio.sleep(0)  # a head must not wait for the rest
+                ready[transaction] = signed
+        self._signed_before = ready
+
     async def write(self, work: Work, open_works: Iterable[Work], replaces: Attempt | None) -> Attempt | Outcome:
         """A signed attempt, not sent and not yet recorded; or the reason why there can be none.
 
@@ -105,7 +131,7 @@ class Pen:
             await self.refresh(await self._chain.head())
         assert self.lane is not None, "refresh sets the lane when there is a signer"
         assert self.head is not None, "refresh sets the head"
-        fees = offer(self.head.next_base_fee_wei, self.lane.priority_fee_wei)
+        fees = self._first_fees(self.lane, self.head)
         nonce = self.next_nonce(open_works)
         if replaces is not None:
             old = Fees(replaces.max_fee_wei, replaces.priority_fee_wei)
@@ -116,16 +142,8 @@ class Pen:
         try:
             # A replacement is not estimated: the attempt it replaces may be in the newest block, where the call has nothing left to do.
             gas_limit = replaces.gas_limit if replaces else await self._gas_limit(work, self._signer.address)
-            transaction = UnsignedTransaction(
-                chain_id=self._chain_id,
-                nonce=nonce,
-                to=work.call.to,
-                data=work.call.data,
-                gas_limit=gas_limit,
-                max_fee_wei=fees.max_fee_wei,
-                priority_fee_wei=fees.priority_fee_wei,
-            )
-            signed = await self._signer.sign(transaction)
+            transaction = self._transaction(work.call, nonce, fees, gas_limit)
+            signed = self._signed_before.get(transaction) or await self._signer.sign(transaction)
         except Refused as refused:
             if not is_revert(refused):
                 raise
@@ -153,6 +171,24 @@ class Pen:
             tx_hash=signed.tx_hash,
             raw=signed.raw,
             signed_ms=self._clock.now_ms(),
+        )
+
+    def _first_fees(self, lane: Lane, head: BlockStamp) -> Fees:
+        """The offer of the last refresh, for which there is a signature; a fresh one when the base fee rose more than one block can raise it."""
+        needed = offer(head.next_base_fee_wei, lane.priority_fee_wei, BLOCKS_AHEAD - 1)
+        if lane.offer.max_fee_wei >= needed.max_fee_wei:
+            return lane.offer
+        return offer(head.next_base_fee_wei, lane.priority_fee_wei)
+
+    def _transaction(self, call: Call, nonce: int, fees: Fees, gas_limit: int) -> UnsignedTransaction:
+        return UnsignedTransaction(
+            chain_id=self._chain_id,
+            nonce=nonce,
+            to=call.to,
+            data=call.data,
+            gas_limit=gas_limit,
+            max_fee_wei=fees.max_fee_wei,
+            priority_fee_wei=fees.priority_fee_wei,
         )
 
     async def _gas_limit(self, work: Work, sender: str) -> int:

@@ -15,7 +15,7 @@ from keeper.execution.fees import Fees, offer
 from keeper.execution.pen import Lane, Pen
 from keeper.execution.planner import ArmedAction
 from keeper.execution.work import Work
-from tests.support.execution_stage import OTHER_KEY, T0, Stage, StageSigner, pause
+from tests.support.execution_stage import OTHER_KEY, T0, Stage, StageSigner, limit, pause
 
 pytestmark = pytest.mark.unit
 
@@ -222,9 +222,99 @@ async def test_refresh__node_does_not_answer__keeps_the_head_and_the_old_lane() 
     stage = Stage()
     pen = make_pen(stage)
     await pen.refresh(stage.block)
-    assert pen.lane == Lane(0, 10**18, GWEI)
+    lane = Lane(0, 10**18, GWEI, offer(stage.block.next_base_fee_wei, GWEI))
+    assert pen.lane == lane
     stage.chain.go_down()
     newer = replace(stage.block, number=99)
     with pytest.raises(Unreachable):
         await pen.refresh(newer)
-    assert (pen.head, pen.lane) == (newer, Lane(0, 10**18, GWEI))
+    assert (pen.head, pen.lane) == (newer, lane)
+
+
+# -- signed beforehand -------------------------------------------------------------------------------------------------------------
+
+
+async def signed_beforehand(stage: Stage, *armed: ArmedAction) -> Pen:
+    pen = make_pen(stage)
+    await pen.refresh(stage.block)
+    for each in armed or (pause(),):
+        await pen.measure_gas(each)
+    await pen.sign_beforehand(armed or (pause(),), [])
+    return pen
+
+
+async def test_beforehand__the_trip_comes__nothing_is_left_to_sign() -> None:
+    stage = Stage()
+    pen = await signed_beforehand(stage)
+    assert stage.events == ["sign"]
+    attempt = await written(pen, make_work())
+    assert stage.events == ["sign"]
+    other = make_pen(stage)
+    await other.refresh(stage.block)
+    assert (await written(other, make_work())).raw == attempt.raw
+
+
+async def test_beforehand__taken_once__is_not_taken_a_second_time() -> None:
+    stage = Stage()
+    pen = await signed_beforehand(stage)
+    first, second = await written(pen, make_work()), await written(pen, make_work(name="b"))
+    assert first.tx_hash != second.tx_hash
+    assert stage.events == ["sign", "sign"]
+
+
+@pytest.mark.parametrize(("rise", "signs"), [(0, 0), (GWEI // 8, 0), (GWEI // 4, 1)])
+async def test_beforehand__the_base_fee_rose__as_far_as_one_block_can__still_fits(rise: int, signs: int) -> None:
+    stage = Stage()
+    stage.block = replace(stage.block, next_base_fee_wei=GWEI)
+    pen = await signed_beforehand(stage)
+    pen.head = replace(stage.block, next_base_fee_wei=GWEI + rise)
+    attempt = await written(pen, make_work())
+    assert stage.events.count("sign") == 1 + signs
+    assert attempt.max_fee_wei >= offer(GWEI + rise, GWEI, 5).max_fee_wei
+
+
+@pytest.mark.parametrize("change", ["nonce", "gas", "call", "market"])
+async def test_beforehand__something_else_is_to_be_signed__is_signed_anew(change: str) -> None:
+    stage = Stage()
+    pen = await signed_beforehand(stage)
+    armed = pause(gas_limit=70_000) if change == "gas" else limit() if change == "call" else pause()
+    if change == "nonce":
+        assert pen.lane is not None
+        pen.lane = replace(pen.lane, nonce=1)
+    attempt = await written(pen, make_work(armed))
+    assert attempt.data == "0x" + armed.call.data.hex()
+    assert attempt.nonce == (1 if change == "nonce" else 0)
+    # the same call for another market is the same transaction
+    assert stage.events.count("sign") == (1 if change == "market" else 2)
+
+
+async def test_beforehand__again_with_nothing_new__signs_nothing() -> None:
+    stage = Stage()
+    pen = await signed_beforehand(stage, pause(), limit())
+    await pen.sign_beforehand((pause(), limit()), [])
+    assert stage.events == ["sign", "sign"]
+
+
+async def test_beforehand__gas_not_known_or_sender_not_known__signs_nothing() -> None:
+    stage = Stage()
+    pen = make_pen(stage)
+    await pen.sign_beforehand([pause()], [])
+    await pen.refresh(stage.block)
+    await pen.sign_beforehand([pause()], [])
+    assert stage.events == []
+
+
+async def test_beforehand__the_key_does_not_answer__is_no_error() -> None:
+    stage = Stage()
+    stage.signer.broken = True
+    pen = await signed_beforehand(stage)
+    stage.signer.broken = False
+    assert (await written(pen, make_work())).nonce == 0
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_beforehand__shadow_mode__signs_nothing(live: bool) -> None:
+    stage = Stage()
+    executor = await stage.ready(live=live, measured=True)
+    await executor.sign_beforehand()
+    assert stage.events == (["sign"] if live else [])
