@@ -72,12 +72,17 @@ def _roll_back(connection: Connection) -> None:
 
 
 @contextmanager
-def database_errors(url: str) -> Iterator[None]:
-    """Turns whatever the database raises into StoreUnavailable: without statement and values, without the password."""
+def database_errors(url: str, driver_error: type[Exception] = DBAPIError) -> Iterator[None]:
+    """Turns whatever the database raises into StoreUnavailable: without statement and values, without the password.
+
+    ``driver_error`` is what the driver raises where it is used without SQLAlchemy.
+    """
     try:
         yield
     except DBAPIError as error:
         reason = in_short(error.orig or error)
+    except driver_error as error:
+        reason = in_short(error)
     except SQLAlchemyError as error:
         reason = type(error).__name__
     else:

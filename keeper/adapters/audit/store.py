@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, inspect
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from keeper.adapters.audit.chaining import Ready, chain, make_ready
 from keeper.adapters.audit.engine import BUSY_TIMEOUT_MS, database_errors, make_engine, write_transaction
@@ -52,6 +53,9 @@ class SqlAuditStore:
         self._write_connection: Connection | None = None
         self._read_connection: Connection | None = None
         self._closed = False
+        driver = engine.dialect.loaded_dbapi
+        self._driver_error: type[Exception] = driver.Error
+        self._integrity_error: type[Exception] = driver.IntegrityError
 
     @classmethod
     async def open(cls, url: str, *, create: bool = False, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> SqlAuditStore:
@@ -113,49 +117,50 @@ class SqlAuditStore:
         require_head(current(self._url)[0])
 
     def _append(self, ready: list[Ready]) -> list[Record]:
-        with database_errors(self._url):
+        with database_errors(self._url, self._driver_error):
             connection = self._writer()
             try:
-                with write_transaction(connection):
-                    row = connection.exec_driver_sql(self._sql.head).first()
+                # The driver's own cursor: a statement through SQLAlchemy costs more than the statement, and an action waits for this commit.
+                with write_transaction(connection), closing(connection.connection.cursor()) as cursor:
+                    row = cursor.execute(self._sql.head).fetchone()
                     records = chain(ready, row[0] if row else 0, row[1] if row else GENESIS)
-                    connection.exec_driver_sql(
+                    cursor.executemany(
                         self._sql.insert_record,
                         [record_values(record, item.body) for record, item in zip(records, ready, strict=True)],
                     )
                     for record, item in zip(records, ready, strict=True):
                         if item.change is not None:
-                            self._apply(connection, item.change, record.seq)
-            except DBAPIError:
+                            self._apply(cursor, item.change, record.seq)
+            except (DBAPIError, self._driver_error):
                 self._drop_writer(broken=True)
                 raise
         return records
 
-    def _apply(self, connection: Connection, change: Change, seq: int) -> None:
+    def _apply(self, cursor: Any, change: Change, seq: int) -> None:
         """Raises IntentAlreadyOpen, InvalidTransition; the transaction is rolled back by whoever holds it."""
         if isinstance(change, Opened):
             try:
-                connection.exec_driver_sql(self._sql.insert_intent, intent_row(change.intent, seq))
-            except IntegrityError as error:
-                one_open = any(name in str(error.orig) for name in ("intents.market", "uq_intents_one_open"))
+                cursor.execute(self._sql.insert_intent, intent_row(change.intent, seq))
+            except self._integrity_error as error:
+                one_open = any(name in str(error) for name in ("intents.market", "uq_intents_one_open"))
                 raise (already_open if one_open else already_known)(change.intent) from None
             return
         intent = change.attempt.intent if isinstance(change, Signed) else change.intent
-        row = connection.exec_driver_sql(self._sql.state, (intent,)).first()
+        row = cursor.execute(self._sql.state, (intent,)).fetchone()
         state = IntentState(row[0]) if row else None
-        after = moved(state, change, self._knows(connection, change))
+        after = moved(state, change, self._knows(cursor, change))
         if isinstance(change, Signed):
             try:
-                connection.exec_driver_sql(self._sql.insert_attempt, attempt_row(change.attempt, seq))
-            except IntegrityError:
+                cursor.execute(self._sql.insert_attempt, attempt_row(change.attempt, seq))
+            except self._integrity_error:
                 raise already_tried(change.attempt) from None
         if after is not state:
-            connection.exec_driver_sql(self._sql.set_state, (str(after), intent))
+            cursor.execute(self._sql.set_state, (str(after), intent))
 
-    def _knows(self, connection: Connection, change: Change) -> bool:
+    def _knows(self, cursor: Any, change: Change) -> bool:
         if isinstance(change, (Opened, Signed)) or change.tx_hash is None:
             return False
-        return connection.exec_driver_sql(self._sql.knows, (change.intent, change.tx_hash)).first() is not None
+        return cursor.execute(self._sql.knows, (change.intent, change.tx_hash)).fetchone() is not None
 
     def _rows(self, statement: str, values: tuple[str | int, ...]) -> list[Any]:
         with database_errors(self._url):
