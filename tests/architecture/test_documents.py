@@ -44,7 +44,7 @@ def test_signals_page__has_every_kind(kind: str) -> None:
 
 @pytest.mark.parametrize("quality", list(Quality))
 def test_sources_page__names_every_quality(quality: Quality) -> None:
-    assert f"`{quality}`" in _read("operator/sources.md")
+    assert f"`{quality}`" in _read("operator/sources/README.md")
 
 
 @pytest.mark.parametrize("kind", list(RecordKind))
@@ -70,8 +70,14 @@ def test_links__lead_to_files_that_exist() -> None:
     assert not missing, missing
 
 
-def test_sources_page__has_every_kind_that_a_configuration_knows() -> None:
+def test_sources__each_kind_that_a_configuration_knows__has_its_page_and_its_line() -> None:
     from keeper.config.sources import KINDS
 
-    page = _read("operator/sources.md")
-    assert [kind for kind in KINDS if f"## `{kind}`" not in page] == []
+    index = _read("operator/sources/README.md")
+    for kind in KINDS:
+        assert f"[`{kind}`]({kind}.md)" in index
+        page = _read(f"operator/sources/{kind}.md")
+        assert page.startswith(f"# Source `{kind}`\n")
+        assert f"kind: {kind}" in page
+    pages = {page.stem for page in (ROOT / "docs/operator/sources").glob("*.md")} - {"README"}
+    assert pages == set(KINDS)
