@@ -6,6 +6,7 @@ Everything between a head and the node's answer is the keeper's own code: wiring
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
@@ -198,6 +199,7 @@ def instrumented(parts: Parts) -> tuple[Parts, Gate, Spans]:
 async def main(config: str) -> None:
     logs.set_up(0)
     parts, gate, spans = instrumented(await build(load(config)))
+    gc.freeze()
     stop = asyncio.Event()
     try:
         service = asyncio.create_task(Service(parts, Reporter(spans)).run(stop))
