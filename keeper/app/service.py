@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 
 import structlog
 
-from keeper.app import notices, records
+from keeper.app import earlier, notices, records
 from keeper.app.acting import Acting
 from keeper.app.agreement import Agreement
 from keeper.app.courier import Courier
 from keeper.app.faults import Fault, Faults
 from keeper.app.heads import newest_and_announced
 from keeper.app.jobs import Job, Jobs
+from keeper.app.lasting import Lasting
 from keeper.app.listening import Listening
 from keeper.app.observer import Observer
 from keeper.app.parts import Parts
 from keeper.app.pulse import Pulse
 from keeper.app.readiness import Readiness, unreachable_is_a_fault
 from keeper.app.scribe import Scribe
+from keeper.app.supervision import BACKOFF_S, Supervision
 from keeper.app.watch import Watch
 from keeper.config.model import Mode
 from keeper.domain.block import BlockStamp
@@ -40,7 +41,6 @@ from keeper.execution.work import Work
 READINESS_S = 30.0
 VERIFICATION_S = 300.0
 REBROADCAST_S = 12.0
-BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 FIRST_POLL_S = 3.0
 DRAIN_S = 5.0
 
@@ -56,6 +56,7 @@ class Service:
         self._scribe = Scribe(parts.edges.store, self._clock, self._written)
         self._courier = Courier(parts.notifiers, self._scribe, self._clock)
         self._faults = Faults(self._clock, self._scribe.put, self._courier.put)
+        self._supervision = Supervision(self._clock, self._faults)
         config = parts.config
         terms = Terms(config.chain.id, config.chain.confirmations, live=config.keeper.mode is Mode.LIVE)
         self._executor = Executor(parts.edges, terms, parts.armed, self._ended, self._observer.sent)
@@ -90,6 +91,7 @@ class Service:
             subjects=subjects,
             alone=len(config.chain.primaries) + len(config.chain.verifiers) == 1,
         )
+        self._lasting = Lasting(parts.edges.accounts, parts.armed, self._faults, self._came_to_nothing)
         self._pulse = Pulse(self._clock, self._faults)
         self._readiness = Readiness(parts.edges, self._executor, parts.armed, self._faults)
         self._state = parts.engine.initial_state()
@@ -119,9 +121,9 @@ class Service:
             ]
         )
         background = [
-            asyncio.create_task(self._supervise("records", self._scribe.run)),
-            asyncio.create_task(self._supervise("notices", self._courier.run)),
-            asyncio.create_task(self._supervise("nodes", self._listening.run)),
+            asyncio.create_task(self._supervision.keep("records", self._scribe.run)),
+            asyncio.create_task(self._supervision.keep("notices", self._courier.run)),
+            asyncio.create_task(self._supervision.keep("nodes", self._listening.run)),
         ]
         reason = "asked to stop"
         try:
@@ -146,18 +148,25 @@ class Service:
             head = connecting.result()
             for feed in self._parts.feed_sources:
                 poll = partial(self._watch.poll, feed)
-                tasks.append(asyncio.create_task(self._supervise(f"feed:{feed.name}", poll)))
+                tasks.append(asyncio.create_task(self._supervision.keep(f"feed:{feed.name}", poll)))
             recovered = await self._executor.recover()
             if recovered:
                 self._log.warning("open intents of an earlier run are taken up", intents=recovered)
+            self._outcomes += await earlier.outcomes(
+                self._parts.edges.store,
+                self._parts.armed,
+                self._executor.open_works,
+                self._clock.now_ms(),
+                live=self._parts.config.keeper.mode is Mode.LIVE,
+            )
             await self._watch.first_polls(FIRST_POLL_S)
             await unreachable_is_a_fault(self._readiness, self._faults)
             self._hear_of(head)
-            tasks.append(asyncio.create_task(self._supervise("follow-up", self._follow_up)))
-            tasks.append(asyncio.create_task(self._supervise("heads", self._heads)))
-            tasks.append(asyncio.create_task(self._supervise("pulse", self._pulse.watch)))
+            tasks.append(asyncio.create_task(self._supervision.keep("follow-up", self._follow_up)))
+            tasks.append(asyncio.create_task(self._supervision.keep("evaluation", self._heads)))
+            tasks.append(asyncio.create_task(self._supervision.keep("pulse", self._pulse.watch)))
             if self._parts.nodes.witness is not None:
-                tasks.append(asyncio.create_task(self._supervise("agreement", self._agreement.run)))
+                tasks.append(asyncio.create_task(self._supervision.keep("agreement", self._agreement.run)))
             jobs.start()
             self._log.info(
                 "watching",
@@ -253,6 +262,7 @@ class Service:
             try:
                 await self._executor.on_head(block)
                 await self._executor.sign_beforehand()
+                await self._lasting.look()
             except OutsideError as error:
                 self._faults.down("follow-up", "unreachable", error.message, error.remedy)
             except AuditError as error:
@@ -273,12 +283,14 @@ class Service:
         snapshot = Snapshot(block, self._clock.now_ms(), sight.observations, outcomes)
         self._state, tick = self._parts.engine.tick(self._state, snapshot)
         marks["decided"] = self._clock.monotonic_ms()
+        for event in tick.incidents:  # before what comes of it
+            self._courier.put(notices.of_incident(event))
+            self._lasting.incident(event)
         await self._acting.carry_out(tick, sight, block, marks)
+        self._lasting.saw(block, sight.effects)
         self._hear_of(block)
         self._agreement.saw(block, sight)
         self._scribe.put(Draft(RecordKind.TICK, tick_body(tick), tick.at_ms))
-        for event in tick.incidents:
-            self._courier.put(notices.of_incident(event))
         for decision in tick.decisions:
             if decision.reason is DecisionReason.NO_INPUT_ALERT:
                 self._courier.put(notices.of_hold(decision))
@@ -296,6 +308,7 @@ class Service:
 
     def _ended(self, work: Work, outcome: Outcome) -> None:
         self._feed_back(work.intent.market, work.intent.action, outcome.kind, outcome.reason)
+        self._lasting.ended(work, outcome)
         self._courier.put(notices.of_outcome(work, outcome))
         self._observer.ended(work, outcome)
 
@@ -346,17 +359,3 @@ class Service:
         else:
             remedy = "stop, keep a copy of the database, and run: keeper audit CONFIG verify"
             self._faults.down("log", "broken", verdict.problem, remedy, severity=Severity.CRITICAL)
-
-    async def _supervise(self, part: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Keeps one part alive: whatever it dies of is a fault, and it starts again after a pause."""
-        tries = 0
-        while True:
-            try:
-                await run()
-            except Exception as error:  # noqa: BLE001 - the one place where a part's death is caught
-                self._log.exception("a part failed", part=part)
-                message = f"{part} failed: {type(error).__name__}"
-                remedy = "this is a bug; the part starts again by itself"
-                self._faults.down(part, "crashed", message, remedy, severity=Severity.CRITICAL)
-            await self._clock.sleep(BACKOFF_S[min(tries, len(BACKOFF_S) - 1)])
-            tries += 1

@@ -10,7 +10,7 @@ in-flight                                              declined, already-in-flig
 failed    less than ``retry_ms`` ago                   declined, cooldown
 failed    in this incident, ``retry_ms`` or more ago   act, retry-after-failure
 failed    in another one, ``retry_ms`` or more ago     act, tripped
-worked    in this incident                             declined, already-in-effect
+worked    in this incident                             declined, already-done
 worked    in another one, less than ``cooldown_ms`` ago   declined, cooldown
 worked    in another one, ``cooldown_ms`` or more ago  act, tripped
 ========= ============================================ ===================================

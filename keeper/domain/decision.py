@@ -22,7 +22,7 @@ class DecisionReason(StrEnum):
     TRIPPED = "tripped"
     RETRY = "retry-after-failure"
     COOLDOWN = "cooldown"
-    IN_EFFECT = "already-in-effect"
+    IN_EFFECT = "already-done"
     IN_FLIGHT = "already-in-flight"
     NO_INPUT = "input-not-usable"
     NO_INPUT_ALERT = "input-not-usable-alert"

@@ -129,7 +129,7 @@ async def test_service__market_is_paused_already__superseded_and_nothing_is_sent
         assert len(await c.stage.sent()) == before
         assert c.stage.records(RecordKind.ATTEMPT) == []
         decisions = [record.body for record in c.stage.records(RecordKind.DECISION)]
-        assert ("declined", "already-in-effect") in [(body["kind"], body["reason"]) for body in decisions]
+        assert ("declined", "already-done") in [(body["kind"], body["reason"]) for body in decisions]
 
 
 # -- contracts ----------------------------------------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def test_action__that_worked__is_in_effect_for_the_whole_incident(kind: OutcomeK
     assert only(resolution).reason is DecisionReason.IN_EFFECT
     later = office.tick("tripped", block=10_000)
     assert later.decisions == ()
-    assert later.counts["declined:already-in-effect"] == 1
+    assert later.counts["declined:already-done"] == 1
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.FAILED, OutcomeKind.REVERTED, OutcomeKind.EXPIRED])
@@ -357,7 +357,7 @@ def test_hold__within_an_incident__names_it_and_actions_go_on() -> None:
     resolution = office.tick("tripped-no-input", block=8, outcomes=[outcome(OUTCOME_OK, 8_000)])
     assert told(resolution) == [
         ("M/r/hold/8", "hold", "input-not-usable"),
-        ("M@7/pause/8", "declined", "already-in-effect"),
+        ("M@7/pause/8", "declined", "already-done"),
     ]
     assert resolution.decisions[0].incident == "M@7"
 

@@ -1,0 +1,100 @@
+"""Does what was done still stand? A reorganisation may take it back, and so may people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from keeper.app.faults import Faults
+from keeper.domain.block import BlockStamp
+from keeper.domain.decision import IncidentEvent, IncidentPhase
+from keeper.domain.outcome import Outcome, OutcomeKind
+from keeper.domain.verdict import Severity
+from keeper.execution.planner import ArmedAction
+from keeper.execution.work import Work
+from keeper.ports.chain import AccountReader
+
+REORGANISED = "reorganised"
+"""The chain no longer has the transaction of an action that had worked."""
+
+
+@dataclass(slots=True)
+class _Done:
+    """``undone_at`` is the newest block at which the effect was not there, 0 while it is."""
+
+    tx_hash: str | None
+    block: int | None
+    undone_at: int = 0
+
+
+class Lasting:
+    """Follows every action that worked until its incident ends. ``failed`` is told the market and the action of what a reorganisation took back."""
+
+    def __init__(
+        self,
+        accounts: AccountReader,
+        armed: Mapping[tuple[str, str], ArmedAction],
+        faults: Faults,
+        failed: Callable[[str, str, str], None],
+    ) -> None:
+        self._accounts = accounts
+        self._armed = armed
+        self._faults = faults
+        self._failed = failed
+        self._done: dict[tuple[str, str], _Done] = {}
+
+    def ended(self, work: Work, outcome: Outcome) -> None:
+        """An action ended; only what is in effect is followed."""
+        if outcome.kind in (OutcomeKind.INCLUDED, OutcomeKind.SUPERSEDED):
+            self._done[work.key] = _Done(outcome.tx_hash, outcome.block)
+
+    def incident(self, event: IncidentEvent) -> None:
+        """The end of an incident ends the interest in what was done in it."""
+        if event.phase is IncidentPhase.CLOSED:
+            for key in self._armed:
+                if key[0] == event.market:
+                    self._done.pop(key, None)
+                    self._faults.up(_part(key), "the incident is over")
+
+    def saw(self, block: BlockStamp, effects: Mapping[tuple[str, str], str]) -> None:
+        """What the views of the effects answered at this block."""
+        for key, done in self._done.items():
+            if key not in effects or (done.block is not None and block.number < done.block):
+                continue
+            if self._armed[key].in_effect(effects[key]):
+                done.undone_at = 0
+                self._faults.up(_part(key), f"in effect again at block {block.number}")
+            else:
+                done.undone_at = block.number
+
+    async def look(self) -> None:
+        """Finds out who took back what is not in effect any more, and tells it. Raises OutsideError."""
+        for key, done in list(self._done.items()):
+            if not done.undone_at:
+                continue
+            read = self._armed[key].action.effect.read.signature
+            message = f"{key[1]} on {key[0]} was in effect, and {read} shows at block {done.undone_at} that it is not"
+            gone = done.tx_hash is not None and await self._accounts.receipt(done.tx_hash) is None
+            if self._done.get(key) is not done or not done.undone_at:
+                continue  # the incident ended while the node was asked, or the effect came back
+            if gone:
+                del self._done[key]
+                self._faults.down(
+                    _part(key),
+                    REORGANISED,
+                    f"{message}: the chain no longer has transaction {done.tx_hash}",
+                    "the action is decided anew after its `retry`; raise `chain.confirmations`",
+                    severity=Severity.CRITICAL,
+                )
+                self._failed(*key, REORGANISED)
+            else:
+                self._faults.down(
+                    _part(key),
+                    "taken-back",
+                    f"{message}: somebody took it back",
+                    "the keeper does not argue: in this incident it does not act again; if it was not the council, act by hand",
+                )
+
+
+def _part(key: tuple[str, str]) -> str:
+    return f"effect-lasts:{key[0]}/{key[1]}"
