@@ -61,14 +61,19 @@ class Acting:
     async def carry_out(self, tick: Tick, sight: Sight, block: BlockStamp, marks: dict[str, float]) -> None:
         """Everything that the tick decided, as far as it goes now. ``marks`` gets the time at which enough endpoints had agreed."""
         items: list[Item] = [(_incident_draft(event), None) for event in tick.incidents]
-        for policy, decisions in self._agreement.rounds(tick.decisions):
+        rounds = self._agreement.rounds(tick.decisions)
+        for place, (policy, decisions) in enumerate(rounds):
             hearing = None
             if policy is not None:
                 hearing = await self._agreement.hear(policy, block, sight)
                 marks["agreed"] = self._clock.monotonic_ms()
             items += [(self._decision_draft(one, hearing), self._order(one, hearing, sight)) for one in decisions]
-            if items:
-                await self._act(items, block, marks)
+            try:
+                if items:
+                    await self._act(items, block, marks)
+            except Exception:
+                self._crashed([one for _, left in rounds[place:] for one in left])
+                raise
             items = []
             if hearing is not None:
                 self._tell_of(decisions, hearing)
@@ -78,17 +83,19 @@ class Acting:
             await self._executor.act(items, block, marks)
         except AuditError as error:
             self._audit_failed(error)
-            self._came_to_nothing(items, NO_LOG)
-        except Exception:
-            self._came_to_nothing(items, CRASHED)
-            raise
+            self._came_to_nothing([(order.id, order.armed.key) for _, order in items if order is not None], NO_LOG)
 
-    def _came_to_nothing(self, items: Sequence[Item], reason: str) -> None:
-        """Tells so of every order that the executor does not have open: else the engine would wait for its end for ever."""
+    def _crashed(self, decisions: Sequence[Decision]) -> None:
+        """What was to be done at this block, in the round that a bug ended and in those after it."""
+        acts = [one for one in decisions if one.kind is DecisionKind.ACT]
+        self._came_to_nothing([(one.id, (one.market, one.action)) for one in acts], CRASHED)
+
+    def _came_to_nothing(self, orders: Sequence[tuple[str, tuple[str, str]]], reason: str) -> None:
+        """Tells so of every order (id, key) that the executor does not have open: else the engine would wait for its end for ever."""
         known = {work.intent.id for work in self._executor.open_works}
-        for _, order in items:
-            if order is not None and order.id not in known:
-                self._failed(*order.armed.key, reason)
+        for order, key in orders:
+            if order not in known:
+                self._failed(*key, reason)
 
     def _order(self, decision: Decision, hearing: Hearing | None, sight: Sight) -> Order | None:
         if decision.kind is not DecisionKind.ACT or (hearing is not None and hearing.holds):

@@ -175,9 +175,7 @@ class Executor:
         """Sends a first attempt that was written down before anybody knew whether the call goes through."""
         refusal = await self._gate(work)
         if refusal is None:
-            if await self._nonce_still_fits(work):
-                await self._send(work)
-            else:
+            if not await self._sent_in_turn(work):
                 await self._sign_and_send(work)
         elif work.never_sent:
             await self._close(work, refusal)
@@ -186,15 +184,20 @@ class Executor:
         ):  # a run that was killed may have sent it, and then the call has nothing left to do
             await self._close(work, endings.perhaps_sent(refusal, work.intent.attempts[-1]))
 
-    async def _nonce_still_fits(self, work: Work) -> bool:
-        """Whether what was signed ahead is next in line: an earlier one may have been refused meanwhile, or a later one been quicker."""
+    async def _sent_in_turn(self, work: Work) -> bool:
+        """Sends what was signed ahead if its nonce is next in line: an earlier one may have been refused meanwhile, or a later one been quicker.
+
+        The answer is waited for before the next one is sent: were this one refused, all later nonces would wait for it.
+        """
         if not work.never_sent:
+            await self._send(work)
             return True
         async with self._sending:
             fits = work.intent.attempts[-1].nonce == self._pen.next_nonce(self._open.values())
             if fits:
                 work.unsent = frozenset()
-        return fits
+                await self._send(work)
+            return fits
 
     async def _gate(self, work: Work) -> Outcome | None:
         """Everything that can end an intent before anything of it is sent."""

@@ -388,6 +388,23 @@ async def test_executor_fails_of_a_bug__is_fed_back_and_not_swallowed() -> None:
     assert scene.failed == [("M", "pause", "crashed")]
 
 
+async def test_executor_fails_of_a_bug__what_later_rounds_were_to_do_is_fed_back_too() -> None:
+    scene = Scene(Bench(AGREES), {Severity.CRITICAL: HOLD, Severity.WARNING: ACT})
+    scene.executor.error = RuntimeError("a bug")
+    idle = decision(DecisionKind.DECLINED, action="other")
+    with pytest.raises(RuntimeError):
+        await scene.tick(idle, decision(), decision(severity=Severity.WARNING, action="limit"))
+    assert scene.failed == [("M", "pause", "crashed"), ("M", "limit", "crashed")]
+
+
+async def test_executor_fails_of_a_bug__while_held__is_fed_back_all_the_same() -> None:
+    scene = Scene(Bench(LIES))
+    scene.executor.error = RuntimeError("a bug")
+    with pytest.raises(RuntimeError):
+        await scene.tick(decision())
+    assert scene.failed == [("M", "pause", "crashed")]
+
+
 async def test_log_away__held__is_fed_back_once() -> None:
     scene = Scene(Bench(LIES))
     scene.executor.error = StoreUnavailable("the disk is full")

@@ -11,7 +11,7 @@ from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import StoreUnavailable, Unreachable
 from keeper.domain.evm import Simulation
-from keeper.domain.intent import IntentState
+from keeper.domain.intent import Attempt, IntentState
 from keeper.domain.outcome import OutcomeKind, Reason
 from keeper.domain.record import RecordKind
 from keeper.execution.executor import Executor
@@ -139,6 +139,25 @@ async def test_ahead__the_first_of_three_would_revert__the_others_leave_no_hole_
     kinds = sorted(outcome.kind for _, outcome in stage.outcomes)
     assert kinds == [OutcomeKind.FAILED, *[OutcomeKind.INCLUDED] * 3]
     assert stage.calls == 3
+    check_chained(stage.store.all())
+
+
+async def test_ahead__the_node_refuses_the_first_of_two_after_a_while__the_second_does_not_wait_behind_a_hole() -> None:
+    stage = Stage()
+    executor = await stage.ready(pause(), limit(), measured=True)
+    stage.route.answers = [Submission(SubmissionKind.REFUSED, "exceeds block gas limit")]
+    send = stage.route.submit
+
+    async def slow(attempt: Attempt) -> Submission:
+        for _ in range(50):  # long enough for the other one to come as far as it gets
+            await asyncio.sleep(0)
+        return await send(attempt)
+
+    stage.route.submit = slow  # type: ignore[method-assign]
+    await stage.act(executor, pause(), limit())
+    await stage.head(executor)
+    assert [attempt.nonce for attempt in stage.route.sent] == [0, 0]
+    assert [outcome.reason for _, outcome in stage.outcomes] == [Reason.REFUSED_BY_NODE, Reason.EFFECT_VERIFIED]
     check_chained(stage.store.all())
 
 
