@@ -42,15 +42,19 @@ class Lasting:
         self._faults = faults
         self._failed = failed
         self._done: dict[tuple[str, str], _Done] = {}
+        self._open: set[str] = set()
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """An action ended; only what is in effect is followed."""
-        if outcome.kind in (OutcomeKind.INCLUDED, OutcomeKind.SUPERSEDED):
+        if work.key[0] in self._open and outcome.kind in (OutcomeKind.INCLUDED, OutcomeKind.SUPERSEDED):
             self._done[work.key] = _Done(outcome.tx_hash, outcome.block)
 
     def incident(self, event: IncidentEvent) -> None:
         """The end of an incident ends the interest in what was done in it."""
-        if event.phase is IncidentPhase.CLOSED:
+        if event.phase is IncidentPhase.OPENED:
+            self._open.add(event.market)
+        else:
+            self._open.discard(event.market)
             for key in self._armed:
                 if key[0] == event.market:
                     self._done.pop(key, None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from keeper.config.kinds import choice, duration, file_in, split_url, whole
 from keeper.config.model import ChainConfig, Endpoint, EndpointRole
@@ -85,6 +87,7 @@ LAG = Field(
     "So far behind the others, an endpoint counts as lagging, and the next primary takes over.",
     Span(blocks=3),
 )
+DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 ENDPOINTS_KEY = "endpoints"
 QUORUM_KEY = "quorum"
 
@@ -146,7 +149,7 @@ def read_chain(cursor: Cursor) -> ChainConfig | None:
 
 
 def _read_endpoints(cursor: Cursor) -> tuple[Endpoint, ...]:
-    before, endpoints, asked = len(cursor.context.report), [], set[str]()
+    before, endpoints, asked = len(cursor.context.report), [], set[tuple[str, int, str]]()
     for item in cursor.items():
         section = item.open(ENDPOINT)
         if section is None:
@@ -154,7 +157,7 @@ def _read_endpoints(cursor: Cursor) -> tuple[Endpoint, ...]:
         raw = section.table.entries.get("url")
         text = without_credentials("chain.endpoints.url", raw.text) if isinstance(raw, Scalar) else ""
         endpoint = Endpoint(section.get(URL), text, section.get(ROLE))
-        address = endpoint.url.reveal()
+        address = _node_of(endpoint.url.reveal())
         if section.clean and endpoint.role is not EndpointRole.BROADCAST:
             if address in asked:
                 section.problem(
@@ -171,6 +174,17 @@ def _read_endpoints(cursor: Cursor) -> tuple[Endpoint, ...]:
         elif len(endpoints) > MAX_ENDPOINTS:
             cursor.problem(f"there are {len(endpoints)} endpoints", f"{MAX_ENDPOINTS} at most")
     return tuple(endpoints)
+
+
+def _node_of(address: str) -> tuple[str, int, str]:
+    """Host, port and path: what tells one node from another, however its address is written. A key in the path counts as another node."""
+    parts = urlsplit(address)
+    if parts.scheme.lower() not in DEFAULT_PORTS:
+        return "", 0, os.path.normpath(address.removeprefix("ipc://"))
+    host = (parts.hostname or "").rstrip(".")
+    if host == "localhost" or host == "::1" or host.startswith("127."):
+        host = "loopback"
+    return host, parts.port or DEFAULT_PORTS[parts.scheme.lower()], parts.path.rstrip("/")
 
 
 def _read_quorum(

@@ -39,7 +39,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One verify endpoint's word. ``behind`` counts the blocks that it lacks, where that is why it is silent."""
+    """One verify endpoint's word. ``behind`` counts the blocks that it lacks, where that is why it is silent.
+
+    ``took_ms`` is how long it took to agree.
+    """
 
     endpoint: str
     word: Word
@@ -47,6 +50,7 @@ class Statement:
     message: str = ""
     behind: int = 0
     differences: tuple[Difference, ...] = ()
+    took_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,10 @@ class Testimony:
     def silent(self) -> int:
         return self._count(Word.SILENT)
 
+    def agreeing_within(self, deadline_ms: int) -> int:
+        """How many agreed within this time, the one in use included."""
+        return 1 + sum(one.word is Word.AGREES and one.took_ms <= deadline_ms for one in self.statements)
+
     def _count(self, word: Word) -> int:
         return sum(statement.word is word for statement in self.statements)
 
@@ -97,5 +105,5 @@ class QuorumPolicy:
     otherwise: Otherwise
 
     def met_by(self, testimony: Testimony) -> bool:
-        """Whether enough endpoints agree."""
-        return testimony.agreeing >= self.agree
+        """Whether enough endpoints agree, and soon enough: a comparison has more time than an action."""
+        return testimony.agreeing_within(self.deadline_ms) >= self.agree

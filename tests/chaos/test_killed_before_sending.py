@@ -23,7 +23,7 @@ async def test_steps__of_a_normal_run__are_exactly_those_at_which_it_is_killed(t
         covered = {step.name for step in (*BEFORE_SENDING, *AFTER_SENDING)} - {"append aside"}
         assert set(once) == covered
         assert reached.count("apply Moved") == 3
-        for single in ("sign", "submit", "append incident+decision+intent+attempt", "append effect+outcome"):
+        for single in ("submit", "append incident+decision+intent+attempt", "append effect+outcome"):
             assert reached.count(single) == 1
 
 

@@ -65,10 +65,7 @@ class EndpointWitness:
         finally:
             for task in running:
                 task.cancel()
-            ended = await asyncio.gather(*running, return_exceptions=True)
-        for bug in ended:
-            if isinstance(bug, Exception):
-                raise bug
+            await asyncio.gather(*running, return_exceptions=True)
         testimony = Testimony(block, tuple(hearing.statement for hearing in hearings))
         self._tell(testimony)
         return testimony
@@ -98,6 +95,7 @@ class _Hearing:
         self._block = block
         self._calls = calls
         self._results = results
+        self._begun_s = asyncio.get_running_loop().time()
         self.statement = self._silent(Silence.DEADLINE, "no answer in time")
 
     async def hear(self) -> None:
@@ -109,6 +107,9 @@ class _Hearing:
                     return
             except OutsideError as error:
                 self.statement = self._silent(_silence(error), error.message)
+            except Exception as bug:  # noqa: BLE001 - an answer that nobody thought of must not silence the others too
+                self.statement = self._silent(Silence.MALFORMED, f"its answer could not be used ({type(bug).__name__})")
+                return
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
@@ -139,7 +140,8 @@ class _Hearing:
         if differences:
             self._disagree(differences)
         else:
-            self.statement = Statement(self._name, Word.AGREES)
+            took_ms = 1000 * (asyncio.get_running_loop().time() - self._begun_s)
+            self.statement = Statement(self._name, Word.AGREES, took_ms=took_ms)
         return True
 
     async def _read(self) -> Sequence[CallResult]:

@@ -49,6 +49,7 @@ class Scene:
         self.faults = Faults(ManualClock(), lambda _: None, self.notices.append)
         accounts: Any = self.receipts
         self.lasting = Lasting(accounts, {KEY: pause()}, self.faults, lambda *what: self.failed.append(what))
+        self.incident(IncidentPhase.OPENED)
         work: Any = type("W", (), {"key": KEY})()
         block = DONE_AT if tx_hash else None
         self.lasting.ended(work, Outcome(kind, Reason.EFFECT_VERIFIED, "", tx_hash=tx_hash, block=block))
@@ -64,9 +65,12 @@ class Scene:
     def reasons(self) -> dict[str, str]:
         return {fault.part: fault.reason for fault in self.faults.current}
 
-    def over(self) -> None:
-        event: Any = type("E", (), {"phase": IncidentPhase.CLOSED, "market": KEY[0]})()
+    def incident(self, phase: IncidentPhase) -> None:
+        event: Any = type("E", (), {"phase": phase, "market": KEY[0]})()
         self.lasting.incident(event)
+
+    def over(self) -> None:
+        self.incident(IncidentPhase.CLOSED)
 
 
 async def test_lasting__in_effect__asks_nothing_and_says_nothing() -> None:
@@ -153,13 +157,6 @@ async def test_lasting__the_incident_is_over__nothing_is_down_any_more(known: bo
     assert scene.reasons == {}
 
 
-def test_lasting__an_incident_opens__changes_nothing() -> None:
-    scene = Scene()
-    event: Any = type("E", (), {"phase": IncidentPhase.OPENED, "market": KEY[0]})()
-    scene.lasting.incident(event)
-    assert scene.lasting._done
-
-
 @pytest.mark.parametrize("known", [True, False])
 async def test_lasting__the_incident_ends_while_the_node_is_asked__nothing_more_is_said(known: bool) -> None:
     scene = Scene()
@@ -173,3 +170,12 @@ async def test_lasting__the_incident_ends_while_the_node_is_asked__nothing_more_
     scene.receipts.receipt = slow  # type: ignore[method-assign]
     await scene.block(DONE_AT + 1, "false")
     assert (scene.reasons, scene.failed) == ({}, [])
+
+
+async def test_lasting__ended_after_its_incident__is_not_followed() -> None:
+    scene = Scene()
+    scene.over()
+    work: Any = type("W", (), {"key": KEY})()
+    scene.lasting.ended(work, Outcome(OutcomeKind.INCLUDED, Reason.EFFECT_VERIFIED, "", tx_hash=TX, block=DONE_AT))
+    await scene.block(DONE_AT + 1, "false")
+    assert scene.reasons == {}

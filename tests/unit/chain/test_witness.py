@@ -12,7 +12,7 @@ from keeper.adapters.chain.witness import EndpointWitness
 from keeper.domain.chain_events import Agreement, ChainEvent, Disagreement
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, Unreachable
 from keeper.domain.evm import CallResult
-from keeper.domain.testimony import Difference, Otherwise, QuorumPolicy, Silence, Testimony, Word
+from keeper.domain.testimony import Difference, Otherwise, QuorumPolicy, Silence, Statement, Testimony, Word
 from tests.support.fleet_world import READ, FleetWorld, lying_hash, word
 
 pytestmark = pytest.mark.unit
@@ -225,6 +225,32 @@ async def test_compare_head__endpoint_goes_silent__does_not_end_a_disagreement()
     court.peers[0].hangs = True
     await court.witness.compare_head(court.block)
     assert [type(event) for event in court.told] == [Disagreement]
+
+
+async def test_testify__an_answer_that_nobody_thought_of__silences_that_endpoint_alone() -> None:
+    court = Court(2)
+
+    def odd(_: CallResult) -> CallResult:
+        raise ZeroDivisionError
+
+    court.peers[0].alter = odd
+    testimony = await court.testify(SHORT_MS)
+    assert [statement.word for statement in testimony.statements] == [Word.SILENT, Word.AGREES]
+    assert testimony.statements[0].silence is Silence.MALFORMED
+    assert "ZeroDivisionError" in testimony.statements[0].message
+
+
+@pytest.mark.parametrize(("took_ms", "met"), [(0.0, True), (500.0, True), (500.1, False)])
+def test_policy__agreement_that_came_too_late_for_an_action__does_not_count(took_ms: float, met: bool) -> None:
+    """A comparison waits longer than an action can: it must not look better than an action will find it."""
+    testimony = Testimony(Court(0).block, (Statement("verify-1", Word.AGREES, took_ms=took_ms),))
+    assert QuorumPolicy(2, 500, Otherwise.HOLD).met_by(testimony) is met
+
+
+async def test_testify__agreement__says_how_long_it_took() -> None:
+    court = Court(1)
+    (statement,) = (await court.testify()).statements
+    assert 0 < statement.took_ms < LONG_MS
 
 
 @pytest.mark.parametrize(("agree", "met"), [(1, True), (2, True), (3, False)])

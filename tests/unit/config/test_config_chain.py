@@ -116,6 +116,24 @@ REFUSED: dict[str, tuple[Edit, str, str]] = {
         "chain.endpoints[2].url",
         "this node is there twice",
     ),
+    **{
+        f"node twice, as {again}": (
+            chain(f'    - {{url: "{again}", role: verify}}\n'),
+            "chain.endpoints[2].url",
+            "this node is there twice",
+        )
+        for again in (
+            "http://127.0.0.1:8545",
+            "ws://127.0.0.1:8545/",
+            "WS://127.0.0.1:8545",
+            "ws://localhost:8545",
+            "ws://LOCALHOST.:8545",
+            "ws://127.1:8545",
+            "ws://user:word@127.0.0.1:8545",
+            "ws://127.0.0.1:8545?key=1",
+            "ws://127.0.0.1:08545",
+        )
+    },
     "primary twice": (
         chain('    - {url: "ws://127.0.0.1:8545", role: primary}\n'),
         "chain.endpoints[2].url",
