@@ -40,7 +40,6 @@ rows = sqlite3.connect(sys.argv[1]).execute(f"SELECT {{', '.join(names)}} FROM r
 for row in reversed(rows):
     found = dict(zip(names, row))
     found["body"] = json.loads(found["body"])
-    found["kind"] = found.pop("kind")
     sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\\n")
 """
 """The same page, byte for byte, by the standard library alone."""
