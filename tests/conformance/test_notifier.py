@@ -48,7 +48,7 @@ def filtered() -> Subject:
 @pytest.fixture
 def log() -> Iterator[Subject]:
     with capture_logs() as lines:
-        yield LogNotifier(), lambda: [(line["event"], line["body"]) for line in lines]
+        yield LogNotifier(), lambda: [(line["event"], line["body"].replace(" | ", "\n")) for line in lines]
 
 
 @pytest.fixture

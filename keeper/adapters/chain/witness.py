@@ -65,7 +65,10 @@ class EndpointWitness:
         finally:
             for task in running:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            ended = await asyncio.gather(*running, return_exceptions=True)
+        for hearing, bug in zip(hearings, ended, strict=True):
+            if isinstance(bug, Exception):  # an answer that nobody thought of: it must not silence the others too
+                hearing.came_to_nothing(bug)
         testimony = Testimony(block, tuple(hearing.statement for hearing in hearings))
         self._tell(testimony)
         return testimony
@@ -107,9 +110,6 @@ class _Hearing:
                     return
             except OutsideError as error:
                 self.statement = self._silent(_silence(error), error.message)
-            except Exception as bug:  # noqa: BLE001 - an answer that nobody thought of must not silence the others too
-                self.statement = self._silent(Silence.MALFORMED, f"its answer could not be used ({type(bug).__name__})")
-                return
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
@@ -117,6 +117,10 @@ class _Hearing:
         """Enough others have agreed; what it said so far stands if it was a disagreement."""
         if self.statement.word is Word.SILENT and self.statement.silence is Silence.DEADLINE:
             self.statement = self._silent(Silence.NOT_NEEDED, "enough others agreed first")
+
+    def came_to_nothing(self, bug: Exception) -> None:
+        """What it answered could not be judged."""
+        self.statement = self._silent(Silence.MALFORMED, f"its answer could not be used ({type(bug).__name__})")
 
     async def _ask(self) -> bool:
         """Whether the word is final. The header and the results are asked for at once: one round trip when all is well."""
