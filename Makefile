@@ -25,7 +25,7 @@ help: ## this list
 setup: ## what demo and keeper need: virtual environment, node packages, contracts
 	@$(BOOTSTRAP)
 
-setup-dev: ## the same with the tools of tests and checks
+setup-dev: ## the same with the tools of tests and checks, and ccxt for exchange sources
 	@$(BOOTSTRAP) --dev
 
 demo: setup ## the keeper end to end on a local chain; ARGS="--scenario volatility", JSON=1
@@ -56,5 +56,5 @@ bench: setup-dev ## measurements against a named peer in the same run; BENCH=hot
 lock: ## write the lock files again (needs uv and npm)
 	@scripts/lock
 
-clean: ## back to a fresh clone; .env and databases stay
+clean: ## back to a fresh clone: .demo goes too, with its logs; .env and other databases stay
 	@$(BOOTSTRAP) --clean

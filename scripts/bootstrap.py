@@ -3,7 +3,7 @@
 
     python3 scripts/bootstrap.py            what running the keeper and its demo needs
     python3 scripts/bootstrap.py --dev      the tools of the tests and checks as well
-    python3 scripts/bootstrap.py --clean    back to a fresh clone
+    python3 scripts/bootstrap.py --clean    back to a fresh clone: removes the demos' folder .demo too
 
 Only the standard library, since it runs before anything is installed. Each step is skipped while its stamp, a hash of
 what it was made from, is fresh. The stamp is written last and a ``.busy`` mark first, so a run that was cut off is seen
@@ -39,8 +39,10 @@ VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 NODE_TOOLS = ROOT / "node_modules" / ".bin"
 
-# Everything a set-up, a demo or a check leaves behind. Not here, because they are the user's: .env and databases.
-GENERATED = (".venv", "node_modules", "out", "cache", ".demo", "keeper.egg-info", ".coverage")
+# Everything a set-up, a demo or a check leaves behind, the demo's databases in .demo too. Not here, because they are the
+# user's: .env and every other database.
+DEMOS = ".demo"
+GENERATED = (".venv", "node_modules", "out", "cache", DEMOS, "keeper.egg-info", ".coverage")
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache")
 HAS_PYTHON_CACHES = ("keeper", "tests", "bench", "scripts", "migrations")
 
@@ -428,18 +430,25 @@ def set_up(dev: bool) -> int:
 
 
 def clean() -> int:
-    """Removes what is generated, and nothing else."""
+    """Removes what is generated, and nothing else; says what that was."""
+    removed = []
     with one_at_a_time():
         doomed = [ROOT / name for name in (*GENERATED, *CACHES)]
         for folder in HAS_PYTHON_CACHES:
             doomed.extend((ROOT / folder).rglob("__pycache__"))
         doomed.append(STATE)
         for path in doomed:
+            if not path.exists() and not path.is_symlink():
+                continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
-                path.unlink(missing_ok=True)
-    say("  clean: what set-up, demo and checks had made is gone; .env and databases were left alone")
+                path.unlink()
+            if path.parent == ROOT and path != STATE:
+                removed.append(path.name)
+    demos = " (configurations and logs of all demos)"
+    names = ", ".join(name + (demos if name == DEMOS else "") for name in removed)
+    say(f"  clean: removed {names or 'nothing'}; .env and everything else, other databases too, stays as it is")
     return 0
 
 
@@ -466,7 +475,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Sets up this clone. Safe to repeat, and to interrupt.")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dev", action="store_true", help="install the tools of the tests and checks too")
-    what.add_argument("--clean", action="store_true", help="remove everything that is generated")
+    what.add_argument(
+        "--clean", action="store_true", help="remove everything that is generated, .demo with its logs too"
+    )
     options = parser.parse_args()
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, interrupt)

@@ -29,6 +29,10 @@ CLOCK_WARN_S = 15
 GAS_GUESS = 300_000
 FEE_MARGIN = 4
 
+SERVES_ANOTHER = "serves another chain"
+CHECK_NODE = "check the address, the node and the network"
+PRIMARY_FIRST = "see the line of the primary endpoint, and mend that first"
+
 
 class Health(StrEnum):
     OK = "ok"
@@ -52,21 +56,23 @@ async def examine(config: model.Config) -> AsyncIterator[Check]:
     nodes = [(endpoint, NodeClient(address_of(endpoint))) for endpoint in config.chain.endpoints]
     try:
         heads: dict[str, BlockStamp] = {}
+        elsewhere: set[str] = set()
         for endpoint, node in nodes:
-            async for check in _endpoint(config, endpoint, node, heads):
+            async for check in _endpoint(config, endpoint, node, heads, elsewhere):
                 yield check
         if len(heads) > 1:
             yield await _agreement(nodes, heads)
         primary = next(node for endpoint, node in nodes if endpoint is config.chain.primary)
         head = heads.get(config.chain.primary.shown)
+        away = f"the primary endpoint {SERVES_ANOTHER if config.chain.primary.shown in elsewhere else 'is away'}"
         clock = SystemClock()
         on_chain, feeds = open_sources(config.sources, clock)
         try:
-            async for check in _sources(config, on_chain, feeds, primary, head):
+            async for check in _sources(config, on_chain, feeds, primary, head or away):
                 yield check
         finally:
             await asyncio.gather(*(feed.close() for feed in feeds))
-        async for check in _actions(config, primary, head):
+        async for check in _actions(config, primary, head or away):
             yield check
     finally:
         await asyncio.gather(*(node.close() for _, node in nodes))
@@ -79,7 +85,9 @@ def _log(config: model.Config) -> Check:
     try:
         revision, wanted = migrate.current(config.audit.url.reveal())
     except AuditError as error:
-        return Check(name, Health.FAIL, error.message, error.remedy)
+        return Check(
+            name, Health.FAIL, error.message, error.remedy or "check that the file is a database of the keeper's"
+        )
     if revision is None:
         return Check(name, Health.OK, "not there yet; the first run makes it")
     if revision != wanted:
@@ -89,16 +97,22 @@ def _log(config: model.Config) -> Check:
 
 
 async def _endpoint(
-    config: model.Config, endpoint: model.Endpoint, node: NodeClient, heads: dict[str, BlockStamp]
+    config: model.Config,
+    endpoint: model.Endpoint,
+    node: NodeClient,
+    heads: dict[str, BlockStamp],
+    elsewhere: set[str],
 ) -> AsyncIterator[Check]:
+    """Puts its newest block into ``heads``, or its name into ``elsewhere`` when it serves another chain."""
     name = f"endpoint {endpoint.shown} ({endpoint.role})"
     try:
         served = await node.chain_id()
         head = await node.head()
     except OutsideError as error:
-        yield Check(name, Health.FAIL, error.message, error.remedy or "check the address, the node and the network")
+        yield Check(name, Health.FAIL, error.message, error.remedy or CHECK_NODE)
         return
     if served != config.chain.id:
+        elsewhere.add(endpoint.shown)
         message = f"serves chain {served}, and the configuration says {config.chain.id}"
         yield Check(name, Health.FAIL, message, "correct `chain.id` or the endpoint")
         return
@@ -135,19 +149,20 @@ async def _sources(
     on_chain: Sequence[ChainSource],
     feeds: Sequence[FeedSource],
     node: NodeClient,
-    head: BlockStamp | None,
+    head: BlockStamp | str,
 ) -> AsyncIterator[Check]:
+    """``head`` is the block to read at, or why there is none."""
     ages = {source.name: source.max_age_ms for source in config.engine.sources}
     now_ms = SystemClock().now_ms()
     for source in on_chain:
         name = f"source {source.name}"
-        if head is None:
-            yield Check(name, Health.FAIL, "not asked: the primary endpoint is away")
+        if isinstance(head, str):
+            yield Check(name, Health.FAIL, f"not asked: {head}", PRIMARY_FIRST)
             continue
         try:
             results = await node.read(source.calls(), head)
         except OutsideError as error:
-            yield Check(name, Health.FAIL, error.message, error.remedy)
+            yield Check(name, Health.FAIL, error.message, error.remedy or CHECK_NODE)
             continue
         yield _observed(name, source.decode(results, head, now_ms), ages.get(source.name), now_ms)
     for feed in feeds:
@@ -168,18 +183,18 @@ def _observed(name: str, observation: Observation, max_age_ms: int | None, now_m
     return Check(name, Health.OK, f"{observation.value} ({observation.unit}), {max(0, age_ms) // 1000} s old")
 
 
-async def _actions(config: model.Config, node: NodeClient, head: BlockStamp | None) -> AsyncIterator[Check]:
+async def _actions(config: model.Config, node: NodeClient, head: BlockStamp | str) -> AsyncIterator[Check]:
     try:
         signer = await open_signer(config.signer)
     except KeeperError as error:
-        yield Check("signer", Health.FAIL, error.message, error.remedy)
+        yield Check("signer", Health.FAIL, error.message, error.remedy or "correct `signer` in the configuration")
         return
     if signer is None:
         yield Check("signer", Health.WARN, "no signer: shadow mode only, and actions are not simulated")
         return
     yield Check("signer", Health.OK, signer.address)
-    if head is None:
-        yield Check("actions", Health.FAIL, "not simulated: the primary endpoint is away")
+    if isinstance(head, str):
+        yield Check("actions", Health.FAIL, f"not simulated: {head}", PRIMARY_FIRST)
         return
     try:
         nonce, balance = await node.account(signer.address)
@@ -192,7 +207,7 @@ async def _actions(config: model.Config, node: NodeClient, head: BlockStamp | No
         for action in config.actions:
             yield await _action(arm(action), node, head, signer.address)
     except OutsideError as error:
-        yield Check("actions", Health.FAIL, error.message, error.remedy)
+        yield Check("actions", Health.FAIL, error.message, error.remedy or CHECK_NODE)
 
 
 async def _action(armed: ArmedAction, node: NodeClient, head: BlockStamp, sender: str) -> Check:
@@ -201,14 +216,15 @@ async def _action(armed: ArmedAction, node: NodeClient, head: BlockStamp, sender
     try:
         current = armed.effect_text((await node.read([armed.effect_call], head))[0])
     except (MalformedAnswer, Refused) as error:
-        return Check(name, Health.FAIL, error.message, error.remedy)
+        return Check(name, Health.FAIL, error.message, error.remedy or "correct `target` or `read` of the action")
     if armed.in_effect(current):
         return Check(
             name, Health.WARN, f"{action.effect.read.signature} is {current}: in effect already, so not simulated"
         )
     outcome = simulated(armed, sender, await node.simulate(armed.call, sender))
     if outcome is not None:
-        return Check(name, Health.FAIL, f"{outcome.reason}: {outcome.message}", outcome.remedy)
+        remedy = outcome.remedy or "correct the action, or what its contract asks of the key"
+        return Check(name, Health.FAIL, f"{outcome.reason}: {outcome.message}", remedy)
     return Check(name, Health.OK, f"would work; {action.effect.read.signature} is {current} now")
 
 
@@ -217,7 +233,7 @@ async def _notifier(receiver: model.NotifyConfig, number: int) -> Check:
         notifier = await open_notifier(receiver, number)
     except ConfigurationError as error:
         problem = error.problems[0]
-        return Check(f"notifier {number}", Health.FAIL, problem.message, problem.hint)
+        return Check(f"notifier {number}", Health.FAIL, problem.message, problem.hint or "correct it in `notify`")
     name = f"notifier {notifier.name}"
     await notifier.close()
     return Check(name, Health.OK, f"usable for {receiver.min_severity} and above; nothing was sent")

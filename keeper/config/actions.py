@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from keeper.config import templates
 from keeper.config.basics import DEFAULT_ROUTE
 from keeper.config.calls import ACTING, VIEW, Signature, literal
-from keeper.config.kinds import CONTRACT, RAW, choice, duration, whole
+from keeper.config.kinds import CONTRACT, RAW, REFERENCE, choice, duration, whole
 from keeper.config.problems import nearest, shown
-from keeper.config.shape import NAME, Bad, Cursor, Field, Given, Kind, Part, Section, Shape
+from keeper.config.shape import Bad, Cursor, Field, Given, Kind, Part, Section, Shape
 from keeper.config.tree import Scalar
 from keeper.domain.abi_codec import integer_range
 from keeper.domain.action import Action, ActionKind, Effect, FunctionCall, SafeSide
@@ -32,7 +32,6 @@ def _target(given: Given) -> str:
 
 
 TARGET_KIND = Kind(_target, "", _CONTRACT_SCHEMA, env=True)
-_NAME: Kind[str] = Kind(lambda given: given.text, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
 
 KIND = Field(
     "kind", choice(ActionKind, ActionKind.PAUSE), "pause stops a market; rate-limit and adjust tighten a number."
@@ -44,7 +43,7 @@ VIEW_CALL = Field("call", VIEW, "The view that shows the effect: paused(bytes32)
 UNDO_CALL = Field("call", ACTING, "What the council would call to take it back; the keeper never does.")
 ARGS = Part("args", 'The arguments as texts; "{id}" is the variable id of the market.', _ARGS_SCHEMA, required=False)
 EXPECT = Field("expect", RAW, "What the view answers once the action has worked.")
-ROUTE = Field("route", _NAME, "How it reaches the chain.", DEFAULT_ROUTE)
+ROUTE = Field("route", REFERENCE, "How it reaches the chain.", DEFAULT_ROUTE)
 SAFE_SIDE = Field("safe_side", choice(SafeSide, SafeSide.LOWER), "In which direction the number is tightened.")
 COOLDOWN = Field(
     "cooldown", duration(1), "How long after it worked it is not decided again on the same market.", 600_000
@@ -257,7 +256,7 @@ def _bind_slot(slot: Slot, market: str, variables: Variables) -> str:
     try:
         filled = templates.fill(slot.text, variables.values)
     except Bad as bad:
-        slot.at.problem(f"in market {market}: {bad.message}", bad.hint)
+        _misfit(slot, market, bad.message, bad.hint)
         return ""
     try:
         return literal(slot.type_name, filled)
@@ -266,5 +265,11 @@ def _bind_slot(slot: Slot, market: str, variables: Variables) -> str:
         if place:
             place.problem(f"{bad.message}, which an action of this market needs", bad.hint)
         else:
-            slot.at.problem(f"in market {market} this is {shown(filled)}: {bad.message}", bad.hint)
+            _misfit(slot, market, f"this is {shown(filled)}: {bad.message}", bad.hint)
         return ""
+
+
+def _misfit(slot: Slot, market: str, message: str, hint: str) -> None:
+    at = slot.at
+    found = at.node.text if isinstance(at.node, Scalar) else ""
+    at.context.report.add_in(market, at.path, at.line, found, message, hint)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from keeper.config.kinds import CONTRACT, NUMBER, SHARE, UNIT, choice, duration
+from keeper.config.kinds import CONTRACT, NUMBER, REFERENCE, SHARE, UNIT, choice, duration
 from keeper.config.model import (
     ChainlinkSource,
     ConstantSource,
@@ -20,7 +20,7 @@ from keeper.config.model import (
     UniswapV3Source,
 )
 from keeper.config.problems import nearest
-from keeper.config.shape import NAME, Bad, Cursor, Field, Given, Kind, Part, Section, Shape
+from keeper.config.shape import Bad, Cursor, Field, Given, Kind, Part, Section, Shape
 from keeper.config.venues import positive
 from keeper.domain.units import Unit
 
@@ -35,12 +35,11 @@ def _price_id(given: Given) -> str:
 
 
 PRICE_ID = Kind(_price_id, "", {"type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"})
-SOURCE_NAME: Kind[str] = Kind(lambda given: given.text, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
 
 SOURCE_UNIT = Field("unit", UNIT, "What the number means; a signal takes only sources of the unit it is made for.")
 PRICE_UNIT = Field("unit", UNIT, "What the number means.", Unit.PRICE)
 MAX_AGE = Field("max_age", duration(1), "How old a value may be before it counts as stale, such as 90s.")
-NEEDS = Field("needs", SOURCE_NAME, "A source of unit flag: while that is not good and 1, this one is stale.", "")
+NEEDS = Field("needs", REFERENCE, "A source of unit flag: while that is not good and 1, this one is stale.", "")
 
 FEED = Field("address", CONTRACT, "The feed's proxy, or its aggregator.")
 HEARTBEAT = Field(
@@ -115,7 +114,7 @@ def check_needs(sections: Mapping[str, Section], sources: Mapping[str, Source | 
     """Notes what is wrong with every ``needs``: no such source, no flag, or one that needs something itself."""
     for name, section in sections.items():
         below = section.at("needs")
-        needs = below.read(SOURCE_NAME) if below else ""
+        needs = below.read(REFERENCE) if below else ""
         if below is None or not needs:
             continue
         needed = sources.get(needs)

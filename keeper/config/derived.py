@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from keeper.config.kinds import NUMBER, SHARE, UNIT, duration, whole
+from keeper.config.kinds import NUMBER, REFERENCE, SHARE, UNIT, duration, whole
 from keeper.config.model import ConstantSource, DerivedSource, Source
 from keeper.config.problems import nearest
-from keeper.config.shape import NAME, Cursor, Field, Kind, Part, Section, Shape, word_of
+from keeper.config.shape import Cursor, Field, Part, Section, Shape, in_a_sentence, word_of
 from keeper.config.venues import DEFAULT_OUTLIER, positive
 from keeper.domain.record import Json
 from keeper.domain.units import Unit
@@ -22,8 +22,7 @@ WORDS = ("median", "ratio", "product", "inverse", "unchanged")
 OPTIONS = {"min_fresh": "median", "outlier": "median", "stuck_after": "unchanged"}
 """Which way of deriving each option belongs to."""
 
-_NAME: Kind[str] = Kind(lambda given: given.text, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
-_OF_SCHEMA: dict[str, Json] = {"type": "array", "minItems": 1, "items": dict(_NAME.schema)}
+_OF_SCHEMA: dict[str, Json] = {"type": "array", "minItems": 1, "items": dict(REFERENCE.schema)}
 
 HOW = Field(
     "how",
@@ -79,10 +78,10 @@ def read_derived(section: Section) -> DerivedDraft:
         if how and how != owner and section.at(option):
             section.problem(option, f"this belongs to how: {owner}", "leave it out")
     if how == "unchanged" and not section.at("stuck_after"):
-        section.problem("stuck_after", "stuck_after is missing", f"add stuck_after: {STUCK_AFTER.help}")
+        section.problem("stuck_after", "stuck_after is missing", f"add stuck_after: {in_a_sentence(STUCK_AFTER.help)}")
     section.get(MIN_FRESH), section.get(OUTLIER), section.get(STUCK_AFTER)  # notes what is wrong with them
     places = tuple(below.items()) if below else ()
-    names = tuple(place.read(_NAME) for place in places)
+    names = tuple(place.read(REFERENCE) for place in places)
     if how and below and below.is_list:
         _check_members(section, how, names, places)
     if section.at("unit"):

@@ -101,6 +101,9 @@ def _share(given: Given) -> Decimal:
     except UnitError:
         if re.fullmatch(r"\s*-?\d{13,}(\.\d*)?\s*(%|bps)\s*", given.text):
             raise Bad("the number is too large", "12 digits at most") from None
+        if re.fullmatch(r"\s*[-+]?[\d.].*(%|bps)\s*", given.text, re.DOTALL):
+            hint = "12 digits at most, 18 after the point, no exponent: 2% or 0.5bps"
+            raise Bad("too large, or not a plain decimal number before its unit", hint) from None
         raise Bad("not a share: its unit is missing or wrong", "write it with its unit: 2% or 50bps") from None
 
 
@@ -125,6 +128,12 @@ def _name(given: Given) -> str:
     if not NAME.fullmatch(text):
         raise Bad("this is not a name", NAME_HINT)
     return text
+
+
+def _reference(given: Given) -> str:
+    if not given.text.strip():
+        raise Bad("there is no name", "write the name of the one that is meant")
+    return given.text
 
 
 def check_address(text: str, *, show: bool) -> str:
@@ -229,6 +238,8 @@ SHARE = Kind(_share, Decimal(0), {"type": "string", "pattern": r"^\s*-?\d{1,12}(
 NUMBER = Kind(_number, Decimal(0), {"type": ["number", "string"]})
 TEXT = Kind(_text, "", {"type": "string", "minLength": 1})
 NAME_TEXT = Kind(_name, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
+REFERENCE = Kind(_reference, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
+"""The name of something else in the file: whoever reads it says whether it is there."""
 RAW = Kind(lambda given: given.text, "", {"type": ["string", "integer", "boolean"]})
 CONTRACT = Kind(_contract, "", {"type": "string", "pattern": r"^(0x[0-9a-fA-F]{40}|.*\$\{.+\}.*)$"}, env=True)
 HTTP_URL = Kind(_http_url, Secret(""), {"type": "string", "minLength": 1}, env=True)

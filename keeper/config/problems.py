@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from keeper.config.secret import HIDDEN, redact_all, redact_for_record
 from keeper.domain.errors import ConfigurationError, Problem
@@ -12,6 +13,7 @@ from keeper.domain.errors import ConfigurationError, Problem
 FILE = "(file)"
 """The path of a problem that concerns the file as a whole."""
 
+MARKETS_NAMED = 5
 _LONGEST_SHOWN = 70
 _KEY_LIKE = re.compile(r"[0-9a-fA-F]{64}")
 _CREDENTIALS = re.compile(r"^(signer\.|notify\[\d+\]\.url|sources\..*\.headers\.)")
@@ -22,6 +24,7 @@ class Report:
 
     def __init__(self) -> None:
         self._problems: dict[tuple[str, str], Problem] = {}
+        self._markets: dict[tuple[str, str], list[str]] = {}
 
     def __len__(self) -> int:
         return len(self._problems)
@@ -30,6 +33,11 @@ class Report:
         """Notes a problem. ``found`` is text of the file, never of the environment; the same complaint at the same place counts once."""
         problem = Problem(path, line, shown_at(path, found), message, hint)
         self._problems.setdefault((path, message), problem)
+
+    def add_in(self, market: str, path: str, line: int | None, found: str, message: str, hint: str = "") -> None:
+        """The same about what is wrong in a market: told once, with all the markets where it is so."""
+        self.add(path, line, found, message, hint)
+        self._markets.setdefault((path, message), []).append(market)
 
     def add_key(self, path: str, line: int | None, key: str, message: str, hint: str = "") -> None:
         """The same about a key itself, which is shown even where values are not."""
@@ -44,7 +52,16 @@ class Report:
     def raise_any(self) -> None:
         """Raises ConfigurationError with all problems in the order of the file."""
         if self._problems:
-            raise ConfigurationError(tuple(sorted(self._problems.values(), key=lambda one: (one.line or 0, one.path))))
+            told = (self._with_markets(key, problem) for key, problem in self._problems.items())
+            raise ConfigurationError(tuple(sorted(told, key=lambda one: (one.line or 0, one.path))))
+
+    def _with_markets(self, key: tuple[str, str], problem: Problem) -> Problem:
+        markets = self._markets.get(key)
+        if not markets:
+            return problem
+        named = ", ".join(markets[:MARKETS_NAMED])
+        more = f" and {len(markets) - MARKETS_NAMED} more" if len(markets) > MARKETS_NAMED else ""
+        return replace(problem, message=f"in market{'' if len(markets) == 1 else 's'} {named}{more}: {problem.message}")
 
 
 def fail(path: str, line: int | None, found: str, message: str, hint: str = "") -> ConfigurationError:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from keeper.config.kinds import NUMBER, SPAN, choice, threshold
+from keeper.config.kinds import NUMBER, REFERENCE, SPAN, choice, threshold
 from keeper.config.problems import nearest
-from keeper.config.shape import NAME, Cursor, Field, Kind, Part, Section, Shape, word_of
+from keeper.config.shape import Cursor, Field, Part, Section, Shape, word_of
 from keeper.config.signals import SignalDraft
 from keeper.domain.observation import WITHOUT_VALUE, Quality
 from keeper.domain.units import NO_SPAN, Unit, plain
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 
 ACCEPTABLE = tuple(quality for quality in Quality if quality not in WITHOUT_VALUE)
 _QUALITY = word_of(ACCEPTABLE)
-_NAME: Kind[str] = Kind(lambda given: given.text, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
 _THRESHOLD_SCHEMA = dict(NUMBER.schema)
 
-SIGNAL = Field("signal", _NAME, "Which signal of this market.")
-SIGNAL_AGAIN = Field("signal", _NAME, "The same signal as in when; may be left out.", "")
+SIGNAL = Field("signal", REFERENCE, "Which signal of this market.")
+SIGNAL_AGAIN = Field("signal", REFERENCE, "The same signal as in when; may be left out.", "")
 ABOVE = Part(
     "above", "Strictly above this, in the unit of the signal: 2% or 50bps for shares.", _THRESHOLD_SCHEMA, False
 )
@@ -47,9 +46,10 @@ NEEDS = Part(
 )
 SEVERITY = Field("severity", choice(Severity, Severity.WARNING), "How loudly people are told.")
 
-WHEN = Shape("When the rule trips.", (SIGNAL, ABOVE, BELOW, FOR))
+WHEN = Shape("What trips the rule: {signal: NAME, above: 2%, for: 2 blocks}.", (SIGNAL, ABOVE, BELOW, FOR))
 CLEAR = Shape(
-    "When it is over; on the other side, with a gap to the first threshold.", (SIGNAL_AGAIN, ABOVE, BELOW, FOR)
+    "What ends the trip, on the other side of the threshold and with a gap to it: {below: 1%, for: 10 blocks}.",
+    (SIGNAL_AGAIN, ABOVE, BELOW, FOR),
 )
 
 
@@ -156,12 +156,12 @@ def _condition(signal: str, limit: _Limit, section: Section) -> Condition:
 def _read_actions(cursor: Cursor, actions: Mapping[str, object]) -> tuple[str, ...]:
     before, names = len(cursor.context.report), []
     for item in cursor.items():
-        name = item.read(_NAME)
+        name = item.read(REFERENCE)
         if name in names:
             item.problem("this action is named twice", "once is enough")
         elif name and name not in actions:
             item.problem("no action has this name", nearest(name, actions))
-        else:
+        elif name:
             names.append(name)
     if not names and len(cursor.context.report) == before:
         cursor.problem("the rule names no action", "name at least one of the section actions", found="")
@@ -192,6 +192,8 @@ RULE = Shape(
         NEEDS,
         WITHOUT,
         SEVERITY,
-        Part("actions", "What is done, in this order.", {"type": "array", "minItems": 1, "items": dict(_NAME.schema)}),
+        Part(
+            "actions", "What is done, in this order.", {"type": "array", "minItems": 1, "items": dict(REFERENCE.schema)}
+        ),
     ),
 )

@@ -170,7 +170,9 @@ class Cursor:
                 self.context.report.add_key(below.path, below.line, key, "unknown key", nearest(key, known))
         for part in shape.parts:
             if part.required and part.key not in table.entries:
-                self.problem(f"{part.key} is missing", f"add {part.key}: {part.help}", found="", at=part.key)
+                self.problem(
+                    f"{part.key} is missing", f"add {part.key}: {in_a_sentence(part.help)}", found="", at=part.key
+                )
         return Section(self, table, before)
 
     def choose(self, shapes: Mapping[str, Shape]) -> tuple[str, Section] | None:
@@ -265,6 +267,12 @@ def word_of(words: Iterable[str]) -> Kind[str]:
         raise Bad("not one of the words allowed here", nearest(given.text, allowed))
 
     return Kind(parse, "", {"enum": list(allowed)})
+
+
+def in_a_sentence(text: str) -> str:
+    """``The URL.`` -> ``the URL``; a name at the beginning keeps its capitals."""
+    first, rest = text[:1], text[1:]
+    return ((first.lower() if rest[:1].islower() else first) + rest).removesuffix(".")
 
 
 def _values(table: Table) -> list[object]:

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from keeper.config.kinds import SHARE, duration, whole
+from keeper.config.kinds import REFERENCE, SHARE, duration, whole
 from keeper.config.model import Source
 from keeper.config.problems import nearest
-from keeper.config.shape import NAME, REQUIRED, Bad, Cursor, Field, Given, Kind, Section, Shape, word_of
+from keeper.config.shape import REQUIRED, Bad, Cursor, Field, Given, Kind, Section, Shape, word_of
 from keeper.domain.units import Unit, plain
 
 if TYPE_CHECKING:
     from keeper.signals.spec import Param, ParamValue, SignalKind, SignalSpec
 
 MAX_COUNT = 1_000_000
-
-SOURCE_NAME: Kind[str] = Kind(lambda given: given.text, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ def _kind_of(param: Param) -> Kind[Any]:
 
     minimum = param.minimum
     if param.type is ParamType.SOURCE:
-        return SOURCE_NAME
+        return REFERENCE
     if param.type is ParamType.DURATION:
         return duration(int(minimum or 0))
     if param.type is ParamType.COUNT:

@@ -24,6 +24,10 @@ MINUTE_MS = 60_000
 MAX_WINDOW_MS = 240 * MINUTE_MS
 """Four hours: as many one-minute bars as every venue gives in one answer."""
 _SYMBOL = re.compile(r"[A-Z0-9.]{1,20}/[A-Z0-9.]{1,20}(?::[A-Z0-9.-]{1,40})?")
+NOT_INSTALLED = "sources of kind exchange need ccxt, and it is not installed"
+INSTALL = (
+    'in a clone of this repository run: make setup-dev; elsewhere install the extra: pip install "keeper[exchange]"'
+)
 SYMBOL_HINT = "base and quote in capitals, as ccxt writes them: ETH/USDT"
 
 
@@ -38,13 +42,8 @@ def known_venues(package: str) -> frozenset[str]:
 
 def _venue(given: Given) -> str:
     known = known_venues("async_support")
-    if given.text not in known:
-        raise Bad(
-            "ccxt knows no venue of this name",
-            nearest(given.text, known)
-            if known
-            else "ccxt is not installed; run: make setup-dev (or install the extra `exchange`)",
-        )
+    if known and given.text not in known:
+        raise Bad("ccxt knows no venue of this name", nearest(given.text, known))
     return given.text
 
 
@@ -142,6 +141,11 @@ EXCHANGE = Shape(
 
 def read_exchange(name: str, section: Section) -> ExchangeSource:
     """The source; what is wrong with it is noted."""
+    if not known_venues("async_support"):
+        report = section.cursor.context.report
+        report.add(
+            "sources", section.cursor.line, "", NOT_INSTALLED, INSTALL
+        )  # one place: said once, however many sources
     symbol, stream = section.get(SYMBOL), section.get(STREAM)
     below = section.at("venues")
     venues = _read_venues(below, symbol, stream) if below else ()
@@ -188,7 +192,7 @@ def _read_venues(cursor: Cursor, symbol: str, stream: bool) -> tuple[VenueConfig
             continue
         if venue.name in venues:
             item.problem("this venue is named twice", "one vote for each")
-        if stream and venue.name not in known_venues("pro"):
+        if stream and known_venues("async_support") and venue.name not in known_venues("pro"):
             item.problem("ccxt offers no WebSocket for this venue", "leave stream out, or the venue")
         venues[venue.name] = venue
     return tuple(venues.values())

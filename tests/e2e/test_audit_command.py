@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -140,6 +141,27 @@ def test_log__table__says_what_happened_in_words(finished: Path) -> None:
     assert "opened ETH-PERP" in text
     assert "paused(bytes32)(bool) false -> true" in text
     assert "included (effect-verified)" in text
+
+
+def test_log__incident_or_verbose__shows_what_was_decided_from(finished: Path) -> None:
+    (act,) = [each for each in records(finished, "--kind", "decision") if each["body"]["kind"] == "act"]
+    shown = log(finished, "--incident", act["incident"]).out
+    for seen in act["body"]["observations"]:
+        assert re.search(
+            rf"^ +{seen['source']} +{seen['value']} {seen['unit']} +(block|of) .* ok$", shown, re.MULTILINE
+        )
+    verbose = in_process("-v", "audit", finished / "keeper.yaml", "log").out
+    assert len(verbose.splitlines()) == len(log(finished).out.splitlines()) + len(act["body"]["observations"])
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_log__json_and_another_form__is_refused(finished: Path, form: str, tmp_path: Path) -> None:
+    both = ("--json", "audit", finished / "keeper.yaml", "log", "--format", form)
+    refused = in_process(*both)
+    assert refused.code == 2
+    assert f"--json and --format {form}" in json.loads(refused.out)["error"]["message"]
+    into_file = in_process(*both, "--output", tmp_path / "log")
+    assert (into_file.code, json.loads(into_file.out)["ok"]) == (0, True)
 
 
 @pytest.mark.parametrize(

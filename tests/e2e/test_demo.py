@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,11 +21,12 @@ import pytest
 
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.reading import page_sync
+from keeper.app.demo.hints import afterwards
 from keeper.devnet.markets import market_id
 from keeper.domain.abi import encode_function, parse_signature
 from keeper.domain.address import checksum_address
 from keeper.domain.record import Record, RecordKind, RecordQuery
-from tests.support.keeper_process import Done, Running, environment, keeper
+from tests.support.keeper_process import KEEPER, Done, Running, environment, keeper
 from tests.support.keeper_stage import until
 
 pytestmark = pytest.mark.e2e
@@ -177,6 +179,21 @@ def test_demo__afterwards__log_and_verify_work_on_what_it_left(played: dict[str,
     assert json.loads(checked.out)["ok"] is True
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_demo__its_forgery__is_found_in_every_scenario(
+    played: dict[str, Played], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [str(KEEPER)])
+    monkeypatch.chdir(tmp_path)
+    here = tmp_path / "a folder"
+    shutil.copytree(played[name].folder, here)
+    forgery = afterwards(here / "keeper.yaml", name.removesuffix("-again"))[2][1]
+    assert "BROKEN at record" in _by_hand(forgery, tmp_path, code=1).stdout
+    restored = f"mv {shlex.quote(str(here))}/keeper.db.bak {shlex.quote(str(here))}/keeper.db"
+    assert _by_hand(restored, here).returncode == 0
+    assert keeper("audit", here / "keeper.yaml", "verify").code == 0
+
+
 def test_demo__folder_of_an_earlier_run__is_refused_untouched(played: dict[str, Played]) -> None:
     folder = played["calm"].folder
     before = (folder / "keeper.db").read_bytes()
@@ -214,9 +231,9 @@ async def test_demo__kept__goes_on_and_its_commands_work_and_ctrl_c_leaves_nothi
         await until(lambda: _block(url) > block + 1)
         assert _spot_ms(config) > spot_ms, "the venue answers, with the time of now"
         async with Running(["-c", f"exec {keep}"], tmp_path, program=["sh"], cwd=here) as second:
-            await second.says("already-in-effect")
+            await second.says("oracle-divergence tripped")
+            assert "nothing is down" in _by_hand(status, here).stdout
             assert await second.end(signal.SIGINT) == 130
-        assert "nothing is down" in _by_hand(status, here).stdout
         started = _children(run.pid)
         assert await run.end(signal.SIGINT) == 130
         assert run.err == ""
@@ -235,9 +252,10 @@ async def test_demo__its_text__fits_80_columns_and_its_commands_work(tmp_path: P
     told = ("The rules of ETH-PERP", "oracle-divergence   ", "TRIPPED", "sent", "mined", "read back", "Proven")
     said = [done.out.index(word) for word in told]
     assert said == sorted(said)
-    log, verify, another = commands(done.out)
+    log, verify, forge, another = commands(done.out)
     assert "withdrawalLimit(bytes32)(uint256) 1000000000000 -> 250000000000" in _by_hand(log, here).stdout
     assert "every hash" in _by_hand(verify, here).stdout
+    assert "BROKEN at record" in _by_hand(forge, here, code=1).stdout
     assert "Proven" in _by_hand(another, here).stdout
 
 
@@ -263,12 +281,12 @@ def commands(text: str) -> list[str]:
     return [str(command) for command in found]
 
 
-def _by_hand(command: str, here: Path) -> subprocess.CompletedProcess[str]:
+def _by_hand(command: str, here: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Pasted into a shell."""
     done = subprocess.run(
         ["sh", "-c", command], cwd=here, capture_output=True, text=True, env=environment(), check=False
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert done.returncode == code, f"{command}\n{done.stdout}{done.stderr}"
     return done
 
 

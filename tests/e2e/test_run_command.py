@@ -13,6 +13,7 @@ from eth_account import Account
 from eth_typing import HexStr
 
 from keeper.adapters.audit.verify import verify
+from keeper.devnet.world import Role
 from keeper.domain.record import RecordKind
 from tests.support.keeper_process import Done, Running, keeper
 from tests.support.keeper_stage import MARKET, Setup, Stage, staged
@@ -141,6 +142,8 @@ async def test_run__shadow__decides_and_records_and_sends_nothing(tmp_path: Path
             await stage.shock()
             await stage.mine_until(lambda: bool(stage.outcomes()), ended=keeper_run.ended)
             assert await keeper_run.end() == 0
+        (failed,) = _status(stage)["failed"]  # type: ignore[misc]
+        assert (failed["action"], failed["kind"]) == ("pause-market", "dry-run")  # type: ignore[has-type]
         assert stage.outcomes()[0] == ("dry-run", "shadow-mode")
         assert await stage.sent() == []
         assert await stage.waiting() == []
@@ -219,14 +222,35 @@ async def test_status__before_while_and_after__says_what_is_so(tmp_path: Path) -
             assert await keeper_run.end() == 0
         after = _status(stage)
         assert after["running"] is False
+        assert after["ok"] is False
+        assert after["failed"] == []
         assert after["breakers"] == {MARKET: "tripped"}
         assert after["open_intents"] == []
         assert after["faults"] == []
         people = keeper("status", stage.config)
-        assert people.code == 0
+        assert people.code == 1
         assert "stopped (live)" in people.out
         assert "breaker tripped" in people.out
         assert verify(stage.url).ok
+
+
+async def test_status__the_pause_failed__says_what_was_not_done_and_what_to_do(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        await stage.world.revoke(Role.PAUSER, stage.world.keeper.address)
+        async with Running(["run", stage.config], tmp_path) as keeper_run:
+            await keeper_run.watching()
+            await stage.shock()
+            await stage.mine_until(lambda: bool(stage.outcomes()), ended=keeper_run.ended)
+            while_it_runs = _status(stage)
+            assert await keeper_run.end() == 0
+        assert not await stage.world.paused(MARKET)
+        (failed,) = while_it_runs["failed"]  # type: ignore[misc]
+        assert while_it_runs["ok"] is False
+        assert (failed["market"], failed["action"]) == (MARKET, "pause-market")  # type: ignore[has-type]
+        assert (failed["kind"], failed["reason"]) == ("failed", "missing-role")  # type: ignore[has-type]
+        text = keeper("status", stage.config).out
+        assert f"NOT DONE: pause-market on {MARKET}" in text
+        assert f"  -> {failed['remedy']}" in text  # type: ignore[has-type]
 
 
 def _status(stage: Stage) -> dict[str, object]:

@@ -13,6 +13,10 @@ import pytest
 import yaml
 
 from keeper import __version__
+from keeper.app.cli import check
+from keeper.app.cli.root import Preset
+from keeper.config.template import PRESETS
+from keeper.domain.errors import Problem
 from tests.support.keeper_process import ROOT, Done, environment, in_process, keeper
 
 pytestmark = pytest.mark.e2e
@@ -104,6 +108,40 @@ def test_command__no_configuration__exit_2_with_the_remedy(command: str, tmp_pat
     assert done.out == ""
 
 
+def test_check__people__see_what_was_found_and_nothing_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    text = GOOD.read_text("utf-8")
+    broken = text.replace("mode: live", "mode: alive").replace("${KEEPER_NOTIFY_URL}", "x${KEEPER_NOTIFY_URL} y")
+    (tmp_path / "keeper.yaml").write_text(broken, "utf-8")
+    said = in_process("check", tmp_path / "keeper.yaml").err
+    assert "keeper.mode: not one of the words allowed here (found: alive)\n" in said
+    assert not any(secret in said for secret in SECRETS.values())
+    assert "(found: x" not in said
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"),
+    [
+        ("alive", " (found: alive)"),
+        ("", ""),
+        ("${NODE_KEY}", ""),
+        ("kee", ""),
+    ],
+)
+def test_check__found_value__is_shown_unless_it_is_said_already(found: str, shown: str) -> None:
+    assert check._found(Problem("keeper.mode", 1, found, "no variable kee")) == shown
+    assert check._found(Problem(f"keeper.{found}", 1, found, "unknown key")) == ""
+
+
+def test_check__one_of_each__is_counted_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    assert " 1 market, 2 rules, " in in_process("check", GOOD).out
+
+
 def test_check__a_folder__exit_2_without_a_traceback(tmp_path: Path) -> None:
     done = in_process("check", tmp_path)
     assert done.code == 2
@@ -148,10 +186,26 @@ def test_init__a_file_is_there__refused_and_untouched(there: str, tmp_path: Path
 
 
 def test_init__unknown_preset__exit_2(tmp_path: Path) -> None:
-    done = in_process("--json", "init", tmp_path / "new", "--preset", "saef")
+    done = in_process("init", tmp_path / "new", "--preset", "bogus")
     assert done.code == 2
-    assert "safe" in problems(done)[0]["hint"]
+    assert "'bogus' is not one of 'safe', 'stablecoin-peg'" in done.err
+    assert json.loads(in_process("--json", "init", tmp_path / "new", "--preset", "bogus").out)["ok"] is False
     assert not (tmp_path / "new").exists()
+
+
+def test_init__presets__those_that_there_are_are_listed() -> None:
+    assert {preset.value for preset in Preset} == set(PRESETS)
+    assert "--preset <safe|stablecoin-peg>" in in_process("init", "--help").out
+
+
+def test_init__next_command__works_when_pasted(tmp_path: Path) -> None:
+    said = keeper("init", "a folder", cwd=tmp_path).out
+    command = said.partition("then: ")[2].strip()
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "KEEPER_RPC_URL is not set" in done.stderr
 
 
 def test_init__folder_that_cannot_be__exit_2(tmp_path: Path) -> None:
@@ -235,6 +289,19 @@ def test_usage__unknown_command__as_a_user_sees_it() -> None:
     assert done.out == ""
 
 
+@pytest.mark.parametrize(
+    ("args", "usage"),
+    [
+        (("audit",), "Usage: keeper audit [CONFIG] COMMAND [ARGS]..."),
+        (("audit", "log"), "Usage: keeper audit [CONFIG] log [OPTIONS]"),
+        (("audit", "x.yaml", "verify"), "Usage: keeper audit [CONFIG] verify [OPTIONS]"),
+        (("db", "upgrade"), "Usage: keeper db [CONFIG] upgrade [OPTIONS]"),
+    ],
+)
+def test_help__command_of_a_group__says_where_the_configuration_goes(args: tuple[str, ...], usage: str) -> None:
+    assert usage in in_process(*args, "--help").out
+
+
 def test_help__every_command__says_what_it_does() -> None:
     top = in_process("--help")
     assert top.code == 0
@@ -247,8 +314,8 @@ def test_help__every_command__says_what_it_does() -> None:
 # -- imports ------------------------------------------------------------------------------------------------------------------
 
 
-def imported(*args: str | Path, env: dict[str, str] | None = None) -> set[str]:
-    """The top-level packages that a command has imported when it ends."""
+def imported(*args: str | Path, env: dict[str, str] | None = None, code: int = 0) -> set[str]:
+    """The top-level packages that a command has imported when it ends, with this exit code."""
     program = (
         "import sys\n"
         "from keeper.app.cli import run_command\n"
@@ -262,8 +329,8 @@ def imported(*args: str | Path, env: dict[str, str] | None = None) -> set[str]:
         env=environment(env),
         check=True,
     )
-    word, code, *names = done.stderr.splitlines()[-1].split()
-    assert (word, code) == ("IMPORTED", "0"), done.stderr
+    word, ended_with, *names = done.stderr.splitlines()[-1].split()
+    assert (word, ended_with) == ("IMPORTED", str(code)), done.stderr
     return set(names)
 
 
@@ -277,7 +344,7 @@ def test_imports__audit_log__nothing_heavy(finished: Path) -> None:
 
 
 def test_imports__status__no_chain_and_no_compiler(finished: Path) -> None:
-    assert not imported("status", finished / "keeper.yaml") & {"web3", "eth_account", "numba", "sqlalchemy"}
+    assert not imported("status", finished / "keeper.yaml", code=1) & {"web3", "eth_account", "numba", "sqlalchemy"}
 
 
 def test_imports__check__no_chain_no_compiler_no_database(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from keeper.app.cli.evidence_lines import evidence_lines
 from keeper.app.cli.log_formats import as_document, write
 from keeper.app.cli.nothing_yet import log_exists, remedy, say_so
-from keeper.app.cli.output import Output
+from keeper.app.cli.output import Output, counted
 from keeper.app.cli.summaries import summary
 from keeper.app.exit_codes import Exit
 from keeper.domain.errors import KeeperError, UnitError
@@ -76,6 +77,10 @@ def print_log(output: Output, config: str, asked: LogQuery, form: str, file: Pat
     from keeper.adapters.audit.reading import page_sync
     from keeper.config import audit_url
 
+    if file is None and output.as_json and form != TABLE:
+        raise KeeperError(
+            f"--json and --format {form} are two forms of one output", remedy="leave one out, or add --output FILE"
+        )
     if file is not None and form == TABLE:
         raise KeeperError("a table is for the screen", remedy="add --format csv, jsonl or parquet")
     query = asked.to_query()
@@ -89,7 +94,7 @@ def print_log(output: Output, config: str, asked: LogQuery, form: str, file: Pat
     cursor = records[-1].seq if more and not query.newest_first else None
     if file is not None:
         write(records, form, file)
-        output.say(f"wrote {len(records)} records to {file}{MORE if more else ''}")
+        output.say(f"wrote {counted(len(records), 'record')} to {file}{MORE if more else ''}")
         output.document({"ok": True, "file": str(file), "records": len(records), "next_cursor": cursor})
     elif output.as_json:
         output.document({"records": [as_document(record) for record in records], "next_cursor": cursor})
@@ -99,9 +104,10 @@ def print_log(output: Output, config: str, asked: LogQuery, form: str, file: Pat
         empty = not page_sync(url, RecordQuery(limit=1))
         output.say(f"the log is empty; {remedy(config)}" if empty else "no records fit")
     else:
-        _print_table(output, records, ticks=asked.ticks or bool(asked.kinds))
+        evidence = asked.incident is not None or output.verbosity > 0
+        _print_table(output, records, ticks=asked.ticks or bool(asked.kinds), evidence=evidence)
         if more:
-            output.say(f"({query.limit} records shown{MORE})", "dim")
+            output.say(f"({counted(query.limit, 'record')} shown{MORE})", "dim")
     return Exit.DONE
 
 
@@ -127,20 +133,23 @@ def verify(output: Output, config: str) -> int:
         }
     )
     if verdict.ok:
-        output.say(f"ok: {verdict.records} records, every hash and link holds, head {verdict.head}", "green")
+        output.say(f"ok: {counted(verdict.records, 'record')}, every hash and link holds, head {verdict.head}", "green")
         return Exit.DONE
     place = f"record {verdict.first_bad}" if verdict.first_bad is not None else f"the database ({verdict.table})"
-    output.say(f"{verdict.records} records from the first on are whole, up to head {verdict.head}")
+    whole = f"{counted(verdict.records, 'record')} from the first on {'is' if verdict.records == 1 else 'are'} whole"
+    output.say(f"{whole}, up to head {verdict.head}")
     output.say(f"BROKEN at {place}: {verdict.problem}", "bold red")
     output.say(f"  -> {advice}")
     return Exit.FOUND
 
 
-def _print_table(output: Output, records: Sequence[Record], *, ticks: bool) -> None:
+def _print_table(output: Output, records: Sequence[Record], *, ticks: bool, evidence: bool) -> None:
     width = max(len(str(record.seq)) for record in records)
     for record in records:
         line = " | ".join(summary(record).splitlines())
         output.say(f"{record.seq:>{width}}  {record.at}  {record.kind.value:<13} {line}", STYLES.get(record.kind))
+        for each in evidence_lines(record) if evidence else ():
+            output.say(f"{'':>{width}}    {each}")
     if not ticks:
         output.say("(the records of evaluated blocks are left out; --ticks shows them)", "dim")
 

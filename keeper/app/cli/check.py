@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from keeper.app.cli.output import Output
+from keeper.app.cli.output import Output, counted
 from keeper.app.exit_codes import Exit
 from keeper.domain.errors import ConfigurationError, Problem
 
@@ -19,11 +19,14 @@ def run(output: Output, config: str) -> int:
     except ConfigurationError as error:
         show_problems(output, error)
         return Exit.USAGE
-    rules = sum(len(market.rules) for market in loaded.engine.markets)
-    output.say(
-        f"{config}: ok. {len(loaded.engine.markets)} markets, {rules} rules, {len(loaded.sources)} sources, "
-        f"{len(loaded.actions)} armed actions, mode {loaded.keeper.mode}, hash {loaded.hash}"
-    )
+    counts = {
+        "market": len(loaded.engine.markets),
+        "rule": sum(len(market.rules) for market in loaded.engine.markets),
+        "source": len(loaded.sources),
+        "armed action": len(loaded.actions),
+    }
+    parts = ", ".join(counted(number, thing) for thing, number in counts.items())
+    output.say(f"{config}: ok. {parts}, mode {loaded.keeper.mode}, hash {loaded.hash}")
     output.document({"ok": True, "errors": [], "hash": loaded.hash})
     return Exit.DONE
 
@@ -42,9 +45,16 @@ def show_problems(output: Output, error: ConfigurationError) -> None:
         return
     for problem in error.problems:
         place = f"line {problem.line}, " if problem.line is not None else ""
-        output.error(f"{place}{problem.path}: {problem.message}", problem.hint)
-    count = len(error.problems)
-    output.error(f"{count} problem{'' if count == 1 else 's'} in the configuration")
+        output.error(f"{place}{problem.path}: {problem.message}{_found(problem)}", problem.hint)
+    output.error(f"{counted(len(error.problems), 'problem')} in the configuration")
+
+
+def _found(problem: Problem) -> str:
+    """What stands there, unless the environment fills it in, or the path or the message says it already."""
+    found = problem.found
+    if not found or "${" in found or problem.path.endswith(found) or found in problem.message:
+        return ""
+    return f" (found: {found})"
 
 
 def _document(problem: Problem) -> dict[str, object]:

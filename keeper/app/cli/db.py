@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keeper.app.cli.output import Output
+from keeper.app.cli.typed import keeper_command
 from keeper.app.exit_codes import Exit
 
 
@@ -28,5 +29,5 @@ def current(output: Output, config: str) -> int:
     if revision == head:
         output.say(f"revision {revision}: up to date")
         return Exit.DONE
-    output.say(f"revision {revision or 'none'}, this version needs {head}; run: keeper db {config} upgrade")
+    output.say(f"revision {revision or 'none'}, this version needs {head}; run: {keeper_command()} db {config} upgrade")
     return Exit.FOUND

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from keeper.app.cli import logs
-from keeper.app.cli.output import Output
+from keeper.app.cli.output import Output, counted
 from keeper.app.exit_codes import Exit
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run(output: Output, config: str) -> int:
             ],
         }
     )
-    output.say(f"{len(checks)} checks, {failed} failed", "bold red" if failed else "bold green")
+    output.say(f"{counted(len(checks), 'check')}, {failed} failed", "bold red" if failed else "bold green")
     return Exit.FOUND if failed else Exit.DONE
 
 

@@ -21,7 +21,8 @@ class ConfigGroup(TyperGroup):
         if rest and rest[0] not in self.commands and (rest[0] == "-" or not rest[0].startswith("-")):
             config = rest.pop(0)
         ctx.meta["config"] = config
+        ctx.info_name = f"{ctx.info_name} [CONFIG]"  # usage lines and hints are made of it, those of its commands too
         return super().parse_args(ctx, rest)
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
-        formatter.write_usage(ctx.command_path, "[CONFIG] COMMAND [ARGS]...")
+        formatter.write_usage(ctx.command_path, "COMMAND [ARGS]...")

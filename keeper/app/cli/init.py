@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from keeper.app.cli.output import Output
+from keeper.app.cli.typed import keeper_command, typed
 from keeper.app.exit_codes import Exit
 from keeper.domain.errors import KeeperError
 
 
 def run(output: Output, directory: Path, preset: str) -> int:
-    """Writes the two files; never over one that exists. Raises KeeperError, ConfigurationError for an unknown preset."""
+    """Writes the two files; never over one that exists. Raises KeeperError."""
     from keeper.config.template import template
 
     yaml_text, env_text = template(preset)
@@ -29,6 +30,6 @@ def run(output: Output, directory: Path, preset: str) -> int:
         ) from None
     config = directory / "keeper.yaml"
     output.say(f"wrote {config} and {directory / '.env'}: shadow mode, nothing is ever sent")
-    output.say(f"next: edit {config}, set the variables of .env, then: keeper check {config}")
+    output.say(f"next: edit it, set the variables of .env, then: {keeper_command()} check {typed(config)}")
     output.document({"ok": True, "files": [str(path) for path in files]})
     return Exit.DONE

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from keeper.app.cli.output import Output
+from keeper.app.cli.typed import keeper_command
 from keeper.app.exit_codes import Exit
 
 
 def remedy(config: str) -> str:
     """What makes the first record."""
-    return f"start the keeper first: keeper run {config}"
+    return f"start the keeper first: {keeper_command()} run {config}"
 
 
 def log_exists(url: str) -> bool:

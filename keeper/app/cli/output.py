@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 Document = Mapping[str, object] | Sequence[object]
 
 
+def counted(number: int, thing: str) -> str:
+    """``1 record``, ``2 records``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def coloured(stream: TextIO) -> bool:
     """Whether styles may be used: on a terminal, unless NO_COLOR is set (rich looks)."""
     if not stream.isatty():

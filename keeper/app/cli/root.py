@@ -41,6 +41,11 @@ class Scenario(StrEnum):
     CALM = "calm"
 
 
+class Preset(StrEnum):
+    SAFE = "safe"
+    STABLECOIN_PEG = "stablecoin-peg"
+
+
 class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
@@ -81,12 +86,14 @@ def demo(
 def init(
     ctx: typer.Context,
     directory: Annotated[Path, typer.Argument(help="Where to write keeper.yaml and .env.", metavar="DIR")] = Path(),
-    preset: Annotated[str, typer.Option(help="What to start from.")] = "safe",
+    preset: Annotated[
+        Preset, typer.Option(help="What to start from: an oracle against spot, or a stablecoin that loses its peg.")
+    ] = Preset.SAFE,
 ) -> None:
     """Write a commented keeper.yaml and .env in safe mode (nothing is ever sent)."""
     from keeper.app.cli.init import run
 
-    raise typer.Exit(run(ctx.ensure_object(Output), directory, preset))
+    raise typer.Exit(run(ctx.ensure_object(Output), directory, preset.value))
 
 
 @app.command()
@@ -127,7 +134,7 @@ def run(
 
 @app.command()
 def status(ctx: typer.Context, config: Config = DEFAULT_CONFIG) -> None:
-    """One screen: markets, signals against thresholds, faults, open intents, as of the newest evaluated block."""
+    """One screen: markets, signals against thresholds, faults, open intents, and what failed in an open incident."""
     from keeper.app.cli.status import run
 
     raise typer.Exit(run(ctx.ensure_object(Output), config))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from keeper.adapters.audit.errors import DraftRefused
+from keeper.adapters.audit.times import from_iso, to_iso
+from keeper.app.cli import not_done
 from keeper.app.cli.nothing_yet import log_exists, remedy
 from keeper.app.cli.output import Output
+from keeper.app.cli.typed import keeper_command
 from keeper.app.exit_codes import Exit
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import Json, Record, RecordKind, RecordQuery
@@ -31,7 +35,8 @@ class Life(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that is shown. ``running`` is what the last start and stop say, ``last`` the newest record of any kind."""
+    """Everything that is shown. ``running`` is what the last start and stop say, ``last`` the newest record of any kind,
+    ``failed`` the outcomes that open incidents are left with."""
 
     running: bool
     start: Record | None
@@ -39,6 +44,7 @@ class State:
     tick: Record | None
     faults: tuple[Mapping[str, Json], ...]
     open_intents: tuple[Record, ...]
+    failed: tuple[Record, ...]
 
     def life(self, now_ms: int) -> Life:
         if self.start is None:
@@ -54,15 +60,15 @@ class State:
         return self.start is not None and self.tick is not None and self.tick.seq > self.start.seq
 
     def ok(self, now_ms: int) -> bool:
-        """Blocks are evaluated, nothing is down, and the keeper did not fall silent."""
-        return self.evaluates and not self.faults and self.life(now_ms) is not Life.SILENT
+        """The keeper runs and evaluates blocks, nothing is down, and no open incident is left without its effect."""
+        return self.life(now_ms) is Life.RUNNING and self.evaluates and not self.faults and not self.failed
 
 
-NOTHING = State(False, None, None, None, (), ())
+NOTHING = State(False, None, None, None, (), (), ())
 
 
 def run(output: Output, config: str) -> int:
-    """Prints the state. FOUND when something is down, the keeper fell silent, or no block was evaluated since its start.
+    """Prints the state. FOUND unless the keeper runs, has evaluated a block since its start, and nothing is down or failed.
 
     Raises ConfigurationError, StoreNotMigrated, and StoreUnavailable for a log that cannot be read.
     """
@@ -75,9 +81,9 @@ def run(output: Output, config: str) -> int:
         state = read_state(url) if log_exists(url) else NOTHING
         output.document(_document(state, now_ms))
         _print(output, state, now_ms, config)
-    except (KeyError, TypeError, ValueError):
+    except (DraftRefused, KeyError, TypeError, ValueError):
         raise StoreUnavailable(
-            "a record is not as the keeper writes it", remedy=f"run: keeper audit {config} verify"
+            "a record is not as the keeper writes it", remedy=f"run: {keeper_command()} audit {config} verify"
         ) from None
     return Exit.DONE if state.ok(now_ms) else Exit.FOUND
 
@@ -86,8 +92,11 @@ def read_state(url: str) -> State:
     """From the newest records. Raises StoreUnavailable, StoreNotMigrated."""
     from keeper.adapters.audit.reading import page_sync
 
+    def page(query: RecordQuery) -> Sequence[Record]:
+        return page_sync(url, query)
+
     def newest(kind: RecordKind | None, limit: int = 1) -> list[Record]:
-        return list(page_sync(url, RecordQuery(kinds=(kind,) if kind else (), newest_first=True, limit=limit)))
+        return list(page(RecordQuery(kinds=(kind,) if kind else (), newest_first=True, limit=limit)))
 
     start, stop, tick = newest(RecordKind.START), newest(RecordKind.STOP), newest(RecordKind.TICK)
     since = start[0].seq if start else 0
@@ -109,12 +118,11 @@ def read_state(url: str) -> State:
         tick=tick[0] if tick else None,
         faults=tuple(faults.values()),
         open_intents=tuple(reversed(intents)),
+        failed=not_done.not_done(page, since),
     )
 
 
 def _age_s(record: Record, now_ms: int) -> float:
-    from keeper.adapters.audit.times import from_iso
-
     return max(0, now_ms - from_iso(record.at)) / 1000
 
 
@@ -133,6 +141,7 @@ def _document(state: State, now_ms: int) -> dict[str, object]:
         "breakers": body.get("breakers", {}),
         "faults": [dict(fault) for fault in state.faults],
         "open_intents": [record.intent for record in state.open_intents],
+        "failed": [not_done.document(record) for record in state.failed],
     }
 
 
@@ -142,8 +151,11 @@ def _verdicts(body: Mapping[str, Json]) -> list[Mapping[str, Json]]:
 
 
 def _verdict(verdict: Mapping[str, Json]) -> dict[str, Json]:
-    """For machines: a number that is not there is null."""
-    return {key: None if value == "nan" else value for key, value in verdict.items()}
+    """For machines: a number that is not there is null, a time is ISO 8601."""
+    said: dict[str, Json] = {key: None if value == "nan" else value for key, value in verdict.items()}
+    if "since_ms" in said:
+        said["since"] = to_iso(int(str(said.pop("since_ms"))))
+    return said
 
 
 def _print(output: Output, state: State, now_ms: int, config: str) -> None:
@@ -187,13 +199,15 @@ def _first_line(state: State, now_ms: int) -> str:
 
 def _print_troubles(output: Output, state: State) -> None:
     output.say()
+    for record in state.failed:
+        not_done.show(output, record)
     for fault in state.faults:
         output.say(f"down: {fault['part']} ({fault['reason']}): {fault['message']}", "magenta")
         if fault["remedy"]:
             output.say(f"  -> {fault['remedy']}")
     for record in state.open_intents:
         output.say(f"open intent: {record.intent} since {record.at}", "yellow")
-    if not state.faults and not state.open_intents:
+    if not state.faults and not state.open_intents and not state.failed:
         output.say("nothing is down, no intent is open")
 
 

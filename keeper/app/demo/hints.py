@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
-import sys
 from pathlib import Path
 
+from keeper.app.cli.typed import keeper_command, typed
 from keeper.devnet.markets import market_id
 from keeper.devnet.scenarios import SHAKEN
 from keeper.devnet.toolchain import cast_program
 from keeper.domain.abi import encode_function, parse_signature
 
 PAUSED = "paused(bytes32)(bool)"
+FORGED = SHAKEN[:-1] + "Q"
+"""As long as the name it stands for: a database keeps its form, and only its content is another one."""
 OTHERS = {
     "divergence": ("--scenario volatility", "The ladder: a limit first, then the pause"),
     "volatility": ("--scenario calm", "Noise only: nothing may trip"),
@@ -28,9 +28,14 @@ def afterwards(config: Path, scenario: str) -> list[Command]:
     """What can be done when everything is down again."""
     keeper, file = keeper_command(), typed(config)
     option, what = OTHERS[scenario]
+    forged = f"LC_ALL=C sed -i.bak 's/{SHAKEN}/{FORGED}/' {typed(config.with_name('keeper.db'))}"
     return [
         ("What was seen, decided, sent and got back:", f"{keeper} audit {file} log"),
-        ("Is it untouched? Change one byte of keeper.db beside it, and ask again:", f"{keeper} audit {file} verify"),
+        ("Is it untouched?", f"{keeper} audit {file} verify"),
+        (
+            "Forge one name in it, and ask again (keeper.db.bak stays as it was):",
+            f"{forged}\n{keeper} audit {file} verify",
+        ),
         (f"{what} (add --keep to ask its chain):", f"{keeper} demo {option}"),
     ]
 
@@ -53,23 +58,5 @@ def meanwhile(config: Path, node_url: str, exchange: str) -> list[Command]:
     return [
         *commands,
         ("A keeper on what is there now (Ctrl-C ends it):", f"{keeper} run {file}"),
-        ("What it sees, in one screen:", f"{keeper} status {file}"),
+        ("What it sees, in one screen, while it runs (in a third terminal):", f"{keeper} status {file}"),
     ]
-
-
-def keeper_command() -> str:
-    """How this program is called here: by name when that finds it, else by its path."""
-    started = Path(sys.argv[0])
-    if started.name == "__main__.py":
-        return f"{typed(Path(sys.executable))} -m keeper"
-    found = shutil.which("keeper")
-    if found is not None and started.is_file() and Path(found).samefile(started):
-        return "keeper"
-    return typed(started)
-
-
-def typed(path: Path) -> str:
-    """The path for a shell, relative where it lies below the current folder."""
-    path, here = path.absolute(), Path.cwd()
-    text = str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-    return shlex.quote(text if "/" in text else f"./{text}")

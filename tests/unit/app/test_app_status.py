@@ -12,6 +12,7 @@ from keeper.adapters import clock as clock_module
 from keeper.app import records
 from keeper.app.cli.output import Output
 from keeper.app.cli.status import run
+from keeper.domain.outcome import OutcomeKind
 from keeper.domain.record import Draft, Json, RecordKind
 from tests.support.audit_log import write_log
 from tests.support.source_fakes import ManualClock
@@ -60,6 +61,7 @@ def verdict(value: str, headroom: str) -> dict[str, Json]:
         "value": value,
         "threshold": "0.02",
         "headroom": headroom,
+        "since_ms": str(NOW_MS - 7),
     }
 
 
@@ -119,10 +121,10 @@ async def test_status__stopped_before_the_first_block__is_stopped(
     assert "down: heads" in text
 
 
-async def test_status__stopped_after_blocks__is_well(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, text, _ = await said(config, [start(900), tick(850), stop(800)], capsys)
-    assert code == 0
-    assert text.startswith("stopped (shadow), block 7, evaluated 850 s ago\n")
+async def test_status__stopped_after_blocks__is_not_well(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, document = await said(config, [start(9), tick(5), stop(1)], capsys)
+    assert (code, document["state"]) == (1, "stopped")
+    assert text.startswith("stopped (shadow), block 7, evaluated 5 s ago\n")
 
 
 async def test_status__started_again_without_a_block_since__is_not_well(
@@ -141,6 +143,107 @@ async def test_status__no_value_yet__is_not_a_number_for_nobody(
     assert "nan" not in text
     (shown,) = document["verdicts"]  # type: ignore[misc]
     assert (shown["value"], shown["threshold"], shown["headroom"]) == (None, "0.02", None)  # type: ignore[has-type]
+
+
+async def test_status__json__times_are_iso_8601(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, document = await said(config, [start(9), tick(1)], capsys)
+    (shown,) = document["verdicts"]  # type: ignore[misc]
+    assert shown["since"] == "2026-03-01T11:59:59.993Z"  # type: ignore[has-type]
+    assert "since_ms" not in shown  # type: ignore[has-type]
+
+
+# -- what an open incident still waits for ------------------------------------------------------------------------------------
+
+
+def incident(phase: str, name: str = "ETH-PERP@7", market: str = "ETH-PERP") -> Draft:
+    return Draft(RecordKind.INCIDENT, {"id": name, "phase": phase}, NOW_MS, market=market, incident=name)
+
+
+def ended(kind: str, action: str = "pause", name: str = "ETH-PERP@7", market: str = "ETH-PERP") -> list[Draft]:
+    """An action of an incident that came to this end."""
+    intent = f"{name}/{action}/{kind}"
+    opened: dict[str, Json] = {
+        "to": "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+        "data": "0x12",
+        "effect_before": "false",
+        "expires_ms": str(NOW_MS),
+        "route": "public",
+    }
+    body: dict[str, Json] = {"kind": kind, "reason": "missing-role", "message": "no role", "remedy": "grant PAUSER"}
+    return [
+        Draft(each, said, NOW_MS, market=market, action=action, incident=name, intent=intent)
+        for each, said in ((RecordKind.INTENT, opened), (RecordKind.OUTCOME, body))
+    ]
+
+
+@pytest.mark.parametrize("kind", [kind.value for kind in OutcomeKind if kind is not OutcomeKind.SUBMITTED])
+async def test_status__open_incident__what_was_not_done_is_said_with_its_remedy(
+    kind: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text, document = await said(config, [start(9), incident("opened"), *ended(kind), tick(1)], capsys)
+    if kind in {"included", "superseded", "dry-run"}:
+        assert (code, document["failed"]) == (0, [])
+        assert "nothing is down, no intent is open" in text
+        return
+    assert code == 1
+    assert document["failed"] == [
+        {
+            "market": "ETH-PERP",
+            "action": "pause",
+            "incident": "ETH-PERP@7",
+            "at": "2026-03-01T12:00:00.000Z",
+            "kind": kind,
+            "reason": "missing-role",
+            "message": "no role",
+            "remedy": "grant PAUSER",
+        }
+    ]
+    assert f"NOT DONE: pause on ETH-PERP, incident ETH-PERP@7: {kind} (missing-role)" in text
+    assert ": no role\n  -> grant PAUSER\n" in text
+    assert "nothing is down" not in text
+
+
+async def test_status__incident_is_closed__its_failures_are_history(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drafts = [start(9), incident("opened"), *ended("failed"), incident("closed"), tick(1)]
+    code, _, document = await said(config, drafts, capsys)
+    assert (code, document["failed"]) == (0, [])
+
+
+async def test_status__done_at_the_second_try__is_well(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drafts = [start(9), incident("opened"), *ended("failed"), *ended("included"), tick(1)]
+    assert (await said(config, drafts, capsys))[0] == 0
+
+
+async def test_status__failed_after_it_was_done__is_not_well(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drafts = [start(9), incident("opened"), *ended("included"), *ended("failed"), tick(1)]
+    assert (await said(config, drafts, capsys))[0] == 1
+
+
+async def test_status__several_markets_and_actions__each_newest_ending_of_its_open_incident(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drafts = [
+        start(9),
+        incident("opened"),
+        *ended("failed", "limit"),
+        incident("opened", "BTC-PERP@8", "BTC-PERP"),
+        *ended("expired", "pause", "BTC-PERP@8", "BTC-PERP"),
+        *ended("failed", "pause"),
+        *ended("included", "limit"),
+        tick(1),
+    ]
+    _, _, document = await said(config, drafts, capsys)
+    found = [(each["market"], each["action"], each["kind"]) for each in document["failed"]]  # type: ignore[attr-defined]
+    assert found == [("BTC-PERP", "pause", "expired"), ("ETH-PERP", "pause", "failed")]
+
+
+async def test_status__incident_of_the_run_before__is_not_open_any_more(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drafts = [start(9), incident("opened"), *ended("failed"), start(5), tick(1)]
+    assert (await said(config, drafts, capsys))[0] == 0
 
 
 def test_status__no_log__says_what_to_run(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import pytest
 
 from keeper.adapters import clock as clock_module
-from keeper.app import notices, records
+from keeper.app import notices, records, statements
 from keeper.app.cli import audit, log_formats
 from keeper.app.cli.audit import LogQuery
+from keeper.app.cli.evidence_lines import evidence_lines
 from keeper.app.cli.log_formats import as_document
 from keeper.app.cli.output import Output
 from keeper.app.cli.summaries import SUMMARIES, summary
@@ -23,6 +24,7 @@ from keeper.domain.errors import ConfigurationError, KeeperError, Problem
 from keeper.domain.intent import Intent, IntentState
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.record import GENESIS, Draft, Json, Record, RecordKind
+from keeper.domain.testimony import Difference, Otherwise, QuorumPolicy, Silence, Statement, Testimony, Word
 from keeper.domain.verdict import RuleState, Severity, Verdict, VerdictReason
 from keeper.engine.engine import compile_engine
 from keeper.engine.evidence import decision_body, incident_body, tick_body
@@ -157,6 +159,75 @@ def test_summary__decision_that_others_were_asked_about__says_how_many_agree() -
     assert "nodes agree" not in summary(record(RecordKind.DECISION, body))
     body["testimony"] = {"agreeing": 1, "of": 3, "needed": 2}
     assert summary(record(RecordKind.DECISION, body)).endswith("; 1 of 3 nodes agree, 2 needed")
+
+
+# -- evidence -----------------------------------------------------------------------------------------------------------------
+
+
+def observed(source: str, **changed: Json) -> dict[str, Json]:
+    plain: dict[str, Json] = {
+        "source": source,
+        "value": "2822.23",
+        "unit": "price",
+        "received_ms": str(CLOCK_MS),
+        "at_ms": None,
+        "block": None,
+        "quality": "ok",
+        "reason": "",
+    }
+    return plain | changed
+
+
+def deciding(kind: str = "act", reason: str = "tripped", **more: Json) -> Record:
+    body = {**trip_bodies()[RecordKind.DECISION], "kind": kind, "reason": reason}
+    body["observations"] = [
+        observed("oracle", block={"number": 14}, at_ms=str(CLOCK_MS - 5)),
+        observed("eth-spot", value="2999.9", at_ms=str(CLOCK_MS - 9)),
+        observed("thin-venue", quality="thin", reason="volume 3 is below 10"),
+        observed("lost-venue", value=None, quality="missing", reason="no answer\nfor 3 s"),
+    ]
+    return record(RecordKind.DECISION, body | more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("act", "tripped"), ("act", "retry-after-failure"), ("declined", "no-quorum")]
+)
+def test_evidence__decision_about_acting__each_source_with_value_time_and_quality(kind: str, reason: str) -> None:
+    assert evidence_lines(deciding(kind, reason)) == [
+        "oracle      2822.23 price  block 14, of 2026-03-01T11:59:59.995Z  ok",
+        "eth-spot    2999.9 price   of 2026-03-01T11:59:59.991Z            ok",
+        "thin-venue  2822.23 price  received 2026-03-01T12:00:00.000Z      thin: volume 3 is below 10",
+        "lost-venue  no value       received 2026-03-01T12:00:00.000Z      missing: no answer | for 3 s",
+    ]
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("declined", "cooldown"), ("hold", "input-not-usable")])
+def test_evidence__any_other_decision__is_not_spread_out(kind: str, reason: str) -> None:
+    assert evidence_lines(deciding(kind, reason)) == []
+
+
+def test_evidence__nodes_that_were_asked__each_with_what_it_said() -> None:
+    policy = QuorumPolicy(3, 100, Otherwise.HOLD)
+    differs = Statement("verify-2", Word.DISAGREES, differences=(Difference(0, "0x01", "0x02"),))
+    silent = Statement("verify-3", Word.SILENT, Silence.DEADLINE, "no answer in 100 ms")
+    testimony = Testimony(snapshot(5, {}).block, (Statement("verify-1", Word.AGREES), differs, silent))
+    body = statements.testimony_body(testimony, policy, ["source:oracle"])
+    assert evidence_lines(deciding("declined", "no-quorum", testimony=body))[4:] == [
+        "node verify-1 agrees",
+        "node verify-2 disagrees: source:oracle is 0x02 there and 0x01 at the endpoint in use",
+        "node verify-3 silent (no-answer-in-time): no answer in 100 ms",
+    ]
+
+
+@pytest.mark.parametrize("nonsense", [None, 7, [7], [{}], {}, "text", [{"source": "x"}]], ids=repr)
+def test_evidence__body_of_another_version__none(nonsense: Json) -> None:
+    assert evidence_lines(deciding(observations=nonsense)) == []
+    assert isinstance(evidence_lines(deciding(testimony=nonsense)), list)
+    assert isinstance(evidence_lines(deciding(testimony={"statements": nonsense})), list)
+
+
+def test_evidence__other_kinds_of_record__none() -> None:
+    assert not any(evidence_lines(each) for kind, (each, _) in every_kind().items() if kind is not RecordKind.DECISION)
 
 
 # -- notices ------------------------------------------------------------------------------------------------------------------

@@ -239,6 +239,27 @@ def test_exchange__volume_window__both_ends_are_allowed(load_good: Load, minutes
     assert sources(load_good, line)["x"].volume_window_ms in (60_000, 14_400_000)
 
 
+@pytest.mark.parametrize("stream", ["", ", stream: true"])
+def test_exchange__ccxt_is_not_installed__is_told_once_with_the_extra(
+    broken: Break, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    monkeypatch.setattr("keeper.config.venues.known_venues", lambda package: frozenset())
+    line = EXCHANGE[:-1] + stream + "}"
+    found = problem(broken, line, "y" + line[1:])
+    assert (found.path, found.message) == ("sources", "sources of kind exchange need ccxt, and it is not installed")
+    assert found.line == 31
+    assert "make setup-dev" in found.hint
+    assert 'pip install "keeper[exchange]"' in found.hint
+
+
+def test_exchange__ccxt_is_not_installed__what_else_is_wrong_is_still_told(
+    broken: Break, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keeper.config.venues.known_venues", lambda package: frozenset())
+    found = broken(edit(EXCHANGE.replace("bitstamp]", "kraken]")))
+    assert [each.path for each in found] == ["sources", "sources.x.venues[1]"]
+
+
 def test_exchange__outlier_with_one_venue__is_refused(broken: Break) -> None:
     line = EXCHANGE.replace("[kraken, bitstamp]", "[kraken], min_venues: 1, outlier: 1%")
     assert problem(broken, line).path == "sources.x.outlier"

@@ -110,7 +110,7 @@ REFUSED: dict[str, tuple[Edit, str, str]] = {
     "part of a wrong value": (
         ('args: ["{key}"]', 'args: ["{key}00"]'),
         "actions.pause-market.read.args[0]",
-        "in market ETH-PERP this is 0x4554",
+        "in market ETH-PERP: this is 0x4554",
     ),
     "target of the wrong type": (
         (TARGET_OF_PAUSE, 'kind: pause\n    target: "{id}"'),
@@ -238,6 +238,54 @@ def test_load__two_circles_of_variables__each_told_once(broken: Break) -> None:
         ("markets.ETH-PERP.vars.a", "a -> b -> c -> a"),
         ("markets.ETH-PERP.vars.id", "id -> id"),
     ]
+
+
+def test_load__variable_that_no_market_has__is_told_once_with_the_markets(broken: Break, good: str) -> None:
+    start, end = good.index("  ETH-PERP:"), good.index("actions:\n  pause-market")
+    market = good[start:end]
+    more = "".join(market.replace("ETH-PERP", f"M-{number}") for number in range(6))
+    (problem,) = broken((market, market + more), ('args: ["{key}"]', 'args: ["{kee}"]'))
+    assert problem.path == "actions.pause-market.read.args[0]"
+    assert problem.message == "in markets ETH-PERP, M-0, M-1, M-2, M-3 and 2 more: no variable kee"
+    assert problem.hint == "did you mean key?"
+
+
+@pytest.mark.parametrize("text", ["1e999%", "1E3 bps", "1,5%", "2.%", "0.1234567890123456789%", "+2%"])
+def test_load__share_that_is_no_plain_decimal__is_not_said_to_lack_its_unit(broken: Break, text: str) -> None:
+    (problem,) = broken(("above: 2%", f'above: "{text}"'))
+    assert problem.message == "too large, or not a plain decimal number before its unit"
+    assert "no exponent: 2% or 0.5bps" in problem.hint
+
+
+@pytest.mark.parametrize("text", ["2", "%", "two %", "2 percent"])
+def test_load__share_without_its_unit__is_said_to_lack_it(broken: Break, text: str) -> None:
+    (problem,) = broken(("above: 2%", f'above: "{text}"'))
+    assert problem.message == "not a share: its unit is missing or wrong"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("actions: [pause-market]", "actions: ['']", f"{RULE}.actions[0]"),
+        ("{signal: divergence, above", "{signal: '', above", f"{RULE}.when.signal"),
+        ("{signal: volatility, below", "{signal: ' ', below", "markets.ETH-PERP.rules.violent.clear.signal"),
+        ("route: public", "route: ''", "actions.pause-market.route"),
+        ("of: eth-oracle,", "of: '',", "markets.ETH-PERP.signals.divergence.of"),
+        ("against: eth-spot", "against: ''", "markets.ETH-PERP.signals.divergence.against"),
+    ],
+)
+def test_load__name_that_is_empty__is_told(broken: Break, old: str, new: str, path: str) -> None:
+    """Not let pass: a rule without its signal would never be judged."""
+    (problem,) = broken((old, new))
+    assert (problem.path, problem.message) == (path, "there is no name")
+
+
+def test_load__missing_clear__the_hint_reads_as_a_sentence(broken: Break) -> None:
+    (problem,) = broken((f"        {CLEAR}\n", ""))
+    assert problem.hint == (
+        "add clear: what ends the trip, on the other side of the threshold and with a gap to it: "
+        "{below: 1%, for: 10 blocks}"
+    )
 
 
 def test_load__shadow_without_signer__is_taken(load_good: Load) -> None:

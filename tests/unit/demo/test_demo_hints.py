@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from keeper.app.cli.typed import keeper_command, typed
 from keeper.app.demo import hints
 
 pytestmark = pytest.mark.unit
@@ -31,36 +32,50 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [("x/y", "x/y"), ("x y/z", "'x y/z'"), ("z", "./z"), ("/else where/z", "'/else where/z'"), ("/else/z", "/else/z")],
 )
 def test_typed__below_and_elsewhere__is_short_and_quoted(here: Path, path: str, text: str) -> None:
-    assert hints.typed(here / path) == text
+    assert typed(here / path) == text
 
 
 def test_keeper_command__not_on_path__is_its_relative_path(here: Path) -> None:
-    assert hints.keeper_command() == ".venv/bin/keeper"
+    assert keeper_command() == ".venv/bin/keeper"
 
 
 def test_keeper_command__on_path__is_its_name(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: str(here / ".venv" / "bin" / "keeper"))
-    assert hints.keeper_command() == "keeper"
+    assert keeper_command() == "keeper"
 
 
 def test_keeper_command__another_one_on_path__is_still_the_path(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "other").touch()
     monkeypatch.setattr("shutil.which", lambda _: str(here / "other"))
-    assert hints.keeper_command() == ".venv/bin/keeper"
+    assert keeper_command() == ".venv/bin/keeper"
+
+
+def test_keeper_command__started_by_no_file__is_its_name(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["-c"])
+    assert keeper_command() == "keeper"
 
 
 def test_keeper_command__as_a_module__names_the_interpreter(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", [str(here / "keeper" / "__main__.py")])
     monkeypatch.setattr("sys.executable", str(here / ".venv" / "bin" / "python"))
-    assert hints.keeper_command() == ".venv/bin/python -m keeper"
+    assert keeper_command() == ".venv/bin/python -m keeper"
 
 
 @pytest.mark.parametrize("scenario", hints.OTHERS)
-def test_afterwards__each_scenario__is_three_commands_and_another_scenario(here: Path, scenario: str) -> None:
+def test_afterwards__each_scenario__log_verify_forgery_and_another_scenario(here: Path, scenario: str) -> None:
     commands = [command for _, command in hints.afterwards(here / ".demo" / "x-1" / "keeper.yaml", scenario)]
     assert commands[:2] == [f".venv/bin/keeper audit .demo/x-1/keeper.yaml {verb}" for verb in ("log", "verify")]
-    assert len(commands) == 3
-    assert not commands[2].endswith(f" {scenario}")
+    assert len(commands) == 4
+    assert commands[2].splitlines() == [
+        "LC_ALL=C sed -i.bak 's/ETH-PERP/ETH-PERQ/' .demo/x-1/keeper.db",
+        commands[1],
+    ]
+    assert not commands[3].endswith(f" {scenario}")
+
+
+def test_afterwards__folder_with_a_blank__is_quoted(here: Path) -> None:
+    forgery = hints.afterwards(here / "my demo" / "keeper.yaml", "calm")[2][1].splitlines()[0]
+    assert shlex.split(forgery)[-1] == "my demo/keeper.db"
 
 
 def test_meanwhile__long_commands__are_broken_so_that_a_shell_reads_them_as_one(

@@ -346,9 +346,25 @@ def test_clean__removes_what_is_generated__and_leaves_what_is_the_users(bootstra
     assert left == {".env", "keeper.db", "keeper", "keeper/domain", "keeper/domain/units.py"}
 
 
-def test_clean__without_anything_to_remove__is_harmless(bootstrap: ModuleType) -> None:
+def test_clean__demo_with_its_log__says_that_it_is_gone_and_nothing_that_was_not_there(
+    bootstrap: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".demo" / "divergence-1").mkdir(parents=True)
+    (tmp_path / ".demo" / "divergence-1" / "keeper.db").touch()
+    (tmp_path / "out").mkdir()
+    assert bootstrap.clean() == 0
+    said = capsys.readouterr().err
+    assert "removed out, .demo (configurations and logs of all demos);" in said
+    assert "databases were left alone" not in said
+    assert not (tmp_path / ".demo").exists()
+
+
+def test_clean__without_anything_to_remove__is_harmless_and_says_so(
+    bootstrap: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert bootstrap.clean() == 0
     assert bootstrap.clean() == 0
+    assert "clean: removed nothing;" in capsys.readouterr().err
 
 
 def test_clean__removes_nothing_that_git_would_track(bootstrap: ModuleType) -> None:
