@@ -67,6 +67,7 @@ class Proxy:
     async def restore(self) -> None:
         self._before = self._after = ""
         self._countdown = 0
+        self._fatal.clear()  # the next connection counts its requests from the beginning
         self.lost.clear()
         self._passing.set()
         if self._server is None:
