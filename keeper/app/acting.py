@@ -65,7 +65,7 @@ class Acting:
         for place, (policy, decisions) in enumerate(rounds):
             hearing = None
             if policy is not None:
-                hearing = await self._agreement.hear(policy, block, sight)
+                hearing = await self._agreement.hear(policy, decisions, block, sight)
                 marks["agreed"] = self._clock.monotonic_ms()
             items += [(self._decision_draft(one, hearing), self._order(one, hearing, sight)) for one in decisions]
             try:
@@ -98,7 +98,7 @@ class Acting:
                 self._failed(*key, reason)
 
     def _order(self, decision: Decision, hearing: Hearing | None, sight: Sight) -> Order | None:
-        if decision.kind is not DecisionKind.ACT or (hearing is not None and hearing.holds):
+        if decision.kind is not DecisionKind.ACT or (hearing is not None and hearing.holds(decision)):
             return None
         key = decision.market, decision.action
         return Order(decision.id, decision.incident, self._armed[key], sight.effects.get(key), decision.at_ms)
@@ -107,7 +107,9 @@ class Acting:
         body = decision_body(decision) | {"config_hash": self._config_hash}
         if hearing is not None and decision.kind is DecisionKind.ACT:
             body["testimony"] = testimony_body(hearing.testimony, hearing.policy, self._subjects)
-            if hearing.holds:
+            if decision.id in hearing.doubts:
+                body["disputed_block"] = hearing.doubts[decision.id]
+            if hearing.holds(decision):
                 # what the engine resolved stays in the record, so that it can be recomputed from the evidence
                 body["resolved"] = {"kind": body["kind"], "reason": body["reason"]}
                 body |= {"kind": str(DecisionKind.DECLINED), "reason": str(DecisionReason.NO_QUORUM)}
@@ -124,10 +126,10 @@ class Acting:
         """Nobody is paged again for the same action in the same incident, as long as the endpoints say the same."""
         for decision in decisions:
             key = decision.market, decision.action
-            if hearing.met:
+            if hearing.stands(decision):
                 self._paged.pop(key, None)
                 continue
-            if hearing.holds:
+            if hearing.holds(decision):
                 self._failed(*key, str(DecisionReason.NO_QUORUM))
             words = tuple(f"{one.endpoint} {one.word}" for one in hearing.testimony.statements)
             if self._paged.get(key) == (decision.incident, words):
@@ -135,7 +137,9 @@ class Acting:
             self._paged[key] = decision.incident, words
             said = [statement_text(one, self._subjects) for one in hearing.testimony.statements]
             count = count_text(hearing.testimony, hearing.policy)
-            self._tell(notices.of_no_quorum(decision, [count, *said], held=hearing.holds))
+            if decision.id in hearing.doubts:
+                count += f"; but the rule rests on block {hearing.doubts[decision.id]}, about which too few agreed"
+            self._tell(notices.of_no_quorum(decision, [count, *said], held=hearing.holds(decision)))
 
 
 def _incident_draft(event: IncidentEvent) -> Draft:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from keeper.adapters.chain.witness import COMPARE_DEADLINE_MS
+from keeper.app.doubts import Doubts
 from keeper.app.faults import Faults
 from keeper.app.statements import count_text, statement_text
 from keeper.app.watch import Sight
@@ -16,6 +17,7 @@ from keeper.domain.block import BlockStamp
 from keeper.domain.decision import Decision, DecisionKind
 from keeper.domain.testimony import Otherwise, QuorumPolicy, Testimony
 from keeper.domain.verdict import Severity
+from keeper.engine.spec import MarketSpec
 from keeper.ports.chain import Witness
 
 PATIENCE = 2
@@ -31,15 +33,20 @@ class Hearing:
 
     policy: QuorumPolicy
     testimony: Testimony
+    doubts: Mapping[str, int] = field(default_factory=dict)
+    """By the id of a decision: the disputed block that it rests on, although all agree about this one."""
 
     @property
     def met(self) -> bool:
         return self.policy.met_by(self.testimony)
 
-    @property
-    def holds(self) -> bool:
-        """Too few agree, and then nothing is to be done."""
-        return not self.met and self.policy.otherwise is Otherwise.HOLD
+    def stands(self, decision: Decision) -> bool:
+        """Enough endpoints agree about what the decision rests on."""
+        return self.met and decision.id not in self.doubts
+
+    def holds(self, decision: Decision) -> bool:
+        """They do not, and then nothing is to be done."""
+        return not self.stands(decision) and self.policy.otherwise is Otherwise.HOLD
 
 
 class Agreement:
@@ -55,13 +62,15 @@ class Agreement:
         policies: Mapping[Severity, QuorumPolicy],
         subjects: Sequence[str],
         faults: Faults,
+        markets: Sequence[MarketSpec],
     ) -> None:
         self._witness = witness
         asking = {} if witness is None else policies
         self._policies = {severity: policy for severity, policy in asking.items() if policy.agree > 1}
         self._subjects = subjects
         self._faults = faults
-        self._newest: tuple[BlockStamp, Sight] | None = None
+        self._doubts = Doubts(self._policies.values(), markets)
+        self._newest: tuple[BlockStamp, Sight, int] | None = None
         self._news = asyncio.Event()
         self._unmet = 0
         self._log = structlog.get_logger("agreement")
@@ -79,7 +88,9 @@ class Agreement:
         asks_nobody = any(decision.kind is DecisionKind.ACT for decision in rounds.get(None, ()))
         return sorted(rounds.items(), key=lambda one: (one[0] is None) is not asks_nobody) or ((None, ()),)
 
-    async def hear(self, policy: QuorumPolicy, block: BlockStamp, sight: Sight) -> Hearing:
+    async def hear(
+        self, policy: QuorumPolicy, decisions: Sequence[Decision], block: BlockStamp, sight: Sight
+    ) -> Hearing:
         """Asks about the block and everything that was read at it; comes back within the policy's deadline."""
         assert self._witness is not None  # without one, no round has a policy
         try:
@@ -89,7 +100,10 @@ class Agreement:
         except Exception:  # noqa: BLE001 - a bug in the asking counts as silence, and must not swallow the action
             self._log.exception("the other nodes could not be asked")
             testimony = Testimony(block, ())
-        hearing = Hearing(policy, testimony)
+        for decision in decisions:
+            self._doubts.note(testimony, decision.at_ms)
+        doubts = {one.id: disputed for one in decisions if (disputed := self._doubts.about(one, policy)) is not None}
+        hearing = Hearing(policy, testimony, doubts)
         if not hearing.met:
             self._unmet = PATIENCE
             self._short_of([policy], testimony)
@@ -97,9 +111,9 @@ class Agreement:
 
     # -- after each block ------------------------------------------------------------------------------------------------------
 
-    def saw(self, block: BlockStamp, sight: Sight) -> None:
-        """The newest block that was evaluated. Never blocks."""
-        self._newest = block, sight
+    def saw(self, block: BlockStamp, sight: Sight, at_ms: int) -> None:
+        """The newest block that was evaluated, and the time of its tick. Never blocks."""
+        self._newest = block, sight, at_ms
         self._news.set()
 
     async def run(self) -> None:
@@ -108,11 +122,12 @@ class Agreement:
             await self._news.wait()
             self._news.clear()
             if self._newest is not None and self._witness is not None:
-                block, sight = self._newest
+                block, sight, at_ms = self._newest
                 if sight.results:
                     testimony = await self._witness.testify(block, sight.calls, sight.results, COMPARE_DEADLINE_MS)
                 else:
                     testimony = await self._witness.compare_head(block)
+                self._doubts.note(testimony, at_ms)
                 self._judge(testimony)
 
     def _judge(self, testimony: Testimony) -> None:

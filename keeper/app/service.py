@@ -70,7 +70,9 @@ class Service:
             parts.armed,
         )
         subjects = self._watch.subjects
-        self._agreement = Agreement(parts.nodes.witness, config.chain.quorum, subjects, self._faults)
+        self._agreement = Agreement(
+            parts.nodes.witness, config.chain.quorum, subjects, self._faults, config.engine.markets
+        )
         self._acting = Acting(
             self._executor,
             self._agreement,
@@ -289,7 +291,7 @@ class Service:
         await self._acting.carry_out(tick, sight, block, marks)
         self._lasting.saw(block, sight.effects)
         self._hear_of(block)
-        self._agreement.saw(block, sight)
+        self._agreement.saw(block, sight, tick.at_ms)
         self._scribe.put(Draft(RecordKind.TICK, tick_body(tick), tick.at_ms))
         for decision in tick.decisions:
             if decision.reason is DecisionReason.NO_INPUT_ALERT:

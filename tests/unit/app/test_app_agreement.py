@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,10 +25,14 @@ from keeper.domain.errors import AuditError, StoreUnavailable
 from keeper.domain.evm import CallResult
 from keeper.domain.record import Draft
 from keeper.domain.testimony import Difference, Otherwise, QuorumPolicy, Silence, Statement, Testimony, Word
+from keeper.domain.units import Span
 from keeper.domain.verdict import RuleState, Severity, Verdict, VerdictReason
+from keeper.engine.spec import MarketSpec
 from keeper.execution.planner import arm
 from keeper.execution.work import Order
 from keeper.ports.notifier import Notice
+from keeper.rules.spec import Condition, RuleSpec, Side
+from keeper.signals.spec import SignalSpec
 from tests.support.manual_clock import ManualClock, settle
 
 pytestmark = pytest.mark.unit
@@ -63,6 +68,21 @@ def decision(
     }[kind]
     name = f"{incident}/{action}/{severity}/{kind}"
     return Decision(name, kind, reason, "M", action, incident, verdict, (), (), 1_000, 7)
+
+
+MARKET = MarketSpec(
+    "M",
+    (SignalSpec("gap", "divergence", ("oracle", "spot")),),
+    (
+        RuleSpec(
+            "depeg",
+            Condition("gap", Side.ABOVE, Decimal("0.02"), Span(blocks=2)),
+            Condition("gap", Side.BELOW, Decimal("0.01")),
+            Severity.CRITICAL,
+            ("pause", "limit"),
+        ),
+    ),
+)
 
 
 class Bench:
@@ -127,7 +147,7 @@ class Scene:
         self.executor = Executor()
         self.faults = Faults(self.clock, self.drafts.append, self.notices.append)
         policies = dict.fromkeys(Severity, HOLD) if policies is None else policies
-        self.agreement = Agreement(bench, policies, SUBJECTS, self.faults)
+        self.agreement = Agreement(bench, policies, SUBJECTS, self.faults, [MARKET])
         armed = {
             ("M", name): arm(
                 Action(
@@ -358,10 +378,26 @@ async def test_held__again_and_again__every_time_recorded_and_paged_when_somethi
     await scene.tick(decision(incident="M@9"))
     assert len(scene.pages) == 3, "another incident"
     bench.statements = (AGREES,)
-    await scene.tick(decision(incident="M@9"))
+    await scene.tick(replace(decision(incident="M@9"), block=20, at_ms=20_000))
     bench.statements = (BEHIND,)
     await scene.tick(decision(incident="M@9"))
     assert len(scene.pages) == 4, "it had ended in between"
+
+
+async def test_held__all_agree_about_the_next_block__what_tripped_it_is_still_one_nodes_word() -> None:
+    bench = Bench(LIES)
+    scene = Scene(bench)
+    await scene.tick(decision())
+    bench.statements = (AGREES,)
+    later = replace(decision(), block=9, at_ms=3_000)
+    await scene.tick(later)
+    assert scene.ordered == []
+    assert scene.failed == [("M", "pause", "no-quorum")] * 2
+    body = scene.bodies[-1]
+    assert (body["kind"], body["reason"], body["disputed_block"]) == ("declined", "no-quorum", 7)
+    assert "rests on block 7" in scene.pages[-1].body
+    await scene.tick(replace(later, block=10))
+    assert scene.ordered == [later.id], "beyond for as long as the rule asks, in what all agree about"
 
 
 async def test_log_away__what_was_to_be_done_is_fed_back_and_told() -> None:
@@ -431,7 +467,7 @@ async def comparing(bench: Bench, policies: Mapping[Severity, QuorumPolicy] | No
 
 
 async def seen(scene: Scene, number: int, sight: Sight = SIGHT) -> None:
-    scene.agreement.saw(at(number), sight)
+    scene.agreement.saw(at(number), sight, 1_000 * number)
     await settle()
 
 
