@@ -18,6 +18,7 @@ from keeper.config import model
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import AuditError, ConfigurationError, KeeperError, MalformedAnswer, OutsideError, Refused
 from keeper.domain.observation import Observation, Quality
+from keeper.domain.redact import redact_url
 from keeper.execution.gate import simulated
 from keeper.execution.planner import ArmedAction, arm
 from keeper.ports.prices import ChainSource, FeedSource
@@ -62,6 +63,9 @@ async def examine(config: model.Config) -> AsyncIterator[Check]:
                 yield check
         if len(heads) > 1:
             yield await _agreement(nodes, heads)
+        if config.keeper.mode is model.Mode.LIVE and not config.chain.verifiers:
+            message = "there is no endpoint of the role verify: actions rest on the word of one node"
+            yield Check("quorum", Health.WARN, message, "add one of another operator; see docs/operator/endpoints.md")
         primary = next(node for endpoint, node in nodes if endpoint is config.chain.primary)
         head = heads.get(config.chain.primary.shown)
         away = f"the primary endpoint {SERVES_ANOTHER if config.chain.primary.shown in elsewhere else 'is away'}"
@@ -104,7 +108,7 @@ async def _endpoint(
     elsewhere: set[str],
 ) -> AsyncIterator[Check]:
     """Puts its newest block into ``heads``, or its name into ``elsewhere`` when it serves another chain."""
-    name = f"endpoint {endpoint.shown} ({endpoint.role})"
+    name = f"endpoint {_named(endpoint)} ({endpoint.role})"
     try:
         served = await node.chain_id()
         head = await node.head()
@@ -128,12 +132,18 @@ async def _endpoint(
         yield Check(name, Health.OK, f"chain {served}, block {head.number}, {max(0, age_s)} s old")
 
 
+def _named(endpoint: model.Endpoint) -> str:
+    """As it may be shown: a path or a query that was written out may be a key; what came from the environment is a name here anyway."""
+    shown = endpoint.shown
+    return shown if "${" in shown or "://" not in shown or shown.startswith("ipc") else redact_url(shown)
+
+
 async def _agreement(nodes: Sequence[tuple[model.Endpoint, NodeClient]], heads: dict[str, BlockStamp]) -> Check:
     """The endpoints' blocks: how far apart, and whether those at one height are the same block."""
     numbers = sorted(head.number for head in heads.values())
     hashes = {head.hash for head in heads.values() if head.number == numbers[0]}
     if numbers[-1] - numbers[0] > 2:
-        shown = ", ".join(f"{name} at {head.number}" for name, head in heads.items())
+        shown = ", ".join(f"{_named(one)} at {heads[one.shown].number}" for one, _ in nodes if one.shown in heads)
         return Check(
             "endpoints agree", Health.WARN, f"more than two blocks apart: {shown}", "replace the one that lags"
         )

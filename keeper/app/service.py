@@ -23,7 +23,7 @@ from keeper.app.pulse import Pulse
 from keeper.app.readiness import Readiness, unreachable_is_a_fault
 from keeper.app.scribe import Scribe
 from keeper.app.supervision import BACKOFF_S, Supervision
-from keeper.app.watch import Watch
+from keeper.app.watch import Sight, Watch
 from keeper.config.model import Mode
 from keeper.domain.block import BlockStamp
 from keeper.domain.decision import DecisionReason
@@ -97,9 +97,7 @@ class Service:
         self._pulse = Pulse(self._clock, self._faults)
         self._readiness = Readiness(parts.edges, self._executor, parts.armed, self._faults)
         self._state = parts.engine.initial_state()
-        self._derived = [
-            (one.name, index) for index, one in enumerate(config.engine.sources) if one.derived is not None
-        ]
+        self._sources = [(one.name, one.derived is not None) for one in config.engine.sources]
         self._outcomes: list[ActionOutcome] = []
         self._newest: BlockStamp | None = None
         self._newest_evaluated: BlockStamp | None = None
@@ -296,17 +294,22 @@ class Service:
         for decision in tick.decisions:
             if decision.reason is DecisionReason.NO_INPUT_ALERT:
                 self._courier.put(notices.of_hold(decision))
-        self._tell_of_derived(tick)
+        self._tell_of_sources(tick, sight)
         self._observer.ticked(tick)
 
-    def _tell_of_derived(self, tick: Tick) -> None:
-        """Sources that disagree, or too few of them, are faults like those of a source that is asked; the watch sees only the latter."""
-        for name, index in self._derived:
-            seen = tick.observations[index]
-            if seen.quality is Quality.OK:
-                self._faults.up(f"source:{name}")
+    def _tell_of_sources(self, tick: Tick, sight: Sight) -> None:
+        """What the engine finds wrong with a source that answered well (too old, what it needs is not there), and with those it makes itself.
+
+        An answer that is not well in itself is told by the watch.
+        """
+        for (name, derived), graded in zip(self._sources, tick.observations, strict=True):
+            part = f"source:{name}" if derived else f"grade:{name}"
+            answered = sight.observations.get(name)
+            told_already = not derived and answered is not None and answered.quality is not Quality.OK
+            if graded.quality is Quality.OK or told_already:
+                self._faults.up(part)
             else:
-                self._faults.down(f"source:{name}", seen.quality.value, f"{name}: {seen.reason}")
+                self._faults.down(part, graded.quality.value, f"{name}: {graded.reason}")
 
     def _ended(self, work: Work, outcome: Outcome) -> None:
         self._feed_back(work.intent.market, work.intent.action, outcome.kind, outcome.reason)

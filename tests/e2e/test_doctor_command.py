@@ -29,7 +29,11 @@ def examined(stage: Stage) -> dict[str, dict[str, Any]]:
 
 def states(found: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Of each check that depends on the node."""
-    return {name: each["state"] for name, each in found.items() if name.split()[0] not in {"log", "notifier", "signer"}}
+    return {
+        name: each["state"]
+        for name, each in found.items()
+        if name.split()[0] not in {"log", "notifier", "signer", "quorum"}
+    }
 
 
 async def test_doctor__everything_works__says_so(tmp_path: Path) -> None:
@@ -37,6 +41,17 @@ async def test_doctor__everything_works__says_so(tmp_path: Path) -> None:
         found = examined(stage)
         assert set(states(found).values()) == {"ok"}, found
         assert found[f"action pause-market on {MARKET}"]["message"].startswith("would work")
+        assert found["quorum"]["state"] == "warn", "one node's word is all there is"
+
+
+async def test_doctor__a_key_in_the_path_of_an_endpoint__is_not_shown(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        stage.write(Setup(more_endpoints='    - {url: "http://127.0.0.1:1/secretkey?x=sec", role: verify}\n'))
+        done = keeper("--json", "doctor", stage.config)
+        assert "127.0.0.1:1" in done.out
+        assert "secret" not in done.out + done.err
+        assert "=sec" not in done.out + done.err
+        assert not any(check["name"] == "quorum" for check in json.loads(done.out)["checks"])
 
 
 async def test_doctor__node_of_another_chain__is_not_said_to_be_away(tmp_path: Path) -> None:
