@@ -171,7 +171,10 @@ class Fleet:
             slow_s=self._policy.slow_ms / 1000,
             is_final=lambda error: refusal_is_final and isinstance(error, Refused),
             on_slow=lambda place: self._following.struck(
-                order[place], f"no answer within {self._policy.slow_ms} ms", fatal=False
+                order[place],
+                f"no answer within {self._policy.slow_ms} ms",
+                fatal=False,
+                read=not refusal_is_final,
             ),
         )
 
@@ -180,12 +183,12 @@ class Fleet:
             answer = await ask(self._members[index].node)
         except Refused as error:
             if not refusal_is_final:
-                self._following.struck(index, error.message, fatal=False)
+                self._following.struck(index, error.message, fatal=False, read=True)
             raise
         except OutsideError as error:
             self._following.struck(index, error.message, fatal=True)
             raise
-        self._selection.answered(index)
+        self._selection.answered(index, read=not refusal_is_final)
         return answer
 
 

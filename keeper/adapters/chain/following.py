@@ -142,10 +142,10 @@ class Following:
             self._attempted.clear()
             await self._attempted.wait()
 
-    def struck(self, index: int, why: str, *, fatal: bool) -> None:
+    def struck(self, index: int, why: str, *, fatal: bool, read: bool = False) -> None:
         """A request to this endpoint failed; ``fatal``: there was no answer at all."""
         was_failing = self._selection.is_failing(index)
-        self._tell(self._selection.struck(index, why, self._clock.monotonic_ms(), fatal=fatal))
+        self._tell(self._selection.struck(index, why, self._clock.monotonic_ms(), fatal=fatal, read=read))
         if self._selection.is_failing(index) and not was_failing:
             self._spawn(partial(self._try, index), f"trial-{self._members[index].name}")
 

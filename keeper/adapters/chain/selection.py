@@ -34,6 +34,8 @@ class _Standing:
     failing: str = ""
     newest: int = -1
     strikes: int = 0
+    read_strikes: int = 0
+    """Of reads at a block alone: a node that refuses these answers everything else, and must not be forgiven for it."""
     lagging: bool = False
     turning_since_ms: float | None = None
     """Since when it is the other way than ``lagging`` says."""
@@ -98,7 +100,7 @@ class Selection:
         """It serves the right chain, can be followed, and this is the number of its newest block."""
         standing = self._standings[index]
         standing.known, standing.lost, standing.failing = True, "", ""
-        standing.newest, standing.strikes = newest, 0
+        standing.newest, standing.strikes, standing.read_strikes = newest, 0, 0
         return self._decide(now_ms)
 
     def lost(self, index: int, reason: DownReason, why: str, now_ms: float) -> list[ChainEvent]:
@@ -113,21 +115,25 @@ class Selection:
         self._standings[index].newest = number
         return self._decide(now_ms)
 
-    def answered(self, index: int) -> None:
-        """A request was answered in time."""
-        self._standings[index].strikes = 0
+    def answered(self, index: int, *, read: bool) -> None:
+        """A request was answered in time; ``read``: one at a block."""
+        standing = self._standings[index]
+        standing.strikes = 0
+        if read:
+            standing.read_strikes = 0
 
     def tried(self, index: int, now_ms: float) -> list[ChainEvent]:
         """A failing endpoint answered a trial."""
         standing = self._standings[index]
-        standing.failing, standing.strikes = "", 0
+        standing.failing, standing.strikes, standing.read_strikes = "", 0, 0
         return self._decide(now_ms)
 
-    def struck(self, index: int, why: str, now_ms: float, *, fatal: bool) -> list[ChainEvent]:
-        """A request failed. ``fatal``: there was no answer at all; else it takes several in a row."""
+    def struck(self, index: int, why: str, now_ms: float, *, fatal: bool, read: bool = False) -> list[ChainEvent]:
+        """A request failed. ``fatal``: there was no answer at all; else it takes several in a row. ``read``: it was one at a block."""
         standing = self._standings[index]
         standing.strikes += 1
-        if fatal or standing.strikes >= MAX_STRIKES:
+        standing.read_strikes += read
+        if fatal or max(standing.strikes, standing.read_strikes) >= MAX_STRIKES:
             standing.failing = why or "no reason"
         return self._decide(now_ms)
 

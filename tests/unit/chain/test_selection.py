@@ -150,12 +150,15 @@ def test_strikes__refusals_in_a_row__count_as_down(strikes: int, active: int) ->
     assert made.active == active
 
 
-def test_strikes__an_answer_in_between__counts_from_zero() -> None:
+@pytest.mark.parametrize(("struck", "answered", "active"), [(False, False, 0), (True, True, 0), (True, False, 1)])
+def test_strikes__an_answer_in_between__counts_from_zero_unless_only_reads_are_refused(
+    struck: bool, answered: bool, active: int
+) -> None:
     made = selection()
     for _ in range(10):
-        made.struck(0, "busy", 1, fatal=False)
-        made.answered(0)
-    assert made.active == 0
+        made.struck(0, "busy", 1, fatal=False, read=struck)
+        made.answered(0, read=answered)
+    assert made.active == active
 
 
 def test_strikes__only_primary__is_told_and_stays_in_use() -> None:
