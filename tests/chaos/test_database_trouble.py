@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import resource
+import os
+import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +19,7 @@ from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import RecordKind
 from tests.support.keeper_inside import Inside, inside
 from tests.support.keeper_process import Running, in_process
-from tests.support.keeper_stage import MARKET, Setup, Stage, staged
+from tests.support.keeper_stage import MARKET, Setup, Stage, staged, until
 
 pytestmark = pytest.mark.chaos
 
@@ -96,16 +97,34 @@ async def test_database__held_for_a_moment__nobody_notices(tmp_path: Path) -> No
         stage.assert_log_holds()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process can be set on Linux only")
+LIMITED = """
+import pathlib, resource, runpy, signal, sys
+order = pathlib.Path(sys.argv.pop(1))
+def limit(*_):
+    size = int(order.read_text())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size if size >= 0 else resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    order.unlink()
+signal.signal(signal.SIGUSR1, limit)
+runpy.run_module("keeper", run_name="__main__")
+"""
+"""The command line in a process that limits the size of its own files when it is told to: SIGUSR1, and the bytes in a file (-1: no limit)."""
+
+
+async def limit_files(run: Running, order: Path, size: int) -> None:
+    order.write_text(str(size), encoding="ascii")  # noqa: ASYNC240
+    os.kill(run.pid, signal.SIGUSR1)
+    await until(lambda: not order.exists())
+
+
 async def test_disk__full_when_the_rule_trips__nothing_is_sent_until_there_is_room(tmp_path: Path) -> None:
     """A limit on the size of the keeper's files is to it what a full disk is."""
-    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    order = tmp_path / "limit"
+    program = (sys.executable, "-c", LIMITED, order)
     async with staged(tmp_path) as stage:
         stage.write(Setup(retry="1s"))
-        async with Running(["-q", "run", stage.config], tmp_path) as run:
+        async with Running(["-q", "run", stage.config], tmp_path, program=program) as run:
             await stage.mine_until(lambda: stage.evaluated() > 0, ended=run.ended)
-            size = stage.database.with_name("keeper.db-wal").stat().st_size
-            resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            await limit_files(run, order, stage.database.with_name("keeper.db-wal").stat().st_size)
             await stage.shock()
             await stage.node.mine()
             await run.says("records are waiting")
@@ -113,7 +132,7 @@ async def test_disk__full_when_the_rule_trips__nothing_is_sent_until_there_is_ro
                 await stage.node.mine()
             assert await stage.waiting() == []
             assert stage.records(RecordKind.INTENT) == []
-            resource.prlimit(run.pid, resource.RLIMIT_FSIZE, unlimited)
+            await limit_files(run, order, -1)
             await stage.mine_until(lambda: ("included", "effect-verified") in stage.outcomes(), ended=run.ended)
             assert await run.end() == 0
         await stage.assert_paused_once()
