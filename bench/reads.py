@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bench.stage import HEAD, Stage, short
+from bench.stage import HEAD, MARKET_TEXT, Stage, short
 from keeper.adapters.chain.multicall import MULTICALL3, encode_aggregate3
 from keeper.devnet.markets import DEFAULT_MARKETS, demo_market
 from keeper.devnet.world import World
@@ -91,30 +91,19 @@ class WideStage(Stage):
                 text += _source(read)
         text += "markets:\n"
         for market in world.markets:
-            text += _MARKET.format(market=market, name=short(market), usual=_usual(market), id=world.market_id(market))
+            name = short(market)
+            text += MARKET_TEXT.format(
+                market=market,
+                name=name,
+                id=world.market_id(market),
+                against=f"usual-{_usual(market)}",
+                swings_of=f"{name}-oracle",
+                high="50%",
+                low="40%",
+            )
         path = folder / "keeper.yaml"
         path.write_text(text, encoding="utf-8")
         return path
-
-
-_MARKET = """\
-  {market}:
-    vars: {{id: "{id}"}}
-    signals:
-      divergence: {{kind: divergence, of: {name}-oracle, against: usual-{usual}}}
-      volatility: {{kind: realised-volatility, of: {name}-oracle, window: 10m, sampling: 1m}}
-    rules:
-      oracle-divergence:
-        when: {{signal: divergence, above: 2%}}
-        clear: {{below: 1%}}
-        severity: critical
-        actions: [pause-market]
-      volatility-high:
-        when: {{signal: volatility, above: 50%}}
-        clear: {{below: 40%}}
-        severity: warning
-        actions: [tighten-withdrawals]
-"""
 
 
 def _usual(market: str) -> Decimal:

@@ -69,8 +69,8 @@ MARKET_TEXT = """\
   {market}:
     vars: {{id: "{id}"}}
     signals:
-      divergence: {{kind: divergence, of: {name}-oracle, against: {name}-spot}}
-      volatility: {{kind: realised-volatility, of: {name}-spot, window: 10m, sampling: 1m}}
+      divergence: {{kind: divergence, of: {name}-oracle, against: {against}}}
+      volatility: {{kind: realised-volatility, of: {swings_of}, window: 10m, sampling: 1m}}
     rules:
       oracle-divergence:
         when: {{signal: divergence, above: 2%}}
@@ -78,8 +78,8 @@ MARKET_TEXT = """\
         severity: critical
         actions: [pause-market]
       volatility-high:
-        when: {{signal: volatility, above: 5%}}
-        clear: {{below: 4%}}
+        when: {{signal: volatility, above: {high}}}
+        clear: {{below: {low}}}
         severity: warning
         actions: [tighten-withdrawals]
 """
@@ -158,7 +158,10 @@ class Stage:
             text += SOURCE.format(name=short(market), feed=world.feeds[market], ticker=ticker)
         text += "markets:\n"
         for market in world.markets:
-            text += MARKET_TEXT.format(market=market, name=short(market), id=world.market_id(market))
+            name, spot = short(market), f"{short(market)}-spot"
+            text += MARKET_TEXT.format(
+                market=market, name=name, id=world.market_id(market), against=spot, swings_of=spot, high="5%", low="4%"
+            )
         path = folder / "keeper.yaml"
         path.write_text(text, encoding="utf-8")
         return path
