@@ -216,7 +216,7 @@ async def test_demo__kept__goes_on_and_its_commands_work_and_ctrl_c_leaves_nothi
     here = tmp_path / "a folder"
     here.mkdir()
     async with Running(["demo", "--keep"], tmp_path, cwd=here) as run:
-        await run.says(r"status \S+keeper.yaml")
+        await run.says(r"status [\s\\]*\S+keeper.yaml")
         config = (here / ".demo" / "divergence-1" / "keeper.yaml").read_text("utf-8")
         url = "http:" + re.findall(r"ws:(//127\.0\.0\.1:\d+)", config)[0]
         exchange = re.findall(r'target: "(0x\w+)"', config)[0]
@@ -248,7 +248,9 @@ async def test_demo__its_text__fits_80_columns_and_its_commands_work(tmp_path: P
     done = keeper("demo", "--scenario", "volatility", cwd=here)
     assert done.code == 0, done.err
     too_wide = [line for line in done.out.splitlines() if len(line) > 80]
-    assert too_wide == []
+    assert [line for line in too_wide if len(shlex.split(line.rstrip("\\"))) > 1] == [], (
+        "only a path alone may be longer"
+    )
     told = ("The rules of ETH-PERP", "oracle-divergence   ", "TRIPPED", "sent", "mined", "read back", "Proven")
     said = [done.out.index(word) for word in told]
     assert said == sorted(said)

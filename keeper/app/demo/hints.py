@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keeper.app.cli.typed import keeper_command, typed
+from keeper.app.cli.typed import folded, keeper_command, typed
 from keeper.devnet.markets import market_id
 from keeper.devnet.scenarios import SHAKEN
 from keeper.devnet.toolchain import cast_program
@@ -28,15 +28,13 @@ def afterwards(config: Path, scenario: str) -> list[Command]:
     """What can be done when everything is down again."""
     keeper, file = keeper_command(), typed(config)
     option, what = OTHERS[scenario]
-    forged = f"LC_ALL=C sed -i.bak 's/{SHAKEN}/{FORGED}/' {typed(config.with_name('keeper.db'))}"
+    forge = folded("LC_ALL=C", "sed", "-i.bak", f"'s/{SHAKEN}/{FORGED}/'", typed(config.with_name("keeper.db")))
+    verify = folded(keeper, "audit", file, "verify")
     return [
-        ("What was seen, decided, sent and got back:", f"{keeper} audit {file} log"),
-        ("Is it untouched?", f"{keeper} audit {file} verify"),
-        (
-            "Forge one name in it, and ask again (keeper.db.bak stays as it was):",
-            f"{forged}\n{keeper} audit {file} verify",
-        ),
-        (f"{what} (add --keep to ask its chain):", f"{keeper} demo {option}"),
+        ("What was seen, decided, sent and got back:", folded(keeper, "audit", file, "log")),
+        ("Is it untouched?", verify),
+        ("Forge one name in it, and ask again (keeper.db.bak stays as it was):", f"{forge}\n{verify}"),
+        (f"{what} (add --keep to ask its chain):", folded(keeper, "demo", *option.split())),
     ]
 
 
@@ -53,10 +51,10 @@ def meanwhile(config: Path, node_url: str, exchange: str) -> list[Command]:
     )
     commands = [(f"Is {SHAKEN} paused? Ask its contract; a result that ends with 1 is a yes:", by_curl)]
     if (cast := cast_program()) is not None:
-        by_cast = f"{typed(cast)} call --rpc-url {node_url} \\\n  {exchange} '{PAUSED}' \\\n  {market}"
+        by_cast = folded(typed(cast), "call", "--rpc-url", node_url, exchange, f"'{PAUSED}'", market)
         commands.append(("The same with cast:", by_cast))
     return [
         *commands,
-        ("A keeper on what is there now (Ctrl-C ends it):", f"{keeper} run {file}"),
-        ("What it sees, in one screen, while it runs (in a third terminal):", f"{keeper} status {file}"),
+        ("A keeper on what is there now (Ctrl-C ends it):", folded(keeper, "run", file)),
+        ("What it sees, in one screen, while it runs (in a third terminal):", folded(keeper, "status", file)),
     ]
