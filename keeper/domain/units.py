@@ -28,25 +28,31 @@ class Unit(StrEnum):
     """Units of a token or another balance, already divided by its decimals."""
     FLAG = "flag"
     """0 or 1."""
+    SCORE = "score"
+    """A number of standard deviations, or a sum of such; dimensionless, but no share of anything. Written as a plain number."""
 
 
 _RATIO = re.compile(r"^\s*(-?\d{1,12}(?:\.\d{1,18})?)\s*(%|bps)\s*$")
 _SPAN = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|blocks?)\s*$")
+_SAMPLES = re.compile(r"^\s*(\d{1,9})\s*samples?\s*$")
 _MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of time: exactly one of ``ms`` and ``blocks`` is set."""
+    """A stretch of time: exactly one of ``ms``, ``blocks`` and ``samples`` is set. Samples are the ticks at which there was an input."""
 
     ms: int | None = None
     blocks: int | None = None
+    samples: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.ms is None) == (self.blocks is None):
-            raise UnitError("a span is either a time or a number of blocks")
+        if sum(one is not None for one in (self.ms, self.blocks, self.samples)) != 1:
+            raise UnitError("a span is either a time or a number of blocks or of samples")
 
     def __str__(self) -> str:
+        if self.samples is not None:
+            return f"{self.samples} sample" + ("" if self.samples == 1 else "s")
         if self.blocks is not None:
             return f"{self.blocks} block" + ("" if self.blocks == 1 else "s")
         ms = self.ms or 0
@@ -86,6 +92,12 @@ def parse_span(text: object) -> Span:
     if ms != ms.to_integral_value():
         raise UnitError(f"{_shown(text)} is finer than a millisecond", remedy="write for example: 250ms")
     return Span(ms=int(ms))
+
+
+def parse_window(text: object) -> Span:
+    """What ``parse_span`` reads, or ``20 samples``. Raises UnitError for anything else."""
+    match = _SAMPLES.match(text) if isinstance(text, str) else None
+    return Span(samples=int(match.group(1))) if match else parse_span(text)
 
 
 def parse_duration_ms(text: object) -> int:

@@ -7,13 +7,24 @@ from decimal import Decimal
 
 from keeper.domain.errors import Problem
 from keeper.domain.observation import WITHOUT_VALUE
-from keeper.domain.units import Span
+from keeper.domain.units import Span, Unit
 from keeper.engine.check_derived import problems_of_derived
+from keeper.engine.derivation import circles, in_order
 from keeper.engine.gate import problems_of_gates
 from keeper.engine.spec import EngineSpec, MarketSpec, SourceSpec
+from keeper.engine.wiring import inputs_among
 from keeper.rules.spec import Condition, RuleSpec, Side
 from keeper.signals.registry import SIGNALS
 from keeper.signals.spec import Param, ParamType, ParamValue, SignalKind, SignalSpec
+
+TYPES: Mapping[ParamType, type] = {
+    ParamType.DURATION: int,
+    ParamType.COUNT: int,
+    ParamType.RATIO: Decimal,
+    ParamType.NUMBER: Decimal,
+    ParamType.WINDOW: Span,
+}
+"""What the values of each type are held as; the others as str."""
 
 
 def problems_of(spec: EngineSpec) -> tuple[Problem, ...]:
@@ -55,44 +66,68 @@ def _problems_of(spec: EngineSpec) -> Iterator[Problem]:
 def _of_market(market: MarketSpec, sources: Mapping[str, SourceSpec], actions: set[str]) -> Iterator[Problem]:
     path = f"markets.{market.name}"
     yield from _twice(f"{path}.signals", [signal.name for signal in market.signals])
-    for signal in market.signals:
-        yield from _of_signal(f"{path}.signals.{signal.name}", signal, sources)
+    yield from _of_signals(f"{path}.signals", market, sources)
     yield from _twice(f"{path}.rules", [rule.name for rule in market.rules])
     signals = {signal.name for signal in market.signals}
     for rule in market.rules:
         yield from _of_rule(f"{path}.rules.{rule.name}", rule, signals, actions)
 
 
-def _of_signal(path: str, signal: SignalSpec, sources: Mapping[str, SourceSpec]) -> Iterator[Problem]:
+def _of_signals(path: str, market: MarketSpec, sources: Mapping[str, SourceSpec]) -> Iterator[Problem]:
+    """Each signal on its own, then circles, then units in the order in which one is made of another."""
+    own = {signal.name for signal in market.signals}
+    sound = True
+    for signal in market.signals:
+        for problem in _of_signal(f"{path}.{signal.name}", signal, {*sources, *own}):
+            sound = False
+            yield problem
+        for name in signal.sources:
+            if name in own and name in sources:
+                sound = False
+                yield _problem(
+                    f"{path}.{signal.name}",
+                    name,
+                    "a source and a signal of the market both have this name",
+                    "rename one",
+                )
+    inputs = inputs_among(market)
+    for around in circles(inputs):
+        sound = False
+        yield _problem(f"{path}.{around[0]}", " -> ".join(around), "these signals are made of each other in a circle")
+    if not sound:
+        return
+    specs = {signal.name: signal for signal in market.signals}
+    units = {name: source.unit for name, source in sources.items()}
+    for name in in_order(inputs):
+        signal, kind = specs[name], SIGNALS[specs[name].kind]
+        found = [units[of] for of in signal.sources]
+        yield from _of_inputs(f"{path}.{name}", signal, kind, found)
+        units[name] = kind.unit_of(found)
+
+
+def _of_signal(path: str, signal: SignalSpec, known: set[str]) -> Iterator[Problem]:
     kind = SIGNALS.get(signal.kind)
     if kind is None:
         yield _problem(f"{path}.kind", signal.kind, "there is no such signal", "one of " + ", ".join(SIGNALS))
         return
-    if len(signal.sources) != len(kind.sources):
-        names = ", ".join(param.name for param in kind.sources)
-        yield _problem(path, len(signal.sources), f"a {kind.kind} needs {len(kind.sources)} sources", names)
+    if (message := kind.wrong_number(len(signal.sources))) is not None:
+        yield _problem(path, len(signal.sources), message, ", ".join(param.name for param in kind.sources))
         return
-    yield from _of_inputs(path, signal, kind, sources)
+    for place, name in enumerate(signal.sources):
+        if name not in known:
+            yield _problem(
+                f"{path}.{kind.source(place).name}", name, "there is no such source, and no such signal of this market"
+            )
     yield from _of_params(path, signal, kind)
 
 
-def _of_inputs(path: str, signal: SignalSpec, kind: SignalKind, sources: Mapping[str, SourceSpec]) -> Iterator[Problem]:
-    units = set()
-    for param, name in zip(kind.sources, signal.sources, strict=True):
-        if name not in sources:
-            yield _problem(f"{path}.{param.name}", name, "there is no such source")
-            continue
-        unit = sources[name].unit
-        units.add(unit)
+def _of_inputs(path: str, signal: SignalSpec, kind: SignalKind, units: Sequence[Unit]) -> Iterator[Problem]:
+    for place, unit in enumerate(units):
         if unit not in kind.accepts:
-            yield _problem(
-                f"{path}.{param.name}",
-                unit,
-                f"a {kind.kind} cannot be taken of this unit",
-                ", ".join(sorted(kind.accepts)),
-            )
-    if len(units) > 1:
-        yield _problem(path, ", ".join(sorted(units)), "the sources of one signal must carry the same unit")
+            message = f"a {kind.kind} cannot be taken of this unit"
+            yield _problem(f"{path}.{kind.source(place).name}", unit, message, ", ".join(sorted(kind.accepts)))
+    if len(set(units)) > 1:
+        yield _problem(path, ", ".join(sorted(set(units))), "the sources of one signal must carry the same unit")
 
 
 def _of_params(path: str, signal: SignalSpec, kind: SignalKind) -> Iterator[Problem]:
@@ -112,12 +147,12 @@ def _of_params(path: str, signal: SignalSpec, kind: SignalKind) -> Iterator[Prob
 
 
 def _unfit(param: Param, value: ParamValue) -> str | None:
-    wanted = {ParamType.DURATION: int, ParamType.COUNT: int, ParamType.RATIO: Decimal}.get(param.type, str)
+    wanted = TYPES.get(param.type, str)
     if not isinstance(value, wanted) or isinstance(value, bool):
         return f"this is not a {param.type}"
     if param.choices and value not in param.choices:
         return "this is not one of " + ", ".join(param.choices)
-    if param.minimum is not None and not isinstance(value, str) and value < param.minimum:
+    if param.minimum is not None and isinstance(value, int | Decimal) and value < param.minimum:
         return f"this is less than {param.minimum}"
     return None
 

@@ -10,7 +10,7 @@ import numpy as np
 from keeper.domain.observation import WITHOUT_VALUE, Observation, Quality
 from keeper.domain.units import Span
 from keeper.engine.spec import SourceSpec
-from keeper.signals.bank import Floats, Ints
+from keeper.signals.bank import NEVER, Floats, Ints
 
 FOREVER = 2**62
 
@@ -59,7 +59,8 @@ def _good_until(source: SourceSpec, said: Observation) -> int:
 class GradeState:
     """Per source: what was ``said`` last, what it is worth (``graded``), until when that holds, and its value as float.
 
-    ``values`` is NaN unless the quality is OK; ``any_values`` only where there is no value at all, and ``bits`` is then its quality.
+    ``values`` is NaN unless the quality is OK; ``any_values`` only where there is no value at all, and ``bits`` is then its quality;
+    ``own_ms`` is the observation's own time (else when it was received), NEVER where there is no value.
     """
 
     said: list[Observation | None]
@@ -68,24 +69,21 @@ class GradeState:
     values: Floats
     any_values: Floats
     bits: Ints
+    own_ms: Ints
 
     def put(self, index: int, graded: Observation) -> None:
         """This is what the source at this position is worth now."""
+        own_ms = graded.received_ms if graded.at_ms is None else graded.at_ms
+        self.own_ms[index] = NEVER if graded.value is None else max(NEVER, min(own_ms, FOREVER))
         value = np.nan if graded.value is None else float(graded.value)
         self.graded[index] = graded
         self.bits[index] = BITS[graded.quality]
         self.any_values[index] = value
         self.values[index] = value if graded.quality is Quality.OK else np.nan
 
-    def usable(self, inputs: Ints, accepts: Ints | None) -> Floats:
-        """The values of the sources at ``inputs`` (slots x sources); NaN where the quality is not among those that the slot ``accepts``.
-
-        ``accepts`` are sets of ``BITS``, one a slot; None: OK alone.
-        """
-        if accepts is None:
-            return self.values[inputs]
-        good = self.bits[inputs] & accepts[:, np.newaxis] != 0
-        return np.where(good, self.any_values[inputs], np.nan)
+    def accepted(self, sources: Ints, accepts: Ints) -> Floats:
+        """The values of these sources where their quality is among the ``accepts`` of each (sets of ``BITS``), else NaN."""
+        return np.where(self.bits[sources] & accepts != 0, self.any_values[sources], np.nan)
 
 
 class Grader:
@@ -100,22 +98,24 @@ class Grader:
         nothing = [grade(source, None, 0) for source in self._sources]
         none = np.full(count, np.nan)
         missing = np.full(count, BITS[Quality.MISSING], dtype=np.int64)
-        return GradeState([None] * count, nothing, [-FOREVER] * count, none, none.copy(), missing)
+        return GradeState(
+            [None] * count, nothing, [-FOREVER] * count, none, none.copy(), missing, np.full(count, NEVER)
+        )
 
     def grade_all(self, state: GradeState, observations: Mapping[str, Observation], at_ms: int) -> None:
         """Brings ``state`` up to this tick. ``at_ms`` must not be before the last one's."""
         said_of, known, until_ms, graded = observations.get, state.said, state.until_ms, state.graded
         changed: list[int] = []
         values: list[float] = []
+        own_ms: list[int] = []
         for index, (name, unit, max_age_ms) in enumerate(self._asked):
             said = said_of(name)
             if said is known[index] and at_ms <= until_ms[index]:
                 continue
             # What is plainly good is taken as it is, all of it into the columns at once; whatever is not, ``grade`` judges.
             if said is not None and said.quality is _OK and said.unit is unit:
-                value, until = said.value, FOREVER
-                if max_age_ms is not None:
-                    until = (said.received_ms if said.at_ms is None else said.at_ms) + max_age_ms
+                own = said.received_ms if said.at_ms is None else said.at_ms
+                value, until = said.value, FOREVER if max_age_ms is None else own + max_age_ms
                 if (
                     value is not None
                     and at_ms <= until
@@ -125,11 +125,13 @@ class Grader:
                     known[index], until_ms[index], graded[index] = said, until, said
                     changed.append(index)
                     values.append(float(value))
+                    own_ms.append(own)
                     continue
             self._grade_one(state, index, said, at_ms)
         if changed:
             state.bits[changed] = BITS[_OK]
             state.values[changed] = state.any_values[changed] = values
+            state.own_ms[changed] = own_ms
 
     def _grade_one(self, state: GradeState, index: int, said: Observation | None, at_ms: int) -> None:
         source = self._sources[index]

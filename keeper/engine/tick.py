@@ -11,52 +11,20 @@ from keeper.domain.block import BlockStamp
 from keeper.domain.decision import Decision, IncidentEvent
 from keeper.domain.observation import Observation
 from keeper.domain.signal import SignalStatus, SignalValue
-from keeper.domain.units import Unit
 from keeper.domain.verdict import Verdict
-from keeper.rules.spec import RuleSpec
+from keeper.engine.wiring import Wiring
 from keeper.rules.threshold import REASONS, STATES, State
 from keeper.signals.bank import Bytes, Floats
 
 
-@dataclass(frozen=True, slots=True)
-class SignalRow:
-    """What does not change about a signal.
-
-    ``of`` is the name that it is configured under, ``name`` says the qualities too where rules need it in different ones;
-    ``sources`` are positions; ``evidence`` are those and the ones that they are derived from; ``accepts`` is the set of qualities that it takes
-    (``keeper.engine.grade.BITS``).
-    """
-
-    market: str
-    of: str
-    name: str
-    unit: Unit
-    inputs: tuple[str, ...]
-    sources: tuple[int, ...]
-    evidence: tuple[int, ...]
-    accepts: int
-
-
-@dataclass(frozen=True, slots=True)
-class RuleRow:
-    """What does not change about a rule; ``signal`` is a position."""
-
-    market: str
-    rule: RuleSpec
-    signal: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    signals: tuple[SignalRow, ...]
-    rules: tuple[RuleRow, ...]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """The numbers of one tick as columns, and the words that go with them. Objects are made only for those that are asked for."""
+    """The numbers of one tick as columns, and the words that go with them. Objects are made only for those that are asked for.
 
-    rows: Rows
+    ``values`` and ``status`` are those of the signals.
+    """
+
+    wiring: Wiring
     graded: tuple[Observation, ...]
     values: Floats
     status: Bytes
@@ -64,12 +32,12 @@ class Table:
 
     def signal(self, index: int) -> SignalValue:
         """The signal at this position."""
-        row, status = self.rows.signals[index], SignalStatus(int(self.status[index]))
+        row, status = self.wiring.signals[index], SignalStatus(int(self.status[index]))
         return SignalValue(row.market, row.name, float(self.values[index]), status, row.unit, row.inputs)
 
     def verdict(self, rule: int) -> Verdict:
         """The verdict of the rule at this position."""
-        row = self.rows.rules[rule]
+        row = self.wiring.rules[rule]
         return Verdict(
             market=row.market,
             rule=row.rule.name,
@@ -86,11 +54,12 @@ class Table:
 
     def signals(self, rule: int) -> tuple[SignalValue, ...]:
         """The signals that the rule at this position was judged by."""
-        return (self.signal(self.rows.rules[rule].signal),)
+        return tuple(self.signal(signal) for signal in self.wiring.rules[rule].signals)
 
     def observations(self, rule: int) -> tuple[Observation, ...]:
         """The observations that those signals were computed from, and those that these were derived from, each once."""
-        return tuple(self.graded[source] for source in self.rows.signals[self.rows.rules[rule].signal].evidence)
+        rows = [self.wiring.signals[signal] for signal in self.wiring.rules[rule].signals]
+        return tuple(self.graded[source] for source in dict.fromkeys(source for row in rows for source in row.evidence))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +83,9 @@ class Tick:
     @cached_property
     def signals(self) -> tuple[SignalValue, ...]:
         """Every signal of every market."""
-        return tuple(self.table.signal(index) for index in range(len(self.table.rows.signals)))
+        return tuple(self.table.signal(index) for index in range(len(self.table.wiring.signals)))
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Every rule of every market."""
-        return tuple(self.table.verdict(index) for index in range(len(self.table.rows.rules)))
+        return tuple(self.table.verdict(index) for index in range(len(self.table.wiring.rules)))

@@ -59,3 +59,8 @@ class RuleSpec:
     actions: tuple[str, ...]
     needs: frozenset[Quality] = ONLY_OK
     without: Without = Without.HOLD
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signals that it looks at, each once; the first is the one that its verdicts name."""
+        return (self.when.signal,)

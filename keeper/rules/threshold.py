@@ -26,7 +26,7 @@ twice the threshold. A threshold of 0 has no share: there it is the distance its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from keeper.domain.units import Span
 from keeper.domain.verdict import RuleState, VerdictReason
 from keeper.rules.spec import RuleSpec, Side, Without
-from keeper.signals.bank import READY, WARMING, Bytes, Floats, Ints
+from keeper.signals.bank import NEVER, READY, WARMING, Board, Bytes, Floats, Ints
 
 CLEAR, PENDING, TRIPPED, CLEARING = range(4)
 STATES = (RuleState.CLEAR, RuleState.PENDING, RuleState.TRIPPED, RuleState.CLEARING)
@@ -54,14 +54,13 @@ NOT_ENOUGH_DATA = REASONS.index(VerdictReason.WARMING)
 NOT_USABLE = REASONS.index(VerdictReason.NO_INPUT)
 NOT_USABLE_BREACH = REASONS.index(VerdictReason.BLIND)
 
-NEVER = -(2**62)
 BY_BLOCKS = -1
 
 
 class Params(NamedTuple):
     """Per rule.
 
-    ``signal`` is the position of its signal, ``above`` 1 when it trips above and clears below (0 the other way round),
+    ``signal`` is the board's row of its signal, ``above`` 1 when it trips above and clears below (0 the other way round),
     ``trip_at`` and ``clear_at`` the thresholds, ``*_ms`` the holds in time (BY_BLOCKS: in blocks), ``*_blocks`` in blocks, ``blind_trips`` 1
     when input that is not usable counts as a breach.
     """
@@ -96,8 +95,15 @@ class State(NamedTuple):
     streak_block: Ints
 
 
-def prepare(rules: Sequence[tuple[RuleSpec, int]]) -> Params:
-    """The parameters of all rules; with each rule comes the position of its signal."""
+class Codes(NamedTuple):
+    """``state`` and ``reason`` (rules x ticks) of every rule at every tick of a board."""
+
+    state: Bytes
+    reason: Bytes
+
+
+def prepare(rules: Sequence[tuple[RuleSpec, Mapping[str, int]]]) -> Params:
+    """The parameters of all rules; with each rule come the board's rows of its signals, by their names."""
 
     def ms_of(spans: Sequence[Span]) -> Ints:
         return np.array([BY_BLOCKS if span.ms is None else span.ms for span in spans], dtype=np.int64)
@@ -107,7 +113,7 @@ def prepare(rules: Sequence[tuple[RuleSpec, int]]) -> Params:
 
     trip, clear = [rule.when.hold for rule, _ in rules], [rule.clear.hold for rule, _ in rules]
     return Params(
-        signal=np.array([signal for _, signal in rules], dtype=np.int64),
+        signal=np.array([row_of[rule.when.signal] for rule, row_of in rules], dtype=np.int64),
         above=np.array([rule.when.side is Side.ABOVE for rule, _ in rules], dtype=np.int8),
         trip_at=_floats([float(rule.when.threshold) for rule, _ in rules]),
         trip_ms=ms_of(trip),
@@ -117,6 +123,11 @@ def prepare(rules: Sequence[tuple[RuleSpec, int]]) -> Params:
         clear_blocks=blocks_of(clear),
         blind_trips=np.array([rule.without is Without.TRIP for rule, _ in rules], dtype=np.int8),
     )
+
+
+def blank(rules: int, ticks: int) -> Codes:
+    """Room for the codes of so many ticks."""
+    return Codes(np.zeros((rules, ticks), dtype=np.int8), np.zeros((rules, ticks), dtype=np.int8))
 
 
 def _floats(values: Sequence[float]) -> NDArray[np.float64]:
@@ -202,29 +213,38 @@ def blind(rule: int, at_ms: int, block: int, params: Params, state: State) -> tu
     return TRIPPED, NOT_USABLE_BREACH
 
 
-@njit(cache=True, error_model="numpy")
-def judge(at_ms: int, block: int, values: Floats, status: Bytes, params: Params, state: State) -> None:
-    """One tick over all rules; ``values`` and ``status`` are those of all signals."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def judge(board: Board, params: Params, state: State, codes: Codes) -> None:
+    """All rules over all ticks of the board, whose signals have been stepped; ``state`` is afterwards that of the last tick."""
     for rule in range(len(params.signal)):
-        signal = params.signal[rule]
-        value = values[signal]
-        before = state.state[rule]
-        if status[signal] == READY:
-            after, reason = answer(rule, at_ms, block, value, params, state)
-            room = headroom_of(value, params.trip_at[rule], params.above[rule] == 1)
+        for tick in range(len(board.at_ms)):
+            judge_one(rule, tick, board, params, state)
+            codes.state[rule, tick] = state.state[rule]
+            codes.reason[rule, tick] = state.reason[rule]
+
+
+@njit(cache=True, error_model="numpy")
+def judge_one(rule: int, tick: int, board: Board, params: Params, state: State) -> None:
+    """One rule at one tick."""
+    at_ms, block = board.at_ms[tick], board.block[tick]
+    status = board.status[params.signal[rule], tick]
+    value = board.values[params.signal[rule], tick]
+    before = state.state[rule]
+    if status == READY:
+        after, reason = answer(rule, at_ms, block, value, params, state)
+        room = headroom_of(value, params.trip_at[rule], params.above[rule] == 1)
+    else:
+        room = np.nan
+        if status != WARMING and params.blind_trips[rule] == 1:
+            after, reason = blind(rule, at_ms, block, params, state)
         else:
-            value = np.nan
-            room = np.nan
-            if status[signal] != WARMING and params.blind_trips[rule] == 1:
-                after, reason = blind(rule, at_ms, block, params, state)
-            else:
-                after = TRIPPED if before >= TRIPPED else CLEAR
-                reason = NOT_ENOUGH_DATA if status[signal] == WARMING else NOT_USABLE
-                state.streak[rule] = 0
-        if after != before or state.since_ms[rule] == NEVER:
-            state.since_ms[rule] = at_ms
-            state.since_block[rule] = block
-        state.state[rule] = after
-        state.reason[rule] = reason
-        state.value[rule] = value
-        state.headroom[rule] = room
+            after = TRIPPED if before >= TRIPPED else CLEAR
+            reason = NOT_ENOUGH_DATA if status == WARMING else NOT_USABLE
+            state.streak[rule] = 0
+    if after != before or state.since_ms[rule] == NEVER:
+        state.since_ms[rule] = at_ms
+        state.since_block[rule] = block
+    state.state[rule] = after
+    state.reason[rule] = reason
+    state.value[rule] = value
+    state.headroom[rule] = room

@@ -1,15 +1,18 @@
 """A bank: all slots of one kind of signal. A slot is one configured signal of one market.
 
-Every statistic's module offers the same four names::
+Every statistic's module offers the same names::
 
     Params, State           NamedTuples of arrays whose first axis is the slot
     prepare(specs)          the parameters as arrays; a row a spec
     allocate(params)        a fresh state
-    step(feed, params, state, out)
-                            one tick over all slots, compiled; writes ``out`` in place
+    one(...)                one slot at one tick, compiled: (value, status)
+    step(board, slots, params, state)
+                            all slots over all ticks of a board, compiled; writes what it finds into the board
 
-Live, ``step`` is called once per tick. Over history, the same ``step`` is called in a compiled loop over time. So the two cannot
-differ, not even in the last bit.
+There is one compiled loop: live the board has one tick, over history many. So the two cannot differ, not even in the last bit. All slots
+are independent of each other, which is why each goes over all ticks before the next begins: its state stays in the nearest cache.
+
+Ticks never go back in time (whoever fills the board sees to that); several may have the same time. Block numbers may go back.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from keeper.domain.signal import SignalStatus
@@ -32,27 +36,35 @@ READY = int(SignalStatus.READY)
 WARMING = int(SignalStatus.WARMING)
 NO_INPUT = int(SignalStatus.NO_INPUT)
 
+NEVER = -(2**62)
+"""A time, a block or an interval before all others."""
+NOWHERE = -1
+"""In place of a row: there is no such input."""
 
-class Feed(NamedTuple):
-    """One tick's input of a bank.
 
-    ``at_ms`` is the time of the tick, ``block`` its block number, ``values`` (slots x sources, float64) what the sources say: NaN
-    where an input is not usable.
+class Board(NamedTuple):
+    """The inputs and outputs of some ticks: a row for each source and each signal, a column for each tick.
+
+    ``at_ms`` and ``block`` (ticks) say when, ``values`` (rows x ticks) is NaN wherever ``status`` (SignalStatus, rows x ticks) is not READY.
+    ``own_ms`` (rows x ticks) is the time of what was observed, as its source gives it, also where its value is not usable; NEVER where there is
+    none, and for signals.
     """
 
-    at_ms: int
-    block: int
-    values: Floats
-
-
-class Out(NamedTuple):
-    """One tick's output: ``values`` (float64 per slot, NaN unless ready) and ``status`` (SignalStatus as int8 per slot).
-
-    It starts as what the tick before left, because a step that ignores a tick leaves it alone.
-    """
-
+    at_ms: Ints
+    block: Ints
     values: Floats
     status: Bytes
+    own_ms: Ints
+
+
+class Slots(NamedTuple):
+    """Where the slots of a bank stand on the board: ``rows`` (slots) are written, ``inputs`` (slots x most inputs of any) read.
+
+    NOWHERE fills the places of a slot that has fewer inputs.
+    """
+
+    rows: Ints
+    inputs: Ints
 
 
 class Statistic(Protocol):
@@ -60,7 +72,7 @@ class Statistic(Protocol):
 
     def prepare(self, specs: Sequence[SignalSpec]) -> Any: ...
     def allocate(self, params: Any) -> Any: ...
-    def step(self, feed: Feed, params: Any, state: Any, out: Out) -> None: ...
+    def step(self, board: Board, slots: Slots, params: Any, state: Any) -> None: ...
 
 
 def load(kind: SignalKind) -> Statistic:
@@ -68,6 +80,37 @@ def load(kind: SignalKind) -> Statistic:
     return cast(Statistic, import_module(kind.module))
 
 
-def fresh_out(slots: int) -> Out:
-    """Before the first tick: no value, no input."""
-    return Out(np.full(slots, np.nan), np.full(slots, NO_INPUT, dtype=np.int8))
+def empty_board(rows: int, ticks: int) -> Board:
+    """Nothing seen at any of these ticks."""
+    return Board(
+        at_ms=np.full(ticks, NEVER, dtype=np.int64),
+        block=np.full(ticks, NEVER, dtype=np.int64),
+        values=np.full((rows, ticks), np.nan),
+        status=np.full((rows, ticks), NO_INPUT, dtype=np.int8),
+        own_ms=np.full((rows, ticks), NEVER, dtype=np.int64),
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def missing(board: Board, slots: Slots, slot: int, tick: int) -> int:
+    """READY when every input of the slot is; NO_INPUT when one has none; else WARMING."""
+    worst = READY
+    for place in range(slots.inputs.shape[1]):
+        row = slots.inputs[slot, place]
+        if row != NOWHERE:
+            worst = max(worst, board.status[row, tick])
+    return int(worst)
+
+
+@njit(cache=True, error_model="numpy")
+def write(board: Board, slots: Slots, slot: int, tick: int, value: float, status: int) -> None:
+    """What the slot says at this tick; the value counts only where it is READY."""
+    row = slots.rows[slot]
+    board.values[row, tick] = value if status == READY else np.nan
+    board.status[row, tick] = status
+
+
+@njit(cache=True, error_model="numpy")
+def is_price(value: float) -> bool:
+    """Finite and more than nothing; NaN is not."""
+    return bool(0.0 < value < np.inf)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from keeper.signals.bank import NO_INPUT, READY, Feed, Ints, Out
+from keeper.signals.bank import NO_INPUT, READY, Board, Ints, Slots, is_price, missing, write
 from keeper.signals.spec import SignalSpec
 
 EITHER, ABOVE, BELOW = 0, 1, 2
@@ -41,7 +41,7 @@ class State(NamedTuple):
 
 
 def prepare(specs: Sequence[SignalSpec]) -> Params:
-    return Params(np.array([SIDES[str(spec.param("side"))] for spec in specs], dtype=np.int64))
+    return Params(np.array([SIDES[spec.word("side")] for spec in specs], dtype=np.int64))
 
 
 def allocate(params: Params) -> State:
@@ -49,20 +49,28 @@ def allocate(params: Params) -> State:
 
 
 @njit(cache=True, error_model="numpy")
-def step(feed: Feed, params: Params, state: State, out: Out) -> None:
-    """One tick over all slots; ``feed.values`` columns are ``of`` and ``against``."""
-    for slot in range(len(params.side)):
-        of, against = feed.values[slot, 0], feed.values[slot, 1]
-        out.values[slot] = np.nan
-        out.status[slot] = NO_INPUT
-        if not (0.0 < of < np.inf and 0.0 < against < np.inf):  # also refuses NaN
-            continue
-        share = (of - against) / against
-        if share == np.inf:  # too far apart for a float: no number is better than a wrong one
-            continue
-        if params.side[slot] == EITHER:
-            share = abs(share)
-        elif params.side[slot] == BELOW:
-            share = -share
-        out.values[slot] = share
-        out.status[slot] = READY
+def one(of: float, against: float, side: int) -> tuple[float, int]:
+    """(value, status) for two inputs that are there."""
+    if not (is_price(of) and is_price(against)):
+        return np.nan, NO_INPUT
+    share = (of - against) / against
+    if share == np.inf:  # too far apart for a float: no number is better than a wrong one
+        return np.nan, NO_INPUT
+    if side == EITHER:
+        share = abs(share)
+    elif side == BELOW:
+        share = -share
+    return share, READY
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def step(board: Board, slots: Slots, params: Params, state: State) -> None:
+    """The inputs are ``of`` and ``against``."""
+    for slot in range(len(slots.rows)):
+        of, against = slots.inputs[slot, 0], slots.inputs[slot, 1]
+        for tick in range(len(board.at_ms)):
+            status = missing(board, slots, slot, tick)
+            value = np.nan
+            if status == READY:
+                value, status = one(board.values[of, tick], board.values[against, tick], params.side[slot])
+            write(board, slots, slot, tick, value, status)

@@ -16,7 +16,7 @@ too. After a gap longer than the window (more than ``n`` intervals from sample t
 Warm-up. WARMING until the first sample is ``n`` intervals back, which is when the window is full.
 
 Bad input. A price that is missing, not finite, zero or negative is no sample: NO_INPUT for that tick, and what was gathered
-stays. At equal times the last price counts. A tick from before the last one is ignored: the output stays as it was.
+stays. At equal times the last price counts.
 
 Numerics. ``ln(p / q)`` is taken as ``log1p((p - q) / q)`` where the two are near each other, because a quotient near 1 is rounded to
 the loss of a small return's digits. The squares are summed in a binary tree over a ring of intervals: only additions of
@@ -36,10 +36,20 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from keeper.signals.bank import NO_INPUT, READY, WARMING, Feed, Floats, Ints, Out
+from keeper.signals.bank import (
+    NEVER,
+    NO_INPUT,
+    READY,
+    WARMING,
+    Board,
+    Floats,
+    Ints,
+    Slots,
+    is_price,
+    missing,
+    write,
+)
 from keeper.signals.spec import SignalSpec
-
-NEVER = -(2**62)
 
 
 class Params(NamedTuple):
@@ -53,12 +63,11 @@ class Params(NamedTuple):
 class State(NamedTuple):
     """Per slot.
 
-    ``last_ms`` the last tick, ``interval`` the one in progress, ``first`` the first sample since the last start, ``price`` the last
+    ``interval`` the one in progress, ``first`` the first sample since the last start, ``price`` the last
     usable price, ``base`` the sample before it (NaN when there is none), ``tree`` the squared returns of the closed
     intervals of the window: interval j at leaf ``j mod n``, node k the sum of nodes 2k and 2k+1, node 1 the sum of all.
     """
 
-    last_ms: Ints
     interval: Ints
     first: Ints
     price: Floats
@@ -67,8 +76,8 @@ class State(NamedTuple):
 
 
 def prepare(specs: Sequence[SignalSpec]) -> Params:
-    sampling = np.array([int(spec.param("sampling")) for spec in specs], dtype=np.int64)
-    samples = np.array([int(spec.param("window")) for spec in specs], dtype=np.int64) // sampling
+    sampling = np.array([spec.whole("sampling") for spec in specs], dtype=np.int64)
+    samples = np.array([spec.whole("window") for spec in specs], dtype=np.int64) // sampling
     leaves = np.array([1 << int(n - 1).bit_length() for n in samples], dtype=np.int64)
     return Params(sampling, samples, leaves)
 
@@ -78,7 +87,7 @@ def allocate(params: Params) -> State:
     never = np.full(slots, NEVER, dtype=np.int64)
     widest = int(params.leaves.max(initial=1))
     none = np.full(slots, np.nan)
-    return State(never, never.copy(), never.copy(), none, none.copy(), np.zeros((slots, 2 * widest)))
+    return State(never, never.copy(), none, none.copy(), np.zeros((slots, 2 * widest)))
 
 
 @njit(cache=True, error_model="numpy")
@@ -126,24 +135,28 @@ def roll(slot: int, interval: int, params: Params, state: State) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def step(feed: Feed, params: Params, state: State, out: Out) -> None:
-    """One tick over all slots; the only column of ``feed.values`` is the price."""
-    for slot in range(len(params.samples)):
-        if feed.at_ms < state.last_ms[slot]:
-            continue
-        state.last_ms[slot] = feed.at_ms
-        price = feed.values[slot, 0]
-        out.values[slot] = np.nan
-        out.status[slot] = NO_INPUT
-        if not 0.0 < price < np.inf:  # also refuses NaN
-            continue
-        interval = feed.at_ms // params.sampling_ms[slot]
-        if interval > state.interval[slot]:
-            roll(slot, interval, params, state)
-        state.price[slot] = price
-        out.status[slot] = WARMING
-        if interval - state.first[slot] < params.samples[slot]:
-            continue
-        latest = log_return(price, state.base[slot])  # there is a base: the first sample lies before this interval
-        out.values[slot] = math.sqrt(state.tree[slot, 1] + latest * latest)
-        out.status[slot] = READY
+def one(slot: int, at_ms: int, price: float, params: Params, state: State) -> tuple[float, int]:
+    """(value, status) of one slot that has an input."""
+    if not is_price(price):
+        return np.nan, NO_INPUT
+    interval = at_ms // params.sampling_ms[slot]
+    if interval > state.interval[slot]:
+        roll(slot, interval, params, state)
+    state.price[slot] = price
+    if interval - state.first[slot] < params.samples[slot]:
+        return np.nan, WARMING
+    latest = log_return(price, state.base[slot])  # there is a base: the first sample lies before this interval
+    return math.sqrt(state.tree[slot, 1] + latest * latest), READY
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def step(board: Board, slots: Slots, params: Params, state: State) -> None:
+    """The only input is the price."""
+    for slot in range(len(slots.rows)):
+        of = slots.inputs[slot, 0]
+        for tick in range(len(board.at_ms)):
+            status = missing(board, slots, slot, tick)
+            value = np.nan
+            if status == READY:
+                value, status = one(slot, board.at_ms[tick], board.values[of, tick], params, state)
+            write(board, slots, slot, tick, value, status)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from keeper.domain.units import Unit
+from keeper.domain.units import Span, Unit
 
-ParamValue = int | Decimal | str
-"""What a parameter that is not a source may hold: whole milliseconds, a count, a share, a word."""
+ParamValue = int | Decimal | str | Span
+"""What a parameter that is not a source may hold: whole milliseconds, a count, a share or a number, a word, a window."""
 
 
 class ParamType(StrEnum):
     SOURCE = "source"
-    """The name of a configured source."""
+    """The name of a configured source, or of another signal of the same market."""
     DURATION = "duration"
     """A time (``90s``), held as whole milliseconds (int)."""
+    WINDOW = "window"
+    """A stretch of time, of blocks or of samples (``1h``, ``30 blocks``, ``20 samples``), held as Span."""
+    NUMBER = "number"
+    """A plain number, held as Decimal."""
     RATIO = "ratio"
     """A share (``2%``), held as Decimal."""
     COUNT = "count"
@@ -28,7 +32,10 @@ class ParamType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One parameter of a kind of signal. ``help`` is one sentence, shown by ``keeper schema`` and the documents."""
+    """One parameter of a kind of signal. ``help`` is one sentence, shown by ``keeper schema`` and the documents.
+
+    ``many``: a SOURCE parameter that takes a list; it is the last of them.
+    """
 
     name: str
     type: ParamType
@@ -37,6 +44,7 @@ class Param:
     default: ParamValue | None = None
     choices: tuple[str, ...] = ()
     minimum: int | Decimal | None = None
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +68,36 @@ class SignalKind:
     """One kind of signal.
 
     ``params`` has the SOURCE parameters first; every source must carry one of the units in ``accepts``, and all sources of one signal the
-    same. ``output`` is the unit of the value, and so of the thresholds it is held against. ``formula`` is one line for the
-    documents, ``reference`` where it comes from. ``check`` looks at the parameters together (defaults filled in, sources left out),
-    after each was looked at alone. ``module`` holds the compiled step; only the engine imports it, because a command that does
-    not evaluate anything must not pay for the compiler.
+    same. ``output`` is the unit of the value, and so of the thresholds it is held against; None: the unit of its sources.
+    ``formula`` is one line for the documents, ``reference`` where it comes from. ``check`` looks at the parameters together (defaults
+    filled in, sources left out), after each was looked at alone. ``module`` holds the compiled step; only the engine imports it,
+    because a command that does not evaluate anything must not pay for the compiler.
     """
 
     kind: str
     summary: str
     params: tuple[Param, ...]
-    output: Unit
+    output: Unit | None
     accepts: frozenset[Unit]
     formula: str
     module: str
     reference: str = ""
     check: ParamCheck = _no_problems
+
+    def wrong_number(self, inputs: int) -> str | None:
+        """What is wrong with this many sources, if anything."""
+        named = len(self.sources)
+        if self.sources[-1].many:
+            return None if inputs > named else f"a {self.kind} needs at least {named + 1} sources"
+        return None if inputs == named else f"a {self.kind} needs {named} sources"
+
+    def source(self, place: int) -> Param:
+        """The parameter that the input at this place of ``SignalSpec.sources`` was given under."""
+        return self.sources[min(place, len(self.sources) - 1)]
+
+    def unit_of(self, inputs: Sequence[Unit]) -> Unit:
+        """The unit of the value, for inputs of these units."""
+        return self.output or inputs[0]
 
     @property
     def sources(self) -> tuple[Param, ...]:
@@ -91,7 +114,8 @@ class SignalKind:
 class SignalSpec:
     """One configured signal of a market.
 
-    ``sources`` are in the order of the kind's SOURCE parameters; ``params`` holds the others, defaults filled in.
+    ``sources`` are in the order of the kind's SOURCE parameters, and name sources or signals of the same market; ``params`` holds the
+    others, defaults filled in.
     """
 
     name: str
@@ -102,3 +126,25 @@ class SignalSpec:
     def param(self, name: str) -> ParamValue:
         """The parameter of this name; KeyError when the kind has none such."""
         return dict(self.params)[name]
+
+    def whole(self, name: str) -> int:
+        """A DURATION in milliseconds, or a COUNT."""
+        value = self.param(name)
+        assert isinstance(value, int)
+        return value
+
+    def number(self, name: str) -> float:
+        """A RATIO or a NUMBER."""
+        value = self.param(name)
+        assert isinstance(value, Decimal)
+        return float(value)
+
+    def word(self, name: str) -> str:
+        """A CHOICE."""
+        return str(self.param(name))
+
+    def window(self, name: str) -> Span:
+        """A WINDOW."""
+        value = self.param(name)
+        assert isinstance(value, Span)
+        return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -18,6 +19,7 @@ from keeper.domain.verdict import RuleState, Severity
 from keeper.rules import threshold
 from keeper.rules.spec import Condition, RuleSpec, Side, Without
 from keeper.rules.threshold import STATES
+from tests.support.rulings import Said, judge
 
 pytestmark = pytest.mark.property
 
@@ -67,14 +69,18 @@ def moments(draw: st.DrawFn, reorganised: bool = True) -> list[Moment]:
 
 
 def judged(rule: RuleSpec, history: Sequence[Moment]) -> list[RuleState]:
-    params = threshold.prepare([(rule, 0)])
-    state = threshold.allocate(params)
-    states = []
-    for moment in history:
-        values = np.array([moment.value if moment.status is SignalStatus.READY else np.nan])
-        status = np.array([moment.status], dtype=np.int8)
-        threshold.judge(moment.at_ms, moment.block, values, status, params, state)
-        states.append(STATES[state.state[0]])
+    params = threshold.prepare([(rule, dict.fromkeys(rule.signals, 0))])
+    live, over = threshold.allocate(params), threshold.allocate(params)
+    said: list[Said] = [
+        (one.at_ms, one.block, [one.value if one.status is SignalStatus.READY else math.nan], [one.status])
+        for one in history
+    ]
+    states = [STATES[int(judge(params, live, [tick]).state[0, 0])] for tick in said]
+    if said:
+        at_once = judge(params, over, said)
+        assert [STATES[int(code)] for code in at_once.state[0]] == states, "one tick a call, or all in one, is the same"
+        for column, other in zip(live, over, strict=True):
+            np.testing.assert_array_equal(column, other)
     return states
 
 

@@ -28,28 +28,17 @@ WARMING = (SignalStatus.WARMING, math.nan)
 class Reference:
     """``formula`` gives the last answer of a history; ``specs`` draws signals; ``bound`` is the largest relative error allowed.
 
-    ``scale_free``: the value must not change when all prices are multiplied by one number. ``remembers``: it has a past, so a tick from
-    before the last one is ignored.
+    ``scale_free``: the value must not change when all prices are multiplied by one number.
     """
 
     formula: Callable[[SignalSpec, Sequence[Input]], Output]
     specs: st.SearchStrategy[SignalSpec]
     bound: float
     scale_free: bool
-    remembers: bool
 
 
 def is_price(value: float) -> bool:
     return math.isfinite(value) and value > 0
-
-
-def in_order(ticks: Sequence[Input]) -> list[Input]:
-    """Without the ticks that go back in time."""
-    kept: list[Input] = []
-    for tick in ticks:
-        if not kept or tick[0] >= kept[-1][0]:
-            kept.append(tick)
-    return kept
 
 
 @lru_cache(maxsize=100_000)
@@ -69,12 +58,11 @@ def divergence_of(spec: SignalSpec, ticks: Sequence[Input]) -> Output:
 
 
 def realised_volatility_of(spec: SignalSpec, ticks: Sequence[Input]) -> Output:
-    sampling = int(spec.param("sampling"))
-    count = int(spec.param("window")) // sampling
-    ordered = in_order(ticks)
-    if not is_price(ordered[-1][1][0]):
+    sampling = spec.whole("sampling")
+    count = spec.whole("window") // sampling
+    if not is_price(ticks[-1][1][0]):
         return NOTHING
-    samples = {at // sampling: price for at, (price,) in ordered if is_price(price)}
+    samples = {at // sampling: price for at, (price,) in ticks if is_price(price)}
     unbroken = list(samples)
     for index, (earlier, later) in enumerate(pairwise(samples)):
         if later - earlier > count:
@@ -93,7 +81,6 @@ TEXTBOOK: dict[str, Reference] = {
         st.sampled_from([divergence(side=side) for side in ("either", "above", "below")]),
         bound=3.4e-16,
         scale_free=True,
-        remembers=False,
     ),
     "realised-volatility": Reference(
         realised_volatility_of,
@@ -104,6 +91,5 @@ TEXTBOOK: dict[str, Reference] = {
         ),
         bound=1e-14,
         scale_free=True,
-        remembers=True,
     ),
 }

@@ -2,29 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from keeper.domain.signal import SignalStatus
-from keeper.signals.bank import Feed, fresh_out, load
+from keeper.signals.bank import NEVER, Board, Slots, Statistic, empty_board, load
 from keeper.signals.registry import SIGNALS
 from keeper.signals.spec import SignalSpec
 
 Input = tuple[int, Sequence[float]]
-"""(at_ms, one value per source)."""
+"""(at_ms, one value per input; NaN where there is none)."""
 Output = tuple[SignalStatus, float]
 
 NAN = float("nan")
 
 
-def drive(spec: SignalSpec, ticks: Iterable[Input]) -> list[Output]:
-    """What the compiled step says at each tick, for one slot."""
+def board_of(ticks: Sequence[Input], own_ms: Sequence[int] | None = None) -> Board:
+    """A board of these ticks, at the blocks 0, 1, 2 ...; the inputs are its first rows, a row more is left for one signal.
+
+    ``own_ms`` is the own time of every input of each tick; without it that of the tick.
+    """
+    inputs = len(ticks[0][1]) if ticks else 1
+    board = empty_board(inputs + 1, len(ticks))
+    for tick, (at_ms, values) in enumerate(ticks):
+        board.at_ms[tick], board.block[tick] = at_ms, tick
+        board.values[:inputs, tick] = values
+        board.status[:inputs, tick] = [
+            SignalStatus.NO_INPUT if math.isnan(one) else SignalStatus.READY for one in values
+        ]
+        board.own_ms[:inputs, tick] = at_ms if own_ms is None else own_ms[tick]
+        board.own_ms[:inputs, tick][np.isnan(board.values[:inputs, tick])] = NEVER
+    return board
+
+
+def slots_of(inputs: int) -> Slots:
+    """One slot that reads the first rows and writes the one after them."""
+    return Slots(np.array([inputs], dtype=np.int64), np.arange(inputs, dtype=np.int64).reshape(1, inputs))
+
+
+def answers_of(board: Board) -> list[Output]:
+    """What the last row says at each tick."""
+    pairs = zip(board.status[-1], board.values[-1], strict=True)
+    return [(SignalStatus(int(status)), float(value)) for status, value in pairs]
+
+
+def drive(spec: SignalSpec, ticks: Sequence[Input], own_ms: Sequence[int] | None = None) -> list[Output]:
+    """What the compiled step says at each tick, for one slot, one tick a call, as live."""
+    statistic, params, state = _fresh(spec)
+    found = []
+    for number in range(len(ticks)):
+        board = board_of(ticks[number : number + 1], None if own_ms is None else own_ms[number : number + 1])
+        board.block[0] = number
+        statistic.step(board, slots_of(len(ticks[number][1])), params, state)
+        found += answers_of(board)
+    return found
+
+
+def drive_over(spec: SignalSpec, ticks: Sequence[Input], own_ms: Sequence[int] | None = None) -> list[Output]:
+    """The same, all ticks in one call, as over history."""
+    statistic, params, state = _fresh(spec)
+    board = board_of(ticks, own_ms)
+    statistic.step(board, slots_of(len(ticks[0][1]) if ticks else 1), params, state)
+    return answers_of(board)
+
+
+def _fresh(spec: SignalSpec) -> tuple[Statistic, object, object]:
     statistic = load(SIGNALS[spec.kind])
     params = statistic.prepare([spec])
-    state, out = statistic.allocate(params), fresh_out(1)
-    answers = []
-    for number, (at_ms, values) in enumerate(ticks):
-        statistic.step(Feed(at_ms, number, np.array([values], dtype=np.float64)), params, state, out)
-        answers.append((SignalStatus(int(out.status[0])), float(out.values[0])))
-    return answers
+    return statistic, params, statistic.allocate(params)

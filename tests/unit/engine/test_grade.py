@@ -84,10 +84,9 @@ def test_grader__qualities_and_sets__usable_values_are_those_of_the_set() -> Non
     state = grader.initial_state()
     wide = replace(price("oracle", "7"), quality=Quality.WIDE, reason="so it said")
     grader.grade_all(state, {"spot": price("spot", "5"), "oracle": wide}, 0)
-    inputs = np.array([[0, 1], [1, 0], [0, 1]])
-    accepts = np.array([BITS[Quality.OK], BITS[Quality.OK] | BITS[Quality.WIDE], BITS[Quality.STALE]])
-    np.testing.assert_array_equal(state.usable(inputs, accepts), [[5.0, math.nan], [7.0, 5.0], [math.nan, math.nan]])
-    np.testing.assert_array_equal(state.usable(inputs[:1], None), [[5.0, math.nan]])
+    sources = np.array([0, 1, 1, 0])
+    accepts = np.array([BITS[Quality.OK], BITS[Quality.OK], BITS[Quality.OK] | BITS[Quality.WIDE], BITS[Quality.STALE]])
+    np.testing.assert_array_equal(state.accepted(sources, accepts), [5.0, math.nan, 7.0, math.nan])
 
 
 def test_grader__wide_becomes_stale_when_its_time_is_up() -> None:

@@ -16,6 +16,7 @@ from keeper.domain.verdict import RuleState, Severity, VerdictReason
 from keeper.rules import threshold
 from keeper.rules.spec import Condition, RuleSpec, Side, Without
 from keeper.rules.threshold import REASONS, STATES
+from tests.support.rulings import judge
 
 pytestmark = pytest.mark.unit
 
@@ -41,14 +42,13 @@ class Court:
     """One rule and its state, judged tick by tick."""
 
     def __init__(self, rule: RuleSpec) -> None:
-        self.params = threshold.prepare([(rule, 0)])
+        self.params = threshold.prepare([(rule, {"s": 0})])
         self.state = threshold.allocate(self.params)
 
     def judge(self, value: Value, block: int, at_ms: int | None = None) -> tuple[RuleState, VerdictReason]:
         status = {WARM: SignalStatus.WARMING, GONE: SignalStatus.NO_INPUT}.get(str(value), SignalStatus.READY)
         number = value if isinstance(value, float | int) else math.nan
-        values, statuses = np.array([number], dtype=np.float64), np.array([status], dtype=np.int8)
-        threshold.judge(block * 1_000 if at_ms is None else at_ms, block, values, statuses, self.params, self.state)
+        judge(self.params, self.state, [(block * 1_000 if at_ms is None else at_ms, block, [number], [status])])
         return STATES[self.state.state[0]], REASONS[self.state.reason[0]]
 
     @property
@@ -275,18 +275,18 @@ def test_headroom__threshold_of_zero__is_the_distance() -> None:
 
 
 def test_judge__many_rules__each_reads_its_own_signal_and_keeps_its_own_state() -> None:
-    params = threshold.prepare([(above(), 1), (below(), 0), (above(hold=Span(blocks=2)), 1)])
+    params = threshold.prepare([(above(), {"s": 1}), (below(), {"s": 0}), (above(hold=Span(blocks=2)), {"s": 1})])
     state = threshold.allocate(params)
-    threshold.judge(0, 1, np.array([-3.0, 3.0]), np.zeros(2, dtype=np.int8), params, state)
+    judge(params, state, [(0, 1, [-3.0, 3.0], [SignalStatus.READY] * 2)])
     assert [STATES[code] for code in state.state] == [T, T, P]
-    threshold.judge(1, 2, np.array([0.0, 3.0]), np.zeros(2, dtype=np.int8), params, state)
+    judge(params, state, [(1, 2, [0.0, 3.0], [SignalStatus.READY] * 2)])
     assert [STATES[code] for code in state.state] == [T, C, T]
     np.testing.assert_array_equal(state.value, [3.0, 0.0, 3.0])
 
 
 def test_judge__no_rules__is_fine() -> None:
     params = threshold.prepare([])
-    threshold.judge(0, 1, np.empty(0), np.empty(0, dtype=np.int8), params, threshold.allocate(params))
+    assert judge(params, threshold.allocate(params), [(0, 1, [], [])]).state.shape == (0, 1)
 
 
 def test_judge__interpreted__says_the_same_as_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +294,7 @@ def test_judge__interpreted__says_the_same_as_compiled(monkeypatch: pytest.Monke
     blocks = [1, 2, 3, 4, 4, 5, 5, 6, 7, 7, 8, 9, 8, 10]
     rules = [above(Span(blocks=2), Span(blocks=2)), above(Span(ms=1_000), Span(ms=2_000)), above(), below()]
     compiled = [states(rule, values, blocks) for rule in rules]
-    for name in ("beyond", "headroom_of", "held", "answer", "judge"):
+    for name in ("beyond", "headroom_of", "held", "answer", "judge_one", "judge"):
         monkeypatch.setattr(threshold, name, getattr(threshold, name).py_func)
     assert [states(rule, values, blocks) for rule in rules] == compiled
 

@@ -10,7 +10,8 @@ import pytest
 from keeper.domain.units import Unit
 from keeper.signals import registry, spec
 from keeper.signals.bank import load
-from keeper.signals.registry import MAX_SAMPLES, SIGNALS
+from keeper.signals.kinds.changes import MAX_SAMPLES
+from keeper.signals.registry import SIGNALS
 from keeper.signals.spec import ParamType, SignalKind, SignalSpec
 
 pytestmark = pytest.mark.unit

@@ -1,0 +1,69 @@
+"""What a window may be, as far as that can be said without the compiler: shared by the declarations of the kinds that look back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from keeper.domain.units import Span
+from keeper.signals.spec import Param, ParamProblem, ParamType, ParamValue
+
+MAX_INTERVALS = 100_000
+"""The most intervals a window may be cut into: more would be memory for no better an estimate (a week of 6-second intervals fits)."""
+USUAL_INTERVALS = 60
+"""Into how many intervals a window of time is cut when nothing is said."""
+
+WINDOW = Param(
+    "window",
+    ParamType.WINDOW,
+    "How far back to look: a time, a number of blocks, or of samples (ticks at which there was an input).",
+)
+SAMPLING = Param(
+    "sampling",
+    ParamType.WINDOW,
+    "The window is cut into intervals of this length, of which each counts with its last value; left out: a sixtieth of a time, one block.",
+    required=False,
+    default=Span(samples=1),
+)
+"""The default stands for: the usual one of this window, see ``sampling_of``."""
+
+
+def sampling_of(window: Span, given: Span) -> Span:
+    """The length of one interval of the window. A sample where nothing was said: a sixtieth of a time, one block, one sample."""
+    if given.samples is None:
+        return given
+    if window.ms is not None:
+        return Span(ms=max(1, window.ms // USUAL_INTERVALS))
+    return Span(blocks=1) if window.blocks is not None else given
+
+
+def intervals_of(window: Span, sampling: Span) -> tuple[int, int]:
+    """(length of one interval in milliseconds, blocks or samples; how many the window holds)."""
+    long = _length(window)
+    each = _length(sampling_of(window, sampling))
+    return each, long // each
+
+
+def check_window(params: Mapping[str, ParamValue], at_least: int = 2) -> tuple[ParamProblem, ...]:
+    """What is wrong with ``window`` and ``sampling`` taken together."""
+    window, given = params["window"], params.get("sampling", Span(samples=1))
+    assert isinstance(window, Span)
+    assert isinstance(given, Span)
+    hint = "for example window: 1h, sampling: 1m"
+    if given.samples not in (None, 1):
+        return (ParamProblem("sampling", "an interval is a time, a number of blocks, or one sample", hint),)
+    sampling = sampling_of(window, given)
+    if (sampling.ms is None, sampling.blocks is None) != (window.ms is None, window.blocks is None):
+        return (ParamProblem("sampling", "the window and its intervals must be counted in the same way", hint),)
+    if _length(sampling) < 1:
+        return (ParamProblem("sampling", "an interval is longer than nothing", hint),)
+    if _length(window) % _length(sampling):
+        return (ParamProblem("window", f"the window is not a whole number of intervals of {sampling}", hint),)
+    if _length(window) // _length(sampling) < at_least:
+        return (ParamProblem("window", f"the window holds fewer than {at_least} intervals of {sampling}", hint),)
+    if _length(window) // _length(sampling) > MAX_INTERVALS:
+        return (ParamProblem("sampling", f"the window holds more than {MAX_INTERVALS} intervals of {sampling}", hint),)
+    return ()
+
+
+def _length(span: Span) -> int:
+    return next(one for one in (span.ms, span.blocks, span.samples) if one is not None)
