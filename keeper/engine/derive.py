@@ -23,14 +23,18 @@ from keeper.engine.derivation import Derivation, How, in_order
 from keeper.engine.grade import MAX_MAGNITUDE, GradeState
 from keeper.engine.spec import SourceSpec
 
+CHANGES = 64
+"""So many of the newest changes are remembered, in case what they were seen in turns out to be disputed."""
+
 
 @dataclass(slots=True)
 class DeriveState:
-    """Per derived source: the graded ``members`` that ``made`` was made of; ``stuck``: of an UNCHANGED one its value, and since when."""
+    """Per derived source: the graded ``members`` that ``made`` was made of; ``changes``: of an UNCHANGED one its newest values, each with the time
+    since when, the last one last."""
 
     members: dict[str, tuple[Observation, ...]] = field(default_factory=dict)
     made: dict[str, Observation] = field(default_factory=dict)
-    stuck: dict[str, tuple[Decimal, int]] = field(default_factory=dict)
+    changes: dict[str, list[tuple[Decimal, int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,15 @@ class Deriver:
         """Nothing derived yet, nothing stuck."""
         return DeriveState()
 
-    def derive_all(self, state: DeriveState, grades: GradeState, at_ms: int) -> None:
-        """Puts every derived observation into ``grades``, whatever the snapshot said under its name."""
+    def derive_all(
+        self, state: DeriveState, grades: GradeState, at_ms: int, disputed_ms: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        """Puts every derived observation into ``grades``, whatever the snapshot said under its name.
+
+        Changes of UNCHANGED ones at a time in ``disputed_ms`` (pairs: after, through) are as if they had not been.
+        """
+        for after_ms, through_ms in disputed_ms:
+            _disown(state, after_ms, through_ms)
         for place in self._places:
             name = place.source.name
             members = tuple(grades.graded[index] for index in place.members)
@@ -116,15 +127,26 @@ def _unchanged(place: _Place, member: Observation, state: DeriveState, at_ms: in
     named = f"unchanged of {member.source}"
     if member.value is None:
         return _observe(place, None, member.quality, f"{named}: {member.reason}", [member], at_ms)
-    value, since_ms = state.stuck.get(name, (None, at_ms))
-    if value != member.value:
-        since_ms = at_ms
-        state.stuck[name] = member.value, since_ms
+    changes = state.changes.setdefault(name, [])
+    if not changes or changes[-1][0] != member.value:
+        changes.append((member.value, at_ms))
+        del changes[:-CHANGES]
+    since_ms = changes[-1][1]
     quality, reason = member.quality, f"{named}: {member.reason}" if member.reason else named
     if limit_ms is not None and at_ms - since_ms > limit_ms:
         quality = worst([quality, Quality.STALE])
         reason += f": the same value for longer than {Span(ms=limit_ms)}"
     return _observe(place, member.value, quality, reason, [member], at_ms)
+
+
+def _disown(state: DeriveState, after_ms: int, through_ms: int) -> None:
+    """Of equal values that are neighbours then, the first stays: it has been that value since."""
+    for name, changes in state.changes.items():
+        kept: list[tuple[Decimal, int]] = []
+        for value, since_ms in changes:
+            if not after_ms < since_ms <= through_ms and (not kept or kept[-1][0] != value):
+                kept.append((value, since_ms))
+        state.changes[name] = kept
 
 
 def _observe(

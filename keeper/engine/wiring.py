@@ -107,6 +107,11 @@ class Wiring:
             [sum(BITS[quality] for quality in needs) for _, needs in self._graded], dtype=np.int64
         )
 
+    @property
+    def other_sources(self) -> list[tuple[int, int]]:
+        """The rows between the sources and the signals: (position of the source, the set of qualities that is taken as bits)."""
+        return list(zip(self._other_sources.tolist(), self._other_accepts.tolist(), strict=True))
+
     def read(self, grades: GradeState, board: Board) -> None:
         """Writes what the sources are worth into the only tick of this board."""
         sources, first = len(self._sources), self.first_signal

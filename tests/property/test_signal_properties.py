@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from keeper.domain.signal import SignalStatus
 from keeper.signals.registry import SIGNALS
 from keeper.signals.spec import ParamType, SignalSpec
-from tests.property.textbook import TEXTBOOK, Reference
+from tests.property.reference import Reference
+from tests.property.textbook import TEXTBOOK
 from tests.support.statistics import Input, Output, drive, drive_over
 
 pytestmark = pytest.mark.property

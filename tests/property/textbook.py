@@ -5,46 +5,17 @@ A kind that is registered and has no entry here fails a test.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from decimal import Context, Decimal, localcontext
-from functools import lru_cache
+from collections.abc import Sequence
+from decimal import Decimal, localcontext
 from itertools import pairwise
 
 from hypothesis import strategies as st
 
 from keeper.domain.signal import SignalStatus
 from keeper.signals.spec import SignalSpec
+from tests.property.reference import DIGITS, NOTHING, WARMING, Reference, is_price, ln
 from tests.support.engine_world import divergence, volatility
 from tests.support.statistics import Input, Output
-
-DIGITS = Context(prec=40)
-NOTHING = (SignalStatus.NO_INPUT, math.nan)
-WARMING = (SignalStatus.WARMING, math.nan)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """``formula`` gives the last answer of a history; ``specs`` draws signals; ``bound`` is the largest relative error allowed.
-
-    ``scale_free``: the value must not change when all prices are multiplied by one number.
-    """
-
-    formula: Callable[[SignalSpec, Sequence[Input]], Output]
-    specs: st.SearchStrategy[SignalSpec]
-    bound: float
-    scale_free: bool
-
-
-def is_price(value: float) -> bool:
-    return math.isfinite(value) and value > 0
-
-
-@lru_cache(maxsize=100_000)
-def ln(value: float) -> Decimal:
-    with localcontext(DIGITS):
-        return Decimal(value).ln()
 
 
 def divergence_of(spec: SignalSpec, ticks: Sequence[Input]) -> Output:
