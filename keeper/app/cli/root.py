@@ -141,6 +141,46 @@ def status(ctx: typer.Context, config: Config = DEFAULT_CONFIG) -> None:
 
 
 @app.command()
+def replay(
+    ctx: typer.Context,
+    config: Annotated[str, typer.Argument(help="The configuration file; - is standard input.", metavar="CONFIG")],
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="CSV (plain or gzip) or Parquet: time,source,value or bars or rounds.", metavar="DATA..."),
+    ],
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="Which series a source is: SOURCE=VENUE:SYMBOL; once per source.", metavar="MAP"),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="YAML with the incidents (name, market, onset, end) to score against.", metavar="FILE"),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="An HTML page to write.", metavar="FILE.html")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; left out: one per processor.")] = None,
+    sort: Annotated[bool, typer.Option("--sort", help="Sort rows that are out of order, instead of refusing.")] = False,
+    block_time: Annotated[
+        str, typer.Option(help="How long a block lasts, for what the configuration counts in blocks.", metavar="TIME")
+    ] = "12s",
+) -> None:
+    """Run the same engine on history: what would have tripped, when, and how that compares with labelled incidents."""
+    from keeper.app.cli.replay import Request, run
+    from keeper.domain.units import parse_duration_ms
+
+    request = Request(
+        config=config,
+        data=tuple(data),
+        mapping=tuple(mapping or ()),
+        labels=labels,
+        report=report,
+        jobs=jobs,
+        sort=sort,
+        block_ms=max(1, parse_duration_ms(block_time)),
+    )
+    raise typer.Exit(run(ctx.ensure_object(Output), request))
+
+
+@app.command()
 def version(ctx: typer.Context) -> None:
     """Print the version, the commit, the versions of what it stands on, and the contracts' code hashes."""
     from keeper.app.cli.version import run

@@ -1,0 +1,194 @@
+"""``keeper replay``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keeper.app.cli.output import Output, counted
+from keeper.app.exit_codes import Exit
+
+if TYPE_CHECKING:
+    from keeper.app.replay.files import Data
+    from keeper.app.replay.run import Replay
+    from keeper.app.replay.scorecard import Scorecard
+    from keeper.engine.history import Trip
+
+SHOWN_TRIPS = 20
+"""At most so many trips of one market are printed for people; the document has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked on the command line."""
+
+    config: str
+    data: tuple[Path, ...]
+    mapping: tuple[str, ...]
+    labels: Path | None
+    report: Path | None
+    jobs: int | None
+    sort: bool
+    block_ms: int
+
+
+def run(output: Output, request: Request) -> int:
+    """Reads the files, sweeps them, and prints what would have tripped."""
+    from keeper.app.replay.files import read
+    from keeper.app.replay.mapping import places_of
+    from keeper.app.replay.run import replay
+    from keeper.app.replay.scorecard import read_labels, score
+    from keeper.config import load
+    from keeper.engine import compile_engine
+
+    config = load(request.config)
+    compile_engine(config.engine)  # says what is impossible before the files are read
+    markets = [market.name for market in config.engine.markets]
+    incidents = read_labels(request.labels, markets) if request.labels else ()
+    progress = _Progress(output)
+    progress.say(f"reading {counted(len(request.data), 'file')} ...")
+    data = read(request.data, sort=request.sort)
+    places = places_of(config.sources, request.mapping, data.series)
+    done = replay(config, data, places, request.block_ms, request.jobs, progress.say)
+    progress.end()
+    card = score(done.runs, incidents, done.first_ms, done.last_ms) if request.labels else None
+    if request.report:
+        from keeper.app.replay.report import write_report
+
+        write_report(request.report, request.config, data, done, card)
+    output.document(document_of(data, done, card))
+    _tell(output, data, done, card)
+    return Exit.DONE
+
+
+class _Progress:
+    """One line on standard error that is written over, on a terminal only."""
+
+    def __init__(self, output: Output) -> None:
+        self._on = sys.stderr.isatty() and output.verbosity >= 0
+
+    def say(self, text: str) -> None:
+        if self._on:
+            sys.stderr.write(f"\r{text}\x1b[K")
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        if self._on:
+            sys.stderr.write("\r\x1b[K")
+
+
+def document_of(data: Data, done: Replay, card: Scorecard | None) -> dict[str, object]:
+    """The answer for machines."""
+    ticks = len(done.ticks.at_ms)
+    return {
+        "rows": data.rows,
+        "repeated_rows": data.repeated,
+        "from": iso(done.first_ms),
+        "to": iso(done.last_ms),
+        "ticks": ticks,
+        "seconds": round(done.seconds, 6),
+        "ticks_per_second": round(ticks * len(done.runs) / done.seconds, 1) if done.seconds else None,
+        "sources_without_data": list(done.silent),
+        "markets": {
+            run.market: {"trips": [_trip(trip) for trip in run.trips], "held": dict(sorted(run.held.items()))}
+            for run in done.runs
+        },
+        "scorecard": None if card is None else _card(card),
+    }
+
+
+def _trip(trip: Trip) -> dict[str, object]:
+    return {
+        "rule": trip.rule,
+        "at": iso(trip.at_ms),
+        "signal": trip.signal,
+        "observed": repr(trip.observed),
+        "threshold": repr(trip.threshold),
+        "cleared_at": None if trip.cleared_ms is None else iso(trip.cleared_ms),
+    }
+
+
+def _card(card: Scorecard) -> dict[str, object]:
+    from keeper.app.replay.scorecard import CONFIDENCE, rate
+
+    value, low, high = rate(card.false_trips, card.years)
+    finite = card.years > 0
+    return {
+        "incidents": [
+            {
+                "name": one.incident.name,
+                "market": one.incident.market,
+                "onset": iso(one.incident.onset_ms),
+                "tripped_at": None if one.trip is None else iso(one.trip.at_ms),
+                "delay_s": None if one.trip is None else (one.trip.at_ms - one.incident.onset_ms) / 1000,
+                "detected": one.trip is not None,
+                "rule": None if one.trip is None else one.trip.rule,
+            }
+            for one in card.detections
+        ],
+        "detected": card.detected,
+        "of": len(card.detections),
+        "false_trips": card.false_trips,
+        "market_days": round(card.market_days, 4),
+        "false_trips_per_market_year": {
+            "value": value if finite else None,
+            "low": low if finite else None,
+            "high": high if finite else None,
+            "confidence": CONFIDENCE,
+        },
+    }
+
+
+def _tell(output: Output, data: Data, done: Replay, card: Scorecard | None) -> None:
+    ticks = len(done.ticks.at_ms)
+    span = f"{_short(done.first_ms)} to {_short(done.last_ms)}"
+    output.say(f"{counted(data.rows, 'row')}, {span} UTC: {counted(ticks, 'tick')} in {done.seconds:.2f} s")
+    for name in done.silent:
+        output.say(f"no data for the source {name}: rules that need it were held (--map {name}=VENUE:SYMBOL)", "yellow")
+    for run in done.runs:
+        output.say()
+        held = ", ".join(f"{reason} {count}" for reason, count in sorted(run.held.items()))
+        output.say(
+            f"{run.market}: {counted(len(run.trips), 'trip')}" + (f"; ticks held: {held}" if held else ""), "bold"
+        )
+        for trip in run.trips[:SHOWN_TRIPS]:
+            until = "never cleared" if trip.cleared_ms is None else f"clear {_short(trip.cleared_ms)}"
+            output.say(
+                f"  {_short(trip.at_ms)}  {trip.rule}: {trip.signal} {trip.observed:.6g}, threshold {trip.threshold:.6g}; {until}"
+            )
+        if len(run.trips) > SHOWN_TRIPS:
+            output.say(f"  ... and {len(run.trips) - SHOWN_TRIPS} more (--json prints all)")
+    if card is not None:
+        _tell_card(output, card)
+
+
+def _tell_card(output: Output, card: Scorecard) -> None:
+    from keeper.app.replay.scorecard import rate
+
+    output.say()
+    output.say(f"detected {card.detected} of {len(card.detections)}", "bold")
+    for one in card.detections:
+        if one.trip is None:
+            output.say(f"  {one.incident.name} ({one.incident.market}): not detected", "red")
+        else:
+            delay = (one.trip.at_ms - one.incident.onset_ms) / 60_000
+            output.say(
+                f"  {one.incident.name} ({one.incident.market}): {delay:.1f} min after onset, by {one.trip.rule}"
+            )
+    value, low, high = rate(card.false_trips, card.years)
+    output.say(
+        f"{counted(card.false_trips, 'false trip')} in {card.market_days:.1f} market-days: "
+        f"{value:.3g} per market-year, 95 % interval {low:.3g} to {high:.3g}"
+    )
+
+
+def iso(at_ms: int) -> str:
+    """ISO 8601 UTC with milliseconds."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _short(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,1 @@
+"""The same engine on history: files in, trips and a scorecard out."""
