@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 from keeper.decisions.desk import Desk, DeskRule, DeskState, Judged
 from keeper.domain.block import BlockStamp
@@ -18,9 +17,9 @@ from keeper.engine.check import problems_of
 from keeper.engine.derive import Deriver, DeriveState
 from keeper.engine.gate import Gates, GateState
 from keeper.engine.grade import Grader, GradeState
+from keeper.engine.kernel import Kernel, Memory
 from keeper.engine.spec import EngineSpec
 from keeper.engine.tick import Table, Tick
-from keeper.engine.wiring import Wiring
 from keeper.rules import threshold
 from keeper.rules.spec import Without
 from keeper.signals.bank import Board, empty_board
@@ -36,9 +35,8 @@ class EngineState:
     grades: GradeState
     gates: GateState
     derived: DeriveState
-    banks: list[Any]
+    memory: Memory
     board: Board
-    rules: threshold.State
     codes: threshold.Codes
     desk: DeskState
 
@@ -51,17 +49,10 @@ class Engine:
     """Immutable; made by ``compile_engine``. Its states are independent of each other, so one engine can drive several runs."""
 
     def __init__(self, spec: EngineSpec) -> None:
-        self._wiring = Wiring(spec)
+        self._kernel = Kernel(spec)
         self._grader = Grader(spec.sources)
         self._gates = Gates(spec.sources)
         self._deriver = Deriver(spec.sources)
-        row_of = [signal.row for signal in self._wiring.signals]
-        self._rules = threshold.prepare(
-            [
-                (row.rule, dict(zip(row.rule.signals, (row_of[one] for one in row.signals), strict=True)))
-                for row in self._wiring.rules
-            ]
-        )
         desk_rules = [
             DeskRule(rule.name, index, rule.severity, rule.actions, alerts=rule.without is Without.ALERT)
             for index, market in enumerate(spec.markets)
@@ -71,15 +62,15 @@ class Engine:
 
     def initial_state(self) -> EngineState:
         """Nothing seen, every rule clear, every breaker armed."""
+        wiring = self._kernel.wiring
         return EngineState(
             at_ms=LONG_AGO,
             grades=self._grader.initial_state(),
             gates=self._gates.initial_state(),
             derived=self._deriver.initial_state(),
-            banks=[bank.statistic.allocate(bank.params) for bank in self._wiring.banks],
-            board=empty_board(self._wiring.rows, ticks=1),
-            rules=threshold.allocate(self._rules),
-            codes=threshold.blank(len(self._wiring.rules), ticks=1),
+            memory=self._kernel.fresh(),
+            board=empty_board(wiring.rows, ticks=1),
+            codes=threshold.blank(len(wiring.rules), ticks=1),
             desk=self._desk.initial_state(),
         )
 
@@ -97,19 +88,18 @@ class Engine:
         self._deriver.derive_all(state.derived, state.grades, at_ms)
         board = state.board
         board.at_ms[0], board.block[0] = at_ms, block
-        self._wiring.read(state.grades, board)
-        for bank, memory in zip(self._wiring.banks, state.banks, strict=True):
-            bank.statistic.step(board, bank.slots, bank.params, memory)
-        before = state.rules.state.copy()
-        threshold.judge(board, self._rules, state.rules, state.codes)
-        judged = Judged(state.rules.state, state.rules.reason, state.rules.state != before)
-        first = self._wiring.first_signal
+        wiring, rules = self._kernel.wiring, state.memory.rules
+        wiring.read(state.grades, board)
+        before = rules.state.copy()
+        self._kernel.run(board, state.memory, state.codes)
+        judged = Judged(rules.state, rules.reason, rules.state != before)
+        first = wiring.first_signal
         table = Table(
-            wiring=self._wiring,
+            wiring=wiring,
             graded=tuple(state.grades.graded),
             values=board.values[first:, 0].copy(),
             status=board.status[first:, 0].copy(),
-            rules=threshold.State._make(column.copy() for column in state.rules),
+            rules=threshold.State._make(column.copy() for column in rules),
         )
         resolution = self._desk.decide(state.desk, judged, table, snapshot.outcomes, at_ms, block)
         tick = Tick(

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,8 @@ from keeper.domain.observation import WITHOUT_VALUE, Observation, Quality
 from keeper.engine.derive import Deriver
 from keeper.engine.gate import Gates
 from keeper.engine.grade import BITS, FOREVER, Grader
+from keeper.engine.kernel import Kernel
 from keeper.engine.spec import EngineSpec, MarketSpec, SourceSpec
-from keeper.engine.wiring import Wiring
 from keeper.rules import threshold
 from keeper.rules.threshold import NOT_ENOUGH_DATA, NOT_USABLE, TRIPPED
 from keeper.signals.bank import NEVER, NO_INPUT, READY, Board, Bytes, Floats, Ints, empty_board
@@ -90,16 +89,9 @@ class Sweeper:
 
     def __init__(self, spec: EngineSpec, market: MarketSpec, tracks: Mapping[str, Track]) -> None:
         self._spec = _alone(spec, market)
-        self._wiring = Wiring(self._spec)
-        row_of = [signal.row for signal in self._wiring.signals]
-        self._rules = threshold.prepare(
-            [
-                (row.rule, dict(zip(row.rule.signals, (row_of[one] for one in row.signals), strict=True)))
-                for row in self._wiring.rules
-            ]
-        )
-        self._memories: list[Any] = [bank.statistic.allocate(bank.params) for bank in self._wiring.banks]
-        self._state = threshold.allocate(self._rules)
+        self._kernel = Kernel(self._spec)
+        self._wiring = self._kernel.wiring
+        self._memory = self._kernel.fresh()
         self._columns = _columns_of(self._spec.sources, tracks)
         self._market = MarketRun(market.name)
         self._open: dict[int, Trip] = {}
@@ -116,10 +108,8 @@ class Sweeper:
                 codes = threshold.blank(len(self._wiring.rules), count)
             board.at_ms[:], board.block[:] = ticks.at_ms[here], ticks.block[here]
             qualities = self._fill(board)
-            for bank, memory in zip(self._wiring.banks, self._memories, strict=True):
-                bank.statistic.step(board, bank.slots, bank.params, memory)
-            before = self._state.state.copy()
-            threshold.judge(board, self._rules, self._state, codes)
+            before = self._memory.rules.state.copy()
+            self._kernel.run(board, self._memory, codes)
             self._note(board, codes, before, qualities)
             self._market.ticks += count
         self._market.trips += [trip for _, trip in sorted(self._open.items())]
