@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keeper.app import records
+from keeper.app import records, remedies
 from keeper.domain.record import Draft
 from keeper.domain.verdict import Severity
 from keeper.ports.clock import Clock
@@ -39,11 +39,15 @@ class Faults:
     def down(
         self, part: str, reason: str, message: str, remedy: str = "", *, severity: Severity = Severity.WARNING
     ) -> None:
-        """The part does not work. Said again with the same reason, it is not news."""
+        """The part does not work. Said again with the same reason, it is not news.
+
+        Without a ``remedy``, the one that the message suggests is told.
+        """
         known = self._down.get(part)
         if known is not None and known.reason == reason:
             return
         now = self._clock.now_ms()
+        remedy = remedy or remedies.of_fault(part, reason, message)
         self._down[part] = Fault(part, reason, message, remedy, known.since_ms if known else now)
         self._record(records.fault(now, part, down=True, reason=reason, message=message, remedy=remedy))
         body = f"{message}\n{remedy}" if remedy else message

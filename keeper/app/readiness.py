@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from keeper.app.faults import Faults
-from keeper.domain.errors import MalformedAnswer, OutsideError, Refused
+from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, Unreachable
 from keeper.domain.evm import Simulation
 from keeper.domain.verdict import Severity
 from keeper.execution.executor import Edges, Executor
 from keeper.execution.gate import simulated
 from keeper.execution.planner import ArmedAction
 from keeper.execution.reverts import is_revert, revert_data
+from keeper.ports.clock import Clock
 
 GAS_GUESS = 300_000
 """Gas assumed for the balance check while an action has no limit of its own and could not be estimated."""
 FEE_MARGIN = 4
 """The balance should pay for an action at four times the fee of the newest block."""
+RETRY_S = 1.0
+RETRY_FOR_MS = 20_000
+"""While the node does not answer, it is asked again so often and for so long; the next probe of the schedule comes after 30 s."""
 
 
 class Readiness:
@@ -29,6 +33,13 @@ class Readiness:
         self._executor = executor
         self._armed = armed
         self._faults = faults
+        self.begun = False
+        """Something was probed before."""
+
+    @property
+    def clock(self) -> Clock:
+        """By which it is asked again."""
+        return self._edges.clock
 
     async def probe(self) -> None:
         """Every armed action, and the balance. Raises OutsideError when the node does not answer."""
@@ -89,10 +100,22 @@ class Readiness:
 
 
 async def unreachable_is_a_fault(probe: Readiness, faults: Faults) -> None:
-    """One probe whose failure to reach the node is a fault, not an exception."""
+    """A probe whose failure to reach the node is a fault, not an exception.
+
+    The first one comes back at once, because the keeper starts after it. Later ones ask again while there is no answer, so that the fault ends soon
+    after the node answers again.
+    """
+    end_ms = probe.clock.monotonic_ms() + (RETRY_FOR_MS if probe.begun else 0)
+    probe.begun = True
+    while await _is_unreachable(probe, faults) and probe.clock.monotonic_ms() < end_ms:
+        await probe.clock.sleep(RETRY_S)
+
+
+async def _is_unreachable(probe: Readiness, faults: Faults) -> bool:
     try:
         await probe.probe()
     except OutsideError as error:
         faults.down("readiness", "unreachable", error.message, error.remedy)
-    else:
-        faults.up("readiness")
+        return isinstance(error, Unreachable)
+    faults.up("readiness")
+    return False

@@ -134,12 +134,19 @@ def check_needs(sections: Mapping[str, Section], sources: Mapping[str, Source | 
 
 def _chainlink(name: str, section: Section) -> Source:
     below = section.at("bounds")
+    max_age_ms, heartbeat_ms = section.get(MAX_AGE), section.get(HEARTBEAT)
+    if section.clean and max_age_ms < heartbeat_ms:
+        section.problem(
+            "max_age",
+            "shorter than heartbeat: a healthy feed would be stale before its next round",
+            "a little more than `heartbeat`",
+        )
     return ChainlinkSource(
         name,
         section.get(SOURCE_UNIT),
-        section.get(MAX_AGE),
+        max_age_ms,
         section.get(FEED),
-        heartbeat_ms=section.get(HEARTBEAT) or None,
+        heartbeat_ms=heartbeat_ms or None,
         bounds=_read_bounds(below) if below else None,
         needs=section.get(NEEDS) or None,
     )

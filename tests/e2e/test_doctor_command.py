@@ -84,3 +84,15 @@ async def test_doctor__key_without_its_role__names_what_to_grant(tmp_path: Path)
         action = found[f"action pause-market on {MARKET}"]
         assert (action["state"], action["message"].split(":")[0]) == ("fail", "missing-role")
         assert "PAUSER" in action["remedy"] or "grant" in action["remedy"]
+
+
+async def test_doctor__text__the_remedy_stands_below_what_failed(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        stage.write(Setup(more_endpoints='    - {url: "ws://127.0.0.1:1", role: verify}\n'))
+        done = keeper("doctor", stage.config)
+        assert done.code == 1
+        lines = done.out.splitlines()
+        (place,) = [number for number, line in enumerate(lines) if line.startswith("fail")]
+        assert lines[place] == "fail  endpoint ws://127.0.0.1:1 (verify-1): ws://127.0.0.1:1: connection refused"
+        assert lines[place + 1].startswith("      -> nothing listens there")
+        assert lines[-1].endswith("checks, 1 failed")

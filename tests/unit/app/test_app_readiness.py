@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from keeper.app.faults import Faults
-from keeper.app.readiness import Readiness, unreachable_is_a_fault
-from keeper.domain.errors import Refused
+from keeper.app.readiness import RETRY_FOR_MS, RETRY_S, Readiness, unreachable_is_a_fault
+from keeper.domain.block import BlockStamp
+from keeper.domain.errors import Refused, Unreachable
 from keeper.domain.evm import UnsignedTransaction
 from keeper.execution.edges import Edges
 from keeper.execution.executor import Executor
@@ -72,6 +75,77 @@ async def test_probe__node_is_away__is_a_fault_and_comes_back() -> None:
     stage.chain_faults.heal()
     await unreachable_is_a_fault(probe, faults)
     assert faults.current == ()
+
+
+class Waits:
+    """The clock of a Stage, moved by sleeping; ``wakes`` is called after so many sleeps."""
+
+    def __init__(self, stage: Stage, wakes: dict[int, Callable[[], None]]) -> None:
+        self.sleeps = 0
+        self._stage = stage
+        self._wakes = wakes
+
+    def now_ms(self) -> int:
+        return self._stage.clock.now_ms()
+
+    def monotonic_ms(self) -> float:
+        return self.sleeps * 1000.0
+
+    async def sleep(self, seconds: float) -> None:
+        assert seconds == RETRY_S
+        self.sleeps += 1
+        self._wakes.get(self.sleeps, lambda: None)()
+
+
+async def later(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, error: Exception, *, heals_after: int = -1
+) -> tuple[Waits, Faults]:
+    """After the first probe, which worked, the node fails with this error; how the second one went."""
+    probe, faults = probing(stage, await stage.ready())
+    await unreachable_is_a_fault(probe, faults)
+    works = stage.chain.head
+
+    async def fail() -> BlockStamp:
+        raise error
+
+    def heal() -> None:
+        stage.chain.head = works  # type: ignore[method-assign]
+
+    stage.chain.head = fail  # type: ignore[method-assign]
+    waits = Waits(stage, {heals_after: heal})
+    monkeypatch.setattr(Readiness, "clock", waits)
+    await unreachable_is_a_fault(probe, faults)
+    return waits, faults
+
+
+async def test_probe__node_answers_again_after_three_seconds__the_fault_ends_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits, faults = await later(Stage(), monkeypatch, Unreachable("gone"), heals_after=3)
+    assert waits.sleeps == 3
+    assert faults.current == ()
+
+
+async def test_probe__node_stays_away__gives_up_until_the_next_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, faults = await later(Stage(), monkeypatch, Unreachable("gone"))
+    assert waits.sleeps * 1000 == RETRY_FOR_MS
+    assert [(fault.part, fault.reason) for fault in faults.current] == [("readiness", "unreachable")]
+
+
+async def test_probe__node_refuses__is_not_asked_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, faults = await later(Stage(), monkeypatch, Refused("no"))
+    assert waits.sleeps == 0
+    assert [fault.part for fault in faults.current] == ["readiness"]
+
+
+async def test_probe__node_is_away_at_the_first_probe__does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    probe, faults = probing(stage, await stage.ready())
+    waits = Waits(stage, {})
+    monkeypatch.setattr(Readiness, "clock", waits)
+    stage.chain_faults.failing = lambda _: "down"
+    await unreachable_is_a_fault(probe, faults)
+    assert waits.sleeps == 0
 
 
 @pytest.mark.parametrize(("balance_wei", "low"), [(ETHER, False), (1_000, True)])
