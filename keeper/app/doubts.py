@@ -6,11 +6,12 @@ which too few nodes agreed, because some disagreed, is remembered for as long as
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from keeper.domain.decision import Decision
 from keeper.domain.testimony import QuorumPolicy, Testimony
+from keeper.domain.units import Span
 from keeper.domain.verdict import VerdictReason
 from keeper.engine.spec import MarketSpec
 from keeper.rules.spec import RuleSpec
@@ -26,28 +27,44 @@ class _At:
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """How far a rule looks back: by its persistence (``hold``) and by the windows of its signals."""
+
+    hold: _At
+    window: _At
+
+
 class Doubts:
     """``note`` takes every comparison, ``about`` says whether a decision rests on a block that was disputed.
 
     A dispute about values reaches through windows. One about the block's hash alone, which every short reorganisation brings for a moment, reaches
     no further than persistence and hysteresis: a window of an hour must not forbid to act for an hour.
 
-    Not seen through: what a source itself remembers (the anchor of ``erc4626``, ``unchanged`` of a derived source).
+    The way back from a lie enters a window at the first good tick after it, and leaves it a whole window later; after no good tick for a
+    whole window, windows start anew.
     """
 
     def __init__(self, policies: Iterable[QuorumPolicy], markets: Iterable[MarketSpec]) -> None:
         self._policies = frozenset(policies)
         self._reach = {(market.name, rule.name): _reach(market, rule) for market in markets for rule in market.rules}
         self._disputed: dict[tuple[QuorumPolicy, bool], _At] = {}
+        self._back: dict[QuorumPolicy, _At] = {}
         self._doubted: dict[tuple[str, str], str] = {}
 
-    def note(self, testimony: Testimony, at_ms: int) -> None:
-        """What the nodes said about the block of a tick."""
-        if testimony.disagreeing:
-            values = any(each.call is not None for said in testimony.statements for each in said.differences)
-            for policy in self._policies:
-                if not policy.met_by(testimony):
-                    self._disputed[policy, values] = _At(testimony.block.number, at_ms)
+    def note(self, testimony: Testimony, at_ms: int, *, good: bool = False) -> None:
+        """What the nodes said about the block of a tick. ``good``: about its reads too, and every source had a good value."""
+        at = _At(testimony.block.number, at_ms)
+        values = any(each.call is not None for said in testimony.statements for each in said.differences)
+        for policy in self._policies:
+            if policy.met_by(testimony):
+                lied = self._disputed.get((policy, True))
+                if good and policy not in self._back and lied is not None and at.at_ms > lied.at_ms:
+                    self._back[policy] = at
+            elif testimony.disagreeing:
+                self._disputed[policy, values] = at
+                if values:
+                    self._back.pop(policy, None)
 
     def about(self, decision: Decision, policy: QuorumPolicy) -> int | None:
         """The disputed block that the decision may rest on; None when it does not.
@@ -59,30 +76,50 @@ class Doubts:
             return None
         verdict = decision.verdict
         rule = verdict.market, verdict.rule
-        if any(self._reaches(rule, _At(verdict.since_block, verdict.since_ms), at, values) for at, values in disputes):
+        since = _At(verdict.since_block, verdict.since_ms)
+        if any(self._reaches(rule, since, at, policy if values else None) for at, values in disputes):
             self._doubted[rule] = decision.incident
         if self._doubted.get(rule) != decision.incident:
             return None
         beyond = verdict.headroom <= 0 or verdict.reason is VerdictReason.BLIND
         now = _At(decision.block, decision.at_ms)
-        if beyond and not any(self._reaches(rule, now, at, values) for at, values in disputes):
+        if beyond and not any(self._reaches(rule, now, at, policy if values else None) for at, values in disputes):
             del self._doubted[rule]
             return None
         return max(at.block for at, _ in disputes)
 
-    def _reaches(self, rule: tuple[str, str], tick: _At, disputed: _At, values: bool) -> bool:
-        blocks, hold_ms, window_ms = self._reach[rule]
-        reach_ms = hold_ms + (window_ms if values else 0)
-        return disputed.block >= tick.block - blocks or disputed.at_ms >= tick.at_ms - reach_ms
+    def _reaches(self, rule: tuple[str, str], tick: _At, disputed: _At, values_of: QuorumPolicy | None) -> bool:
+        """``values_of``: the policy whose dispute about values it is; None when it is about the hash alone."""
+        hold, window = self._reach[rule].hold, self._reach[rule].window
+        left = disputed
+        if values_of is not None:
+            last = _At(disputed.block + window.block, disputed.at_ms + window.at_ms)
+            back = self._back.get(values_of, last)
+            left = _At(
+                min(back.block, last.block) + window.block if window.block else disputed.block,
+                min(back.at_ms, last.at_ms) + window.at_ms if window.at_ms else disputed.at_ms,
+            )
+        return left.block >= tick.block - hold.block or left.at_ms >= tick.at_ms - hold.at_ms
 
 
-def _reach(market: MarketSpec, rule: RuleSpec) -> tuple[int, int, int]:
-    """How far a rule looks back: blocks and milliseconds of its persistence, milliseconds of its signal's durations."""
-    signal = next(each for each in market.signals if each.name == rule.when.signal)
+def _reach(market: MarketSpec, rule: RuleSpec) -> _Reach:
+    signals = {signal.name: signal for signal in market.signals}
     hold = rule.when.hold
-    return hold.blocks or 0, hold.ms or 0, _durations_ms(signal)
+    windows = [_windows(name, signals) for name in rule.signals]
+    return _Reach(
+        _At(hold.blocks or 0, hold.ms or 0),
+        _At(max(each.block for each in windows), max(each.at_ms for each in windows)),
+    )
 
 
-def _durations_ms(signal: SignalSpec) -> int:
-    names = {param.name for param in SIGNALS[signal.kind].others if param.type is ParamType.DURATION}
-    return sum(int(value) for name, value in signal.params if name in names)
+def _windows(name: str, signals: Mapping[str, SignalSpec]) -> _At:
+    """The durations and windows of a signal, and of the signals that it is made of: all together. A sample counts as a block."""
+    signal = signals[name]
+    spans = [value for _, value in signal.params if isinstance(value, Span)]
+    durations = {param.name for param in SIGNALS[signal.kind].others if param.type is ParamType.DURATION}
+    times_ms = [value for name, value in signal.params if name in durations and isinstance(value, int)]
+    inner = [_windows(each, signals) for each in signal.sources if each in signals]
+    return _At(
+        sum(span.blocks or span.samples or 0 for span in spans) + max((each.block for each in inner), default=0),
+        sum(span.ms or 0 for span in spans) + sum(times_ms) + max((each.at_ms for each in inner), default=0),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from keeper.domain.chain_events import Gap, Reorg
 from keeper.domain.decision import Decision, IncidentEvent, IncidentPhase
-from keeper.domain.observation import Quality
+from keeper.domain.observation import Observation, Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.verdict import Severity, Verdict, VerdictReason
 from keeper.execution.work import Work
@@ -30,9 +30,7 @@ def of_incident(event: IncidentEvent) -> Notice:
 def of_hold(decision: Decision) -> Notice:
     """A rule that wants to be told about cannot be judged: its input is not usable."""
     verdict = decision.verdict
-    bad = [
-        f"{one.source} is {one.quality}: {one.reason}" for one in decision.observations if one.quality is not Quality.OK
-    ]
+    bad = [_bad(one, decision.at_ms) for one in decision.observations if one.quality is not Quality.OK]
     body = "\n".join(
         [f"{verdict.signal} has no value at block {decision.block}; the rule neither trips nor clears", *bad]
     )
@@ -42,6 +40,15 @@ def of_hold(decision: Decision) -> Notice:
         body,
         verdict.severity,
     )
+
+
+def _bad(seen: Observation, now_ms: int) -> str:
+    """What is wrong with it, and how long its value has stood."""
+    said = f"{seen.source} is {seen.quality}: {seen.reason}"
+    if seen.value is None:
+        return said
+    age_ms = max(0, now_ms - (seen.received_ms if seen.at_ms is None else seen.at_ms))
+    return f"{said} (its value is {age_ms / 1000:.0f} s old)"
 
 
 def _value(verdict: Verdict) -> str:

@@ -27,9 +27,12 @@ class Snapshot:
 
     ``at_ms`` is the keeper's time of the tick (milliseconds UTC, never before the previous tick's), ``observations``
     maps the names of the sources to their latest observation, ``outcomes`` are what actions came to since the last tick.
+    ``disputed_ms`` are pairs of times (after, through): what was read from the chain at earlier ticks after the one and up to the other turned out
+    since the last tick to be one node's word alone.
     """
 
     block: BlockStamp
     at_ms: int
     observations: Mapping[str, Observation]
     outcomes: tuple[ActionOutcome, ...] = field(default=())
+    disputed_ms: tuple[tuple[int, int], ...] = ()

@@ -76,6 +76,15 @@ class Testimony:
         return self._count(Word.DISAGREES)
 
     @property
+    def against(self) -> tuple[str, ...]:
+        """The endpoints that have this block and contradict its results, when all that do say the same thing; else nobody."""
+        differing = [one for one in self.statements if one.word is Word.DISAGREES]
+        about_results = all(each.call is not None for one in differing for each in one.differences)
+        if not about_results or len({one.differences for one in differing}) != 1:
+            return ()
+        return tuple(one.endpoint for one in differing)
+
+    @property
     def silent(self) -> int:
         return self._count(Word.SILENT)
 
@@ -85,6 +94,20 @@ class Testimony:
 
     def _count(self, word: Word) -> int:
         return sum(statement.word is word for statement in self.statements)
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """What too few agree about: what was read about ``subjects`` at the blocks after ``after`` and up to ``through``.
+
+    ``after_ms`` and ``through_ms`` are the keeper's times of those two ticks. Nobody was heard about what lies between them.
+    """
+
+    subjects: frozenset[str]
+    after: int
+    through: int
+    after_ms: int
+    through_ms: int
 
 
 class Otherwise(StrEnum):

@@ -85,7 +85,7 @@ class Engine:
         state.at_ms = at_ms
         self._grader.grade_all(state.grades, snapshot.observations, at_ms)
         self._gates.gate_all(state.gates, state.grades)
-        self._deriver.derive_all(state.derived, state.grades, at_ms)
+        self._deriver.derive_all(state.derived, state.grades, at_ms, snapshot.disputed_ms)
         board = state.board
         board.at_ms[0], board.block[0] = at_ms, block
         wiring, rules = self._kernel.wiring, state.memory.rules

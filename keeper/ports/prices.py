@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
@@ -23,6 +23,14 @@ class ChainSource(Protocol):
 
     def decode(self, results: Sequence[CallResult], block: BlockStamp, received_ms: int) -> Observation:
         """The observation. Never raises: hostile bytes become a quality with a reason."""
+
+
+@runtime_checkable
+class RemembersReads(Protocol):
+    """A source at a block whose observations depend on earlier ones."""
+
+    def disown(self, after: int, through: int) -> None:
+        """What it read at blocks after ``after`` and up to ``through`` is disputed: it goes on as if it had not remembered it."""
 
 
 class FeedSource(Protocol):

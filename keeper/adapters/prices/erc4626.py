@@ -6,6 +6,7 @@ share the answer of a 6-decimal asset would have 6 digits. The rate is what the 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -28,14 +29,17 @@ MAX_DECIMALS = 36
 """No token has more."""
 CONVERT, DECIMALS, ASSET = "convertToAssets(uint256)(uint256)", "decimals()(uint8)", "asset()(address)"
 DAY_S = 86_400
+ANCHORS = 64
+"""So many of the newest anchors are kept, in case what they were read from turns out to be disputed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The rate that growth is measured from, and its block's time."""
+    """The rate that growth is measured from, its block's time, and that block."""
 
     rate: Decimal
     at_s: int
+    block: int
 
 
 class Erc4626Source:
@@ -44,7 +48,7 @@ class Erc4626Source:
     With ``max_growth_per_day`` it remembers an anchor: a rate more than that above it, for each day begun since, is CLAMPED. The anchor is the first
     good rate, then the first one of each further day; a lower rate takes its place. A CLAMPED rate never does, so a jump stays CLAMPED
     until enough days have passed, or the keeper is started anew. This is the one source whose answer depends on earlier ones: it must
-    see each block's results once, in order, and only those that the keeper itself believes.
+    see each block's results once, in order. Whether other nodes agree about them is known later, so ``disown`` takes an anchor back.
     """
 
     def __init__(self, name: str, vault: str, asset: str, *, max_growth_per_day: Decimal | None = None) -> None:
@@ -54,7 +58,7 @@ class Erc4626Source:
         self._name = name
         self._asset = checksum_address(parse_address(asset))
         self._max_growth = max_growth_per_day
-        self._anchor: Anchor | None = None
+        self._anchors: deque[Anchor] = deque(maxlen=ANCHORS)
         shares = (str(10**SHARES_EXPONENT),)
         views = [
             FunctionCall(vault, CONVERT, shares),
@@ -83,9 +87,15 @@ class Erc4626Source:
             return Observation(
                 self._name, None, Unit.PRICE, received_ms, block=block, quality=why.quality, reason=why.reason
             )
-        reason = "" if self._max_growth is None else self._judge(rate, self._max_growth, block.timestamp_s)
+        reason = "" if self._max_growth is None else self._judge(rate, self._max_growth, block)
         quality = Quality.CLAMPED if reason else Quality.OK
         return Observation(self._name, rate, Unit.PRICE, received_ms, block=block, quality=quality, reason=reason)
+
+    def disown(self, after: int, through: int) -> None:
+        """No anchor may be from blocks after ``after`` and up to ``through``: the one before them counts again. Without any, the next good
+        rate is the first."""
+        kept = [anchor for anchor in self._anchors if not after < anchor.block <= through]
+        self._anchors = deque(kept, maxlen=ANCHORS)
 
     def _rate(self, results: Sequence[CallResult]) -> Decimal:
         if len(results) != len(self._calls):
@@ -101,9 +111,9 @@ class Erc4626Source:
         places = SHARES_EXPONENT + asset_decimals - share_decimals
         return scaled(assets * 10 ** max(-places, 0), max(places, 0))
 
-    def _judge(self, rate: Decimal, max_growth: Decimal, at_s: int) -> str:
+    def _judge(self, rate: Decimal, max_growth: Decimal, block: BlockStamp) -> str:
         """Why the rate is too high; empty when it is not, and then the anchor follows."""
-        anchor = self._anchor
+        anchor, at_s = self._anchors[-1] if self._anchors else None, block.timestamp_s
         if anchor is not None:
             days = max(at_s - anchor.at_s, 0) // DAY_S + 1
             highest = product(anchor.rate, 1 + max_growth * days)
@@ -113,5 +123,5 @@ class Erc4626Source:
                     f" is allowed above the {plain(anchor.rate)} of block time {anchor.at_s}"
                 )
         if anchor is None or rate < anchor.rate or at_s - anchor.at_s >= DAY_S:
-            self._anchor = Anchor(rate, at_s)
+            self._anchors.append(Anchor(rate, at_s, block.number))
         return ""

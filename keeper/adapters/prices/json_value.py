@@ -27,11 +27,13 @@ class _Number(str):
 
 
 def parse_json(body: bytes) -> object:
-    """The document, its numbers as text. Raises NotAValue, also for NaN, Infinity and bottomless nesting."""
+    """The document, its numbers as text. Raises NotAValue, also for NaN, Infinity, bottomless nesting, and a name that an object has twice."""
     try:
         text = body.decode("utf-8")
         if not too_deep(text):
-            return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_refuse)
+            return json.loads(
+                text, parse_float=_Number, parse_int=_Number, parse_constant=_refuse, object_pairs_hook=_object
+            )
     except NotAValue:
         raise
     except ValueError:
@@ -70,6 +72,16 @@ def number_of(found: object, path: str) -> Decimal:
     if abs(value.adjusted()) > MAX_MAGNITUDE:
         raise NotAValue(f"{path} is {shown(found)}: that makes no sense")
     return value
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """RFC 8259 leaves open which of two values with the same name counts, so neither does."""
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise NotAValue(f"the answer has {shown(name)} twice in one object")
+        found[name] = value
+    return found
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.times import from_iso, to_iso
 from keeper.app.cli import not_done
+from keeper.app.cli.no_value import why_no_value
 from keeper.app.cli.nothing_yet import log_exists, remedy
 from keeper.app.cli.output import Output
 from keeper.app.cli.typed import keeper_command
@@ -176,7 +177,7 @@ def _print(output: Output, state: State, now_ms: int, config: str) -> None:
             breaker = breakers.get(str(market), "?") if isinstance(breakers, Mapping) else "?"
             output.say(f"\n{market}  (breaker {breaker})", "bold")
         calm = verdict["state"] == "clear"
-        output.say(f"  {_gauge(verdict)}", None if calm else "red")
+        output.say(f"  {_gauge(verdict, body)}", None if calm else "red")
     _print_troubles(output, state)
 
 
@@ -211,10 +212,10 @@ def _print_troubles(output: Output, state: State) -> None:
         output.say("nothing is down, no intent is open")
 
 
-def _gauge(verdict: Mapping[str, Json]) -> str:
+def _gauge(verdict: Mapping[str, Json], tick: Mapping[str, Json]) -> str:
     value, threshold, headroom = (float(str(verdict[key])) for key in ("value", "threshold", "headroom"))
     if not math.isfinite(value):
-        return f"{verdict['rule']:<24} {verdict['signal']}: no value yet ({verdict['reason']})"
+        return f"{verdict['rule']:<24} {verdict['signal']}: {why_no_value(verdict, tick)}"
     used = min(1.0, max(0.0, 1 - headroom)) if math.isfinite(headroom) else 0.0
     filled = round(used * BAR)
     bar = "#" * filled + "." * (BAR - filled)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
+from keeper.adapters.audit.errors import DraftRefused
+from keeper.app.cli.no_value import why_no_value
 from keeper.domain.record import Json, Record, RecordKind
 
 Body = Mapping[str, Json]
@@ -15,7 +16,7 @@ def summary(record: Record) -> str:
     where = " ".join(part for part in (record.market, record.action) if part)
     try:
         return SUMMARIES.get(record.kind, _plain)(record.body, where)
-    except (KeyError, TypeError):
+    except (DraftRefused, KeyError, TypeError, ValueError):
         return _plain(record.body, where)
 
 
@@ -30,11 +31,11 @@ def _start(body: Body, where: str) -> str:
 
 
 def _incident(body: Body, where: str) -> str:
-    return f"{body['phase']} {body['id']}: {_verdict(body['verdict'])}"
+    return f"{body['phase']} {body['id']}: {_verdict(body['verdict'], body)}"
 
 
 def _decision(body: Body, where: str) -> str:
-    line = f"{body['kind']} ({body['reason']}) {where}: {_verdict(body['verdict'])}"
+    line = f"{body['kind']} ({body['reason']}) {where}: {_verdict(body['verdict'], body)}"
     testimony = body.get("testimony")
     if not isinstance(testimony, Mapping):
         return line
@@ -119,15 +120,17 @@ SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
 }
 
 
-def _verdict(verdict: Json) -> str:
+def _verdict(verdict: Json, evidence: Body) -> str:
     if not isinstance(verdict, Mapping):
         return ""
-    return f"{verdict['rule']}: {verdict['signal']} {_short(verdict['value'])} against {_short(verdict['threshold'])}"
+    value = _short(verdict["value"])
+    if value == "nan":
+        return f"{verdict['rule']}: {verdict['signal']} has {why_no_value(verdict, evidence)}"
+    return f"{verdict['rule']}: {verdict['signal']} {value} against {_short(verdict['threshold'])}"
 
 
 def _short(number: Json) -> str:
     try:
-        value = float(str(number))
-        return "no value yet" if math.isnan(value) else f"{value:.6g}"
+        return f"{float(str(number)):.6g}"
     except ValueError:
         return str(number)

@@ -15,7 +15,7 @@ import pytest
 from keeper.adapters.audit.canonical import canonical
 from keeper.adapters.chain.witness import COMPARE_DEADLINE_MS
 from keeper.app.acting import Acting
-from keeper.app.agreement import Agreement
+from keeper.app.agreement import UNHEARD, Agreement
 from keeper.app.faults import Faults
 from keeper.app.watch import Sight
 from keeper.domain.action import Action, ActionKind, Call, Effect, FunctionCall
@@ -24,7 +24,7 @@ from keeper.domain.decision import Decision, DecisionKind, DecisionReason, Incid
 from keeper.domain.errors import AuditError, StoreUnavailable
 from keeper.domain.evm import CallResult
 from keeper.domain.record import Draft
-from keeper.domain.testimony import Difference, Otherwise, QuorumPolicy, Silence, Statement, Testimony, Word
+from keeper.domain.testimony import Difference, Disputed, Otherwise, QuorumPolicy, Silence, Statement, Testimony, Word
 from keeper.domain.units import Span
 from keeper.domain.verdict import RuleState, Severity, Verdict, VerdictReason
 from keeper.engine.spec import MarketSpec
@@ -43,6 +43,7 @@ CALLS = (Call(VENUE, b"\1"), Call(VENUE, b"\2"))
 RESULTS = (CallResult(True, b"\1"), CallResult(True, b"\0"))
 SIGHT = Sight({}, {("M", "pause"): "false"}, CALLS, RESULTS)
 UNREAD = Sight({}, {})
+ORACLE = frozenset({"source:oracle"})
 SUBJECTS = ("source:oracle", "effect:M/pause")
 HOLD = QuorumPolicy(2, 500, Otherwise.HOLD)
 ACT = QuorumPolicy(2, 700, Otherwise.ACT)
@@ -93,6 +94,7 @@ class Bench:
         self.asked: list[tuple[int, int, int, int | None]] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.lied_at = 0
         self.at_once = 0
         self.most_at_once = 0
 
@@ -111,7 +113,7 @@ class Bench:
         self.most_at_once = max(self.at_once, self.most_at_once)
         await self.gate.wait()
         self.at_once -= 1
-        return Testimony(block, self.statements)
+        return Testimony(block, (LIES,) if block.number == self.lied_at else self.statements)
 
     async def compare_head(self, block: BlockStamp) -> Testimony:
         return await self.testify(block, (), (), COMPARE_DEADLINE_MS)
@@ -146,8 +148,9 @@ class Scene:
         self.audit_errors: list[AuditError] = []
         self.executor = Executor()
         self.faults = Faults(self.clock, self.drafts.append, self.notices.append)
+        self.disowned: list[Disputed] = []
         policies = dict.fromkeys(Severity, HOLD) if policies is None else policies
-        self.agreement = Agreement(bench, policies, SUBJECTS, self.faults, [MARKET])
+        self.agreement = Agreement(bench, policies, SUBJECTS, self.faults, [MARKET], self.disowned.append)
         armed = {
             ("M", name): arm(
                 Action(
@@ -467,7 +470,7 @@ async def comparing(bench: Bench, policies: Mapping[Severity, QuorumPolicy] | No
 
 
 async def seen(scene: Scene, number: int, sight: Sight = SIGHT) -> None:
-    scene.agreement.saw(at(number), sight, 1_000 * number)
+    scene.agreement.saw(at(number), sight, 1_000 * number, good=True)
     await settle()
 
 
@@ -545,3 +548,62 @@ async def test_compare__after_a_hold__ends_it_when_they_agree() -> None:
         bench.statements = (AGREES,)
         await seen(scene, 8)
         assert scene.down == {}
+
+
+# -- blocks that nobody was heard about yet, and what is disputed ------------------------------------------------------------------
+
+
+async def test_hear__comparison_of_the_block_before_is_not_done__it_is_asked_about_too_and_its_lie_is_known() -> None:
+    bench = Bench(AGREES)
+    bench.lied_at = 6
+    async with comparing(bench) as scene:
+        bench.gate.clear()
+        await seen(scene, 6)
+        ticking = asyncio.create_task(scene.tick(decision()))
+        await settle()
+        assert [(asked[0], asked[2], asked[3]) for asked in bench.asked[1:]] == [(7, 500, 2), (6, 500, 2)]
+        bench.gate.set()
+        await ticking
+    assert scene.bodies[0]["disputed_block"] == 6
+    assert scene.ordered == []
+
+
+async def test_hear__block_that_was_compared_or_is_long_past__is_not_asked_about_again() -> None:
+    bench = Bench(AGREES)
+    scene = Scene(bench)
+    scene.agreement.saw(at(7 - UNHEARD - 1), SIGHT, 1, good=True)
+    scene.agreement.saw(at(7 - UNHEARD), UNREAD, 2, good=True)
+    scene.agreement.saw(at(7 - UNHEARD + 1), SIGHT, 3, good=True)
+    await scene.tick(decision())
+    assert [asked[0] for asked in bench.asked] == [7, 7 - UNHEARD + 1]
+    await scene.tick(decision())
+    assert [asked[0] for asked in bench.asked[2:]] == [7]
+
+
+@pytest.mark.parametrize(
+    ("statements", "disowned"),
+    [
+        ((LIES,), [Disputed(ORACLE, 6, 9, 6_000, 9_000)]),
+        ((FORKED,), []),
+        ((BEHIND,), []),
+        ((LIES, AGREES), []),
+    ],
+    ids=["disputed", "hash alone", "silent", "enough agree"],
+)
+async def test_disown__what_too_few_agree_about__goes_back_to_the_last_block_of_agreement(
+    statements: tuple[Statement, ...], disowned: list[Disputed]
+) -> None:
+    bench = Bench(AGREES)
+    async with comparing(bench) as scene:
+        await seen(scene, 6)
+        bench.statements = (BEHIND,)
+        await seen(scene, 8)
+        bench.statements = statements
+        await seen(scene, 9)
+    assert scene.disowned == disowned
+
+
+async def test_disown__before_an_action__is_known_at_once() -> None:
+    scene = Scene(Bench(LIES))
+    await scene.tick(decision())
+    assert scene.disowned == [Disputed(ORACLE, -1, 7, -1, 1_000)]

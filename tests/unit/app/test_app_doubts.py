@@ -25,7 +25,7 @@ HASH = Statement("verify-1", Word.DISAGREES, differences=(Difference(None, "0xaa
 SILENT = Statement("verify-1", Word.SILENT, Silence.DEADLINE)
 AGREES = Statement("verify-2", Word.AGREES)
 GAP = SignalSpec("s", "divergence", ("a", "b"))
-SWINGS = SignalSpec("s", "realised-volatility", ("a",), (("window", 10_000),))
+SWINGS = SignalSpec("s", "realised-volatility", ("a",), (("window", Span(ms=10_000)),))
 TRIP = 100
 """Blocks are a second apart: block N has the time of N seconds."""
 
@@ -43,6 +43,11 @@ def doubts(signal: SignalSpec = GAP, hold: Span = NO_SPAN) -> Doubts:
 def disputed(made: Doubts, block: int, *statements: Statement) -> None:
     stamp = BlockStamp(block, f"0x{block:064x}", f"0x{block - 1:064x}", block)
     made.note(Testimony(stamp, statements or (VALUES,)), block * 1_000)
+
+
+def agreed(made: Doubts, block: int, *, good: bool = True) -> None:
+    stamp = BlockStamp(block, f"0x{block:064x}", f"0x{block - 1:064x}", block)
+    made.note(Testimony(stamp, (AGREES,)), block * 1_000, good=good)
 
 
 def decision(block: int, *, since: int = TRIP, beyond: bool = True, incident: str = "M@100") -> Decision:
@@ -83,12 +88,51 @@ def test_doubts__beyond_for_its_whole_persistence_since__are_over(later: int, bl
     assert made.about(decision(TRIP + later), POLICY) == block
 
 
-@pytest.mark.parametrize(("later", "block"), [(10, TRIP), (11, None)])
-def test_doubts__disputed_value_in_the_window__last_until_it_is_out(later: int, block: int | None) -> None:
+@pytest.mark.parametrize("back", [TRIP, TRIP + 3, TRIP + 9])
+@pytest.mark.parametrize(("later", "over"), [(10, False), (11, True)])
+def test_doubts__disputed_value_in_the_window__last_for_a_window_after_the_way_back(
+    back: int, later: int, over: bool
+) -> None:
     made = doubts(SWINGS)
     disputed(made, TRIP - 1)
-    assert made.about(decision(TRIP), POLICY) == TRIP - 1
-    assert made.about(decision(TRIP - 1 + later), POLICY) == (TRIP - 1 if block else None)
+    assert made.about(decision(TRIP - 1), POLICY) == TRIP - 1
+    agreed(made, back)
+    agreed(made, back + 1)
+    assert made.about(decision(back + later), POLICY) == (None if over else TRIP - 1)
+
+
+@pytest.mark.parametrize(("later", "over"), [(20, False), (21, True)])
+def test_doubts__no_way_back_for_a_whole_window__last_for_two_windows(later: int, over: bool) -> None:
+    made = doubts(SWINGS)
+    disputed(made, TRIP)
+    assert made.about(decision(TRIP), POLICY) == TRIP
+    agreed(made, TRIP - 1)  # heard late: it is no way back
+    agreed(made, TRIP + 2, good=False)
+    assert made.about(decision(TRIP + later), POLICY) == (None if over else TRIP)
+
+
+@pytest.mark.parametrize(("later", "over"), [(5, False), (6, True)])
+@pytest.mark.parametrize("window", [Span(blocks=5), Span(samples=5)])
+def test_doubts__window_in_blocks_or_samples__reaches_as_far(window: Span, later: int, over: bool) -> None:
+    made = doubts(SignalSpec("s", "realised-volatility", ("a",), (("window", window),)))
+    disputed(made, TRIP)
+    assert made.about(decision(TRIP), POLICY) == TRIP
+    agreed(made, TRIP + 2)
+    assert made.about(decision(TRIP + 2 + later), POLICY) == (None if over else TRIP)
+
+
+@pytest.mark.parametrize(("later", "over"), [(20, False), (21, True)])
+def test_doubts__signal_of_a_signal__reaches_through_both_windows(later: int, over: bool) -> None:
+    inner = replace(SWINGS, name="inner")
+    outer = replace(SWINGS, sources=("inner",))
+    when, clear = Condition("s", Side.ABOVE, Decimal("0.02")), Condition("s", Side.BELOW, Decimal("0.01"))
+    rule = RuleSpec("r", when, clear, Severity.CRITICAL, ("pause",))
+    made = Doubts([POLICY], [MarketSpec("M", (inner, outer), (rule,))])
+    disputed(made, TRIP)
+    assert made.about(decision(TRIP), POLICY) == TRIP
+    agreed(made, TRIP)
+    agreed(made, TRIP + 1)
+    assert made.about(decision(TRIP + 1 + later), POLICY) == (None if over else TRIP)
 
 
 def test_doubts__disputed_hash_within_the_window__is_no_reason_to_wait_for_the_window() -> None:

@@ -97,6 +97,21 @@ def test_disagreement__is_critical_and_names_what_is_different_and_ends_with_agr
     assert [draft.body["state"] for draft in scene.drafts] == ["down", "up"]
 
 
+@pytest.mark.parametrize(
+    ("agreeing", "alike", "words"),
+    [
+        (1, 2, "most likely primary-1 is wrong"),
+        (2, 1, "most likely verify-1 is wrong"),
+        (1, 1, "compare verify-1 and primary-1 with a third"),
+    ],
+)
+def test_disagreement__the_majority_says_who_is_wrong__and_two_do_not(agreeing: int, alike: int, words: str) -> None:
+    scene = Scene()
+    scene.hear(Disagreement("verify-1", 9, (Difference(None, OURS, THEIRS),), "primary-1", agreeing, alike))
+    assert "verify-1 says something else than primary-1" in scene.notices[0].body
+    assert words in scene.notices[0].body
+
+
 @pytest.mark.parametrize("call", [2, 99])
 def test_disagreement__about_a_call_nobody_knows__is_told_all_the_same(call: int) -> None:
     scene = Scene()

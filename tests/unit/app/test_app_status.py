@@ -12,6 +12,7 @@ from keeper.adapters import clock as clock_module
 from keeper.app import records
 from keeper.app.cli.output import Output
 from keeper.app.cli.status import run
+from keeper.app.faults import Faults
 from keeper.domain.outcome import OutcomeKind
 from keeper.domain.record import Draft, Json, RecordKind
 from tests.support.audit_log import write_log
@@ -87,6 +88,21 @@ async def said(
     document: dict[str, object] = json.loads(capsys.readouterr().out)
     assert document["ok"] is (code == 0)
     return code, text, document
+
+
+async def test_status__source_and_endpoint_are_down__each_carries_what_to_do(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drafts: list[Draft] = [start(9)]
+    faults = Faults(ManualClock(NOW_MS), drafts.append, lambda _: None)
+    faults.down("source:spot", "missing", "spot: prices.example answered HTTP 404")
+    faults.down("endpoint:verify-1", "connection-lost", "wss://node.example: connection refused")
+    _, text, document = await said(config, drafts, capsys)
+    remedies = {fault["part"]: fault["remedy"] for fault in document["faults"]}  # type: ignore[attr-defined]
+    assert "path in `url`" in remedies["source:spot"]
+    assert "nothing listens there" in remedies["endpoint:verify-1"]
+    for remedy in remedies.values():
+        assert f"\n  -> {remedy}\n" in text
 
 
 async def test_status__down_before_the_first_block__says_so(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

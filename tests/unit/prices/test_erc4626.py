@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from keeper.adapters.prices.erc4626 import DAY_S, SHARES_EXPONENT, Erc4626Source
+from keeper.adapters.prices.erc4626 import ANCHORS, DAY_S, SHARES_EXPONENT, Erc4626Source
 from keeper.domain.abi import encode_call
 from keeper.domain.action import FunctionCall
 from keeper.domain.block import BlockStamp
@@ -216,3 +216,54 @@ def test_growth__clamped__says_what_and_since_when() -> None:
 def test_vault__that_cannot_work__is_refused_when_it_is_built(vault: str, asset: str, cap: str | None) -> None:
     with pytest.raises(UnitError):
         Erc4626Source("x", vault, asset, max_growth_per_day=None if cap is None else Decimal(cap))
+
+
+# -- what is disputed is no anchor: the number of a block is its second here ----------------------------------------------------
+
+
+def test_disown__rate_that_was_too_low__the_anchor_before_it_counts_again() -> None:
+    vault = Growing()
+    assert [vault.see("1", 0), vault.see("0.5", 12), vault.see("1", 24)] == [Quality.OK, Quality.OK, Quality.CLAMPED]
+    vault.source.disown(0, 12)
+    assert [vault.see("1.01", 36), vault.see("1.0101", 48)] == [Quality.OK, Quality.CLAMPED]
+
+
+def test_disown__first_rate_of_a_day_that_was_too_high__does_not_stay() -> None:
+    vault = Growing()
+    assert [vault.see("1", 0), vault.see("1.02", DAY_S), vault.see("1.03", DAY_S + 12)] == [Quality.OK] * 3
+    vault.source.disown(DAY_S - 12, DAY_S)
+    assert vault.see("1.03", DAY_S + 24) is Quality.CLAMPED
+
+
+def test_disown__true_rate_that_came_after_the_lie__stays_the_anchor() -> None:
+    vault = Growing()
+    assert [vault.see("1", 0), vault.see("0.9", 12), vault.see("0.8", 24)] == [Quality.OK] * 3
+    vault.source.disown(0, 12)
+    assert [vault.see("0.808", 36), vault.see("0.809", 48)] == [Quality.OK, Quality.CLAMPED]
+
+
+@pytest.mark.parametrize(
+    ("after", "through", "quality"), [(11, 12, Quality.OK), (12, 24, Quality.CLAMPED), (0, 11, Quality.CLAMPED)]
+)
+def test_disown__both_ends_of_the_blocks__after_is_left_and_through_is_taken(
+    after: int, through: int, quality: Quality
+) -> None:
+    vault = Growing()
+    assert [vault.see("1", 0), vault.see("0.5", 12)] == [Quality.OK, Quality.OK]
+    vault.source.disown(after, through)
+    assert vault.see("1", 36) is quality
+
+
+def test_disown__the_only_anchor__the_next_rate_is_the_first() -> None:
+    vault = Growing()
+    assert vault.see("0.5", 12) is Quality.OK
+    vault.source.disown(-1, 12)
+    assert [vault.see("1", 24), vault.see("1.02", 36)] == [Quality.OK, Quality.CLAMPED]
+
+
+def test_disown__rate_falls_at_every_block__memory_is_bounded_and_the_newest_can_be_taken_back() -> None:
+    vault = Growing()
+    for number in range(10 * ANCHORS):
+        assert vault.see(str(Decimal(1) - Decimal(number) / 10**6), number) is Quality.OK
+    vault.source.disown(9 * ANCHORS, 10 * ANCHORS)
+    assert len(vault.source._anchors) == 1

@@ -114,6 +114,7 @@ async def test_poll__zero__is_an_amount_but_not_a_price(unit: Unit, quality: Qua
         reply(200, json={"price": "1"}),
         reply(200, json={"lastPrice": None}),
         reply(200, content=b'{"lastPrice": NaN}'),
+        reply(200, content=b'{"lastPrice": "1", "lastPrice": "2"}'),
         reply(200, content=b""),
         reply(200, content=b"{}", headers={"content-encoding": "gzip"}),
     ],

@@ -111,6 +111,24 @@ def test_body__not_json__is_refused(body: bytes) -> None:
         parse_json(body)
 
 
+@pytest.mark.parametrize(
+    ("body", "twice"),
+    [
+        ('{"p": 1, "p": 2}', "p"),
+        ('{"p": 1, "p": 1}', "p"),
+        ('{"p": 1, "\\u0070": 2}', "p"),
+        ('{"p": 1, "other": [{"q": 1, "r": {}, "q": null}]}', "q"),
+    ],
+)
+def test_body__a_name_twice_in_one_object__is_refused(body: str, twice: str) -> None:
+    with pytest.raises(NotAValue, match=f"has '?{twice}'? twice in one object"):
+        parse_json(body.encode())
+
+
+def test_body__the_same_name_in_two_objects__is_taken() -> None:
+    assert number('{"p": {"p": 7}, "l": [{"p": 1}, {"p": 2}]}', "p.p") == Decimal(7)
+
+
 @pytest.mark.parametrize("path", ["q", "p.q", "p.0", "l.2", "l.-1", "l.x", "l.999999999", "", "l.", ".p", "p.", "l.٠"])
 def test_path__that_leads_nowhere__is_refused(path: str) -> None:
     with pytest.raises(NotAValue, match="there is no"):
