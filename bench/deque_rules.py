@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from keeper.domain.observation import Observation, Quality
-from keeper.engine.spec import MarketSpec, SourceSpec
+from keeper.engine.spec import EngineSpec, MarketSpec
 from keeper.rules.spec import RuleSpec, Side
 from keeper.signals.spec import SignalSpec
+
+if TYPE_CHECKING:
+    from bench.tick import Prices
+from keeper.signals.windows import intervals_of
 
 
 class Divergence:
     def __init__(self, spec: SignalSpec) -> None:
-        self.sources = spec.sources
         self._side = str(spec.param("side"))
 
-    def step(self, at_ms: int, prices: Mapping[str, float]) -> float | None:
-        of, against = prices[self.sources[0]], prices[self.sources[1]]
-        share = (of - against) / against
+    def step(self, at_ms: int, oracle: float, spot: float) -> float | None:
+        share = (oracle - spot) / spot
         if self._side == "either":
             return abs(share)
         return share if self._side == "above" else -share
@@ -29,9 +31,7 @@ class Volatility:
     """Realised volatility in O(1): a closed interval adds its squared return and the one that leaves the window is taken away."""
 
     def __init__(self, spec: SignalSpec) -> None:
-        self.sources = spec.sources
-        self._sampling_ms = int(spec.param("sampling"))
-        self._samples = int(spec.param("window")) // self._sampling_ms
+        self._sampling_ms, self._samples = intervals_of(spec.window("window"), spec.window("sampling"))
         self._squares: deque[float] = deque()
         self._sum = 0.0
         self._interval: int | None = None
@@ -39,8 +39,8 @@ class Volatility:
         self._base: float | None = None
         self._price = 0.0
 
-    def step(self, at_ms: int, prices: Mapping[str, float]) -> float | None:
-        price = prices[self.sources[0]]
+    def step(self, at_ms: int, oracle: float, spot: float) -> float | None:
+        price = spot
         interval = at_ms // self._sampling_ms
         if self._interval is None:
             self._interval = self._first = interval
@@ -93,34 +93,33 @@ class Rule:
 
 class Market:
     def __init__(self, spec: MarketSpec) -> None:
-        self.name = spec.name
         self._signals = {
             one.name: Divergence(one) if one.kind == "divergence" else Volatility(one) for one in spec.signals
         }
-        self._rules = [(one.name, Rule(one)) for one in spec.rules]
+        self._rules = [Rule(one) for one in spec.rules]
 
-    def step(self, at_ms: int, prices: Mapping[str, float]) -> list[str]:
-        """The names of the rules that trip at this tick."""
-        values = {name: signal.step(at_ms, prices) for name, signal in self._signals.items()}
-        return [name for name, rule in self._rules if rule.step(values)]
+    def step(self, at_ms: int, oracle: float, spot: float) -> list[int]:
+        """The rules that trip at this tick, by position."""
+        values = {name: signal.step(at_ms, oracle, spot) for name, signal in self._signals.items()}
+        return [place for place, rule in enumerate(self._rules) if rule.step(values)]
 
 
 class Markets:
-    """All markets; the same snapshots go in as into the engine."""
+    """All markets, one after the other."""
 
-    def __init__(self, sources: tuple[SourceSpec, ...], markets: tuple[MarketSpec, ...]) -> None:
-        self._max_age_ms = {source.name: source.max_age_ms for source in sources}
-        self._markets = [Market(spec) for spec in markets]
+    def __init__(self, spec: EngineSpec) -> None:
+        self._markets = [Market(market) for market in spec.markets]
+        self._found: set[tuple[int, int]] = set()
 
-    def tick(self, at_ms: int, observations: Mapping[str, Observation]) -> list[tuple[str, str]]:
-        """(market, rule) of every rule that trips at this tick."""
-        prices = {name: self._usable(name, said, at_ms) for name, said in observations.items()}
-        return [(market.name, rule) for market in self._markets for rule in market.step(at_ms, prices)]
+    def tick(self, prices: Prices) -> None:
+        at_ms, found = prices.at_ms, set()
+        for place, (market, oracle, spot) in enumerate(
+            zip(self._markets, prices.oracle_list, prices.spot_list, strict=True)
+        ):
+            for rule in market.step(at_ms, oracle, spot):
+                found.add((place, rule))
+        self._found = found
 
-    def _usable(self, name: str, said: Observation, at_ms: int) -> float:
-        """The price; the samples are all good, so anything else is a mistake in the benchmark."""
-        limit = self._max_age_ms[name]
-        since = said.received_ms if said.at_ms is None else said.at_ms
-        if said.quality is not Quality.OK or said.value is None or (limit is not None and at_ms - since > limit):
-            raise ValueError(f"{name} is not usable")
-        return float(said.value)
+    def trips(self) -> set[tuple[int, int]]:
+        """What the last tick tripped: (market, rule)."""
+        return self._found

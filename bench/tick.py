@@ -1,31 +1,50 @@
-"""``tick``: one evaluation of 1,000 markets with 10 rules each, against the same rules in plain Python."""
+"""``tick``: one evaluation of 1,000 markets with 10 rules each, against the same rules in plain Python, in river, and as a bare numpy pass.
+
+All sides get the same prices, each in the form that it is fast with (arrays or lists; making them is not timed), and must trip the same rules at the
+same ticks. Ours is the kernel that the engine runs at each block: the prices are written onto its board, all signals are stepped, all rules judged.
+What the engine does around it, for people and for the log, depends on what is observed and decided anew; ``tick-observations`` shows the whole of
+``engine.tick`` where every observation of every market is new, which is the worst case.
+"""
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
+
+import numpy as np
 
 from bench.contestant import Broken
 from bench.deque_rules import Markets
+from bench.numpy_rules import NumpyRules
 from bench.options import Options
-from bench.result import Bar, Ratio, Result, Want, median, shown, spread
+from bench.result import Bar, Ratio, Result, Want, median, quantile, shown, spread
+from bench.river_rules import RiverRules
 from keeper.domain.action import ActionKind
 from keeper.domain.block import BlockStamp
 from keeper.domain.observation import Observation
 from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import Span, Unit
-from keeper.domain.verdict import RuleState, Severity
-from keeper.engine import Engine, EngineState, Tick, compile_engine
+from keeper.domain.verdict import Severity
+from keeper.engine import compile_engine
+from keeper.engine.kernel import Kernel
 from keeper.engine.spec import ActionPolicy, EngineSpec, MarketSpec, SourceSpec
+from keeper.rules import threshold
 from keeper.rules.spec import Condition, RuleSpec, Side
-from keeper.signals.spec import SignalSpec
+from keeper.rules.threshold import TRIPPED
+from keeper.signals.bank import READY, Floats, empty_board
+from keeper.signals.spec import ParamValue, SignalSpec
 
 MARKETS = 1_000
+SCALES = (10, 100, 1_000, 10_000)
 SEED = 20_260_101
 BLOCK_MS = 12_000
 SAMPLING_MS = 60_000
+START_MS = 1_700_000_000_000
+WARM_UP = 16 * SAMPLING_MS // BLOCK_MS
+"""Ticks until every window is full."""
 SHOCKED = 40
 """One market in this many has a shock at each shocked tick."""
 
@@ -51,60 +70,154 @@ RULES: tuple[tuple[str, str, str, str, int], ...] = (
     ("vol-15", "vol-15m", "0.06", "0.04", 2),
 )
 
+Trips = set[tuple[int, int]]
+"""(market, rule) of every rule that trips at this tick, by position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """One tick: a price per market, as arrays and as lists."""
+
+    number: int
+    oracle: Floats
+    spot: Floats
+    oracle_list: list[float]
+    spot_list: list[float]
+
+    @property
+    def at_ms(self) -> int:
+        return START_MS + self.number * BLOCK_MS
+
+
+class Contestant(Protocol):
+    def tick(self, prices: Prices) -> None:
+        """The whole evaluation; this is what is timed."""
+
+    def trips(self) -> Trips:
+        """What the last tick tripped."""
+
+
+class Ours:
+    """The kernel of the engine."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self._kernel = Kernel(spec)
+        self._memory = self._kernel.fresh()
+        self._board = empty_board(self._kernel.wiring.rows, ticks=1)
+        self._codes = threshold.blank(len(self._kernel.wiring.rules), ticks=1)
+        self._before = self._codes.state.copy()
+        self._sources = 2 * len(spec.markets)
+
+    def tick(self, prices: Prices) -> None:
+        board = self._board
+        board.at_ms[0], board.block[0] = prices.at_ms, prices.number
+        board.values[0 : self._sources : 2, 0] = prices.oracle
+        board.values[1 : self._sources : 2, 0] = prices.spot
+        board.status[: self._sources, 0] = READY
+        self._before[:] = self._codes.state
+        self._kernel.run(board, self._memory, self._codes)
+
+    def trips(self) -> Trips:
+        up = (self._codes.state >= TRIPPED) & (self._before < TRIPPED)
+        return {divmod(int(rule), len(RULES)) for rule in np.flatnonzero(up[:, 0])}
+
 
 def tick(options: Options) -> Sequence[Result]:
-    """Both get the same snapshots, in which every observation is new, and must trip the same rules at the same ticks."""
-    ticks = options.count(120)
-    spec = _spec(MARKETS)
-    engine, peer = compile_engine(spec), Markets(spec.sources, spec.markets)
-    engine.warm_up()
-    ours_us, peer_us, trips = _in_turn(engine, peer, spec, ticks)
-    options.say(f"  engine.tick        {spread(ours_us, 'us')}  {shown(median(ours_us) / MARKETS)} us per market")
-    options.say(f"  Python, deque      {spread(peer_us, 'us')}  {shown(median(peer_us) / MARKETS)} us per market")
-    options.say(
-        f"  {MARKETS} markets x {len(RULES)} rules, {2 * MARKETS} new observations a tick; {trips} trips, the same on both sides"
-    )
-    bar = Bar(30, Want.AT_LEAST)
-    return [Result("tick", median(ours_us), median(peer_us), "python-deque", "us", Ratio.PEER_BY_OURS, bar, ticks)]
+    """Each tick all sides in turn; then the engine as a whole, and the cost per market of 10 to 10,000 of them."""
+    ticks = options.count(200)
+    spec = spec_of(MARKETS)
+    sides: dict[str, Contestant] = {
+        "ours": Ours(spec),
+        "bare-numpy": NumpyRules(spec),
+        "python-deque": Markets(spec),
+        "river": RiverRules(spec),
+    }
+    times, trips = _in_turn(sides, ticks)
+    for name, taken in times.items():
+        options.say(f"  {name:<14} {spread(taken, 'us')}  {shown(median(taken) / MARKETS)} us per market")
+    options.say(f"  {MARKETS} markets x {len(RULES)} rules; {trips} trips, the same on all sides")
+    ours = times["ours"]
+    whole = _observed(options.count(40))
+    options.say(f"  engine.tick    {spread(whole, 'us')}  with {2 * MARKETS} new observations a tick")
+    per_market = {count: _alone(count, ticks) for count in SCALES}
+    options.say("  us per market  " + ", ".join(f"{count}: {shown(cost)}" for count, cost in per_market.items()))
+    few, many = per_market[SCALES[0]], per_market[SCALES[-1]]
+    at_least, at_most = Want.AT_LEAST, Want.AT_MOST
+
+    def against(name: str, kind: Ratio, bar: Bar | None) -> Result:
+        return Result("tick", median(ours), median(times[name]), name, "us", kind, bar, ticks)
+
+    return [
+        against("python-deque", Ratio.PEER_BY_OURS, Bar(30, at_least)),
+        against("river", Ratio.PEER_BY_OURS, Bar(100, at_least)),
+        against("bare-numpy", Ratio.OURS_BY_PEER, Bar(2, at_most)),
+        Result("tick-p99", quantile(ours, 0.99), median(ours), "p50", "us", Ratio.OURS_BY_PEER, Bar(3, at_most), ticks),
+        Result("tick-scale", many, few, "10-markets", "us", Ratio.OURS_BY_PEER, Bar(1, at_most), ticks),
+        Result(
+            "tick-observations",
+            median(whole),
+            median(times["python-deque"]),
+            "python-deque",
+            "us",
+            Ratio.PEER_BY_OURS,
+            None,
+            ticks,
+        ),
+    ]
 
 
-def _in_turn(engine: Engine, peer: Markets, spec: EngineSpec, ticks: int) -> tuple[list[float], list[float], int]:
-    samples = _Samples(spec)
-    state = engine.initial_state()
-    warm_up = 10 * SAMPLING_MS // BLOCK_MS if ticks > 10 else 0
-    tripped: set[tuple[str, str]] = set()
-    ours: list[float] = []
-    theirs: list[float] = []
+def _in_turn(sides: dict[str, Contestant], ticks: int) -> tuple[dict[str, list[float]], int]:
+    times: dict[str, list[float]] = {name: [] for name in sides}
     trips = 0
-    for number in range(1, ticks + warm_up + 1):
-        snapshot = samples.snapshot(number)
+    warm_up = WARM_UP if ticks > 10 else 0
+    for prices in samples(MARKETS, ticks + warm_up):
+        found = []
+        for name, side in sides.items():
+            begin = time.perf_counter()
+            side.tick(prices)
+            taken = time.perf_counter() - begin
+            found.append(side.trips())
+            if prices.number > warm_up:
+                times[name].append(taken * 1e6)
+        if any(one != found[0] for one in found):
+            raise Broken(f"tick {prices.number}: the sides do not trip the same rules")
+        trips += len(found[0])
+    return times, trips
+
+
+def _alone(markets: int, ticks: int) -> float:
+    """Microseconds per market and tick."""
+    side, taken = Ours(spec_of(markets)), []
+    for prices in samples(markets, ticks + 20):
         begin = time.perf_counter()
-        state, result = _tick(engine, state, snapshot)
-        middle = time.perf_counter()
-        found = peer.tick(snapshot.at_ms, snapshot.observations)
-        end = time.perf_counter()
-        now = _tripped(result)
-        if now - tripped != set(found):
-            raise Broken(f"tick {number}: the two sides do not trip the same rules")
-        trips += len(found)
-        tripped = now
-        if number > warm_up:
-            ours.append((middle - begin) * 1e6)
-            theirs.append((end - middle) * 1e6)
-    return ours, theirs, trips
+        side.tick(prices)
+        taken.append((time.perf_counter() - begin) * 1e6)
+    return median(taken[20:]) / markets
 
 
-def _tick(engine: Engine, state: EngineState, snapshot: Snapshot) -> tuple[EngineState, Tick]:
-    return engine.tick(state, snapshot)
+def _observed(ticks: int) -> list[float]:
+    """The whole of ``engine.tick``, in microseconds."""
+    spec = spec_of(MARKETS)
+    engine = compile_engine(spec)
+    engine.warm_up()
+    state, taken = engine.initial_state(), []
+    for prices in samples(MARKETS, ticks):
+        block = BlockStamp(prices.number, "", "", prices.at_ms // 1000)
+        pairs = zip(spec.sources, np.column_stack((prices.oracle, prices.spot)).ravel().tolist(), strict=True)
+        said = {
+            source.name: Observation(source.name, Decimal(f"{value:.8f}"), Unit.PRICE, prices.at_ms, prices.at_ms - 100)
+            for source, value in pairs
+        }
+        snapshot = Snapshot(block, prices.at_ms, said)
+        begin = time.perf_counter()
+        state, _ = engine.tick(state, snapshot)
+        taken.append((time.perf_counter() - begin) * 1e6)
+    return taken
 
 
-def _tripped(result: Tick) -> set[tuple[str, str]]:
-    up = (RuleState.TRIPPED, RuleState.CLEARING)
-    return {(verdict.market, verdict.rule) for verdict in result.verdicts if verdict.state in up}
-
-
-def _spec(markets: int) -> EngineSpec:
-    names = [f"M{number:04d}" for number in range(markets)]
+def spec_of(markets: int) -> EngineSpec:
+    """Two sources, six signals and ten rules for each market."""
+    names = [f"M{number:05d}" for number in range(markets)]
     sources = [SourceSpec(f"{name}-{side}", Unit.PRICE, 60_000) for name in names for side in ("oracle", "spot")]
     policy = ActionPolicy("pause", ActionKind.PAUSE, 60_000, 30_000)
     return EngineSpec(tuple(sources), tuple(_market(name) for name in names), (policy,))
@@ -114,10 +227,11 @@ def _market(name: str) -> MarketSpec:
     signals = []
     for signal, side, window_ms in SIGNALS:
         if side:
-            params: tuple[tuple[str, int | str], ...] = (("side", side),)
+            params: tuple[tuple[str, ParamValue], ...] = (("side", side),)
             signals.append(SignalSpec(signal, "divergence", (f"{name}-oracle", f"{name}-spot"), params))
         else:
-            params = (("window", window_ms), ("sampling", SAMPLING_MS))
+            cut = (("window", Span(ms=window_ms)), ("sampling", Span(ms=SAMPLING_MS)))
+            params = (*cut, ("annualised", "no"))
             signals.append(SignalSpec(signal, "realised-volatility", (f"{name}-spot",), params))
     rules = []
     for rule, signal, above, below, blocks in RULES:
@@ -127,31 +241,14 @@ def _market(name: str) -> MarketSpec:
     return MarketSpec(name, tuple(signals), tuple(rules))
 
 
-class _Samples:
-    """Seeded prices: noise of half a per cent, and every tenth tick a shock to some markets."""
-
-    def __init__(self, spec: EngineSpec) -> None:
-        self._random = random.Random(SEED)
-        self._names = [market.name for market in spec.markets]
-        self._prices = [100.0 + number for number in range(len(self._names))]
-
-    def snapshot(self, number: int) -> Snapshot:
-        at_ms = 1_700_000_000_000 + number * BLOCK_MS
-        block = BlockStamp(number, f"0x{number:064x}", f"0x{number - 1:064x}", at_ms // 1000)
-        return Snapshot(block, at_ms, self._observations(number, at_ms))
-
-    def _observations(self, number: int, at_ms: int) -> Mapping[str, Observation]:
-        found: dict[str, Observation] = {}
-        for index, name in enumerate(self._names):
-            spot = self._prices[index] * (1 + self._random.gauss(0, 0.002))
-            if number % 10 == 0 and index % SHOCKED == number // 10 % SHOCKED:
-                spot *= 1 + self._random.gauss(0, 0.1)
-            self._prices[index] = spot
-            oracle = spot * (1 + self._random.gauss(0, 0.001 if number % 7 else 0.006))
-            found[f"{name}-spot"] = _observation(f"{name}-spot", spot, at_ms)
-            found[f"{name}-oracle"] = _observation(f"{name}-oracle", oracle, at_ms)
-        return found
-
-
-def _observation(source: str, price: float, at_ms: int) -> Observation:
-    return Observation(source, Decimal(f"{price:.8f}"), Unit.PRICE, at_ms, at_ms - 100)
+def samples(markets: int, ticks: int) -> Iterator[Prices]:
+    """Seeded prices: noise of 0.2 %, and every tenth tick a shock to some markets."""
+    chance = np.random.default_rng(SEED)
+    spot = 100.0 + np.arange(markets)
+    for number in range(1, ticks + 1):
+        spot = spot * (1 + chance.normal(0, 0.002, markets))
+        if number % 10 == 0:
+            shocked = np.arange(markets) % SHOCKED == number // 10 % SHOCKED
+            spot = np.where(shocked, spot * (1 + chance.normal(0, 0.1, markets)), spot)
+        oracle = spot * (1 + chance.normal(0, 0.001 if number % 7 else 0.006, markets))
+        yield Prices(number, oracle, spot, oracle.tolist(), spot.tolist())

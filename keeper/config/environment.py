@@ -23,16 +23,21 @@ class EnvironmentProblem(Exception):
         self.hint = hint
 
 
+class NotSet(EnvironmentProblem):
+    """The variable is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """``variables`` is what the process was given; a test passes its own."""
+    """``variables`` is what the process was given; a test passes its own. ``offline``: what is not set is not needed either."""
 
     variables: Mapping[str, str]
+    offline: bool = False
 
     @classmethod
-    def of(cls, environ: Mapping[str, str] | None) -> Environment:
+    def of(cls, environ: Mapping[str, str] | None, *, offline: bool = False) -> Environment:
         """The given variables, else a copy of those of the process."""
-        return cls(dict(os.environ) if environ is None else environ)  # noqa: TID251
+        return cls(dict(os.environ) if environ is None else environ, offline)  # noqa: TID251
 
     def fill(self, text: str) -> str:
         """The text with each ``${NAME}`` replaced once (values are not searched again). Raises EnvironmentProblem."""
@@ -51,7 +56,7 @@ class Environment:
         if by_file:
             return self._file(name + _FILE_SUFFIX)
         if not direct:
-            raise EnvironmentProblem(
+            raise NotSet(
                 f"the environment variable {name} is not set",
                 f"set {name}, or {name}_FILE to the name of a file that holds it",
             )

@@ -45,20 +45,34 @@ ROOT = Shape(
 )
 
 
-def load(path: str | Path, *, environ: Mapping[str, str] | None = None, stdin: BinaryIO | None = None) -> Config:
+def load(
+    path: str | Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    stdin: BinaryIO | None = None,
+    offline: bool = False,
+) -> Config:
     """The configuration in this file (``-``: standard input), with the environment filled in.
 
-    ``environ`` stands in for the variables of the process. Raises ConfigurationError with all problems, in the order of the file.
+    ``environ`` stands in for the variables of the process. ``offline``: nothing outside will be asked, so what the environment does not
+    set stays blank. Raises ConfigurationError with all problems, in the order of the file.
     """
     data, folder = read_bytes(path, stdin)
-    return loads(data, folder=folder, environ=environ, path=str(path))
+    return loads(data, folder=folder, environ=environ, path=str(path), offline=offline)
 
 
-def loads(data: bytes, *, folder: Path, environ: Mapping[str, str] | None = None, path: str = STDIN) -> Config:
+def loads(
+    data: bytes,
+    *,
+    folder: Path,
+    environ: Mapping[str, str] | None = None,
+    path: str = STDIN,
+    offline: bool = False,
+) -> Config:
     """The same from the bytes of a file; relative paths in it are relative to ``folder``."""
     report = Report()
     tree = parse(data, report)
-    root = Cursor(tree, "", 1, Context(report, Environment.of(environ), folder))
+    root = Cursor(tree, "", 1, Context(report, Environment.of(environ, offline=offline), folder))
     config = _build(root, tree, path, folder)
     report.raise_any()
     assert config is not None, "a part is missing and no problem says so"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from keeper.config.environment import PLACEHOLDER, Environment, EnvironmentProblem
+from keeper.config.environment import PLACEHOLDER, Environment, EnvironmentProblem, NotSet
 from keeper.config.problems import FILE, Report, join, nearest, visible_key
 from keeper.config.tree import Items, Node, Scalar, Table
 from keeper.domain.record import Json
@@ -59,12 +59,16 @@ REQUIRED: Final = _Required()
 
 @dataclass(frozen=True, slots=True)
 class Field(Generic[T]):
-    """A single value of a section; ``help`` is one sentence."""
+    """A single value of a section; ``help`` is one sentence.
+
+    ``implied``: the default only says that nothing was given, and is not shown to people.
+    """
 
     key: str
     kind: Kind[T]
     help: str
     default: T | _Required = REQUIRED
+    implied: bool = False
 
     @property
     def required(self) -> bool:
@@ -132,7 +136,8 @@ class Cursor:
         try:
             return kind.parse(self._given(node, kind.env))
         except EnvironmentProblem as error:
-            self.problem(error.message, error.hint)
+            if not (isinstance(error, NotSet) and self.context.environment.offline):
+                self.problem(error.message, error.hint)
         except Bad as error:
             self.problem(error.message, error.hint)
         return kind.blank

@@ -243,8 +243,8 @@ def _align(source: SourceSpec, track: Track, at_ms: Ints, values: Floats, own_ms
         quality[valued & (at_ms - own_ms > limit)] = STALE
 
 
-def _alone(spec: EngineSpec, market: MarketSpec) -> EngineSpec:
-    """The spec of this market only, with the sources behind it."""
+def sources_behind(spec: EngineSpec, market: MarketSpec) -> tuple[str, ...]:
+    """The sources that the signals of this market are made of, in the order of the configuration."""
     specs = {source.name: source for source in spec.sources}
     waiting = [name for signal in market.signals for name in signal.sources if name in specs]
     needed: set[str] = set()
@@ -254,6 +254,12 @@ def _alone(spec: EngineSpec, market: MarketSpec) -> EngineSpec:
             needed.add(name)
             source = specs[name]
             waiting += [*(source.derived.of if source.derived else ()), *filter(None, [source.needs])]
+    return tuple(source.name for source in spec.sources if source.name in needed)
+
+
+def _alone(spec: EngineSpec, market: MarketSpec) -> EngineSpec:
+    """The spec of this market only, with the sources behind it."""
+    needed = sources_behind(spec, market)
     return EngineSpec(tuple(source for source in spec.sources if source.name in needed), (market,), spec.actions)
 
 

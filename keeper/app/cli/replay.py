@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from keeper.app.cli.output import Output, counted
 from keeper.app.exit_codes import Exit
+from keeper.domain.errors import KeeperError
 
 if TYPE_CHECKING:
     from keeper.app.replay.files import Data
@@ -43,8 +44,9 @@ def run(output: Output, request: Request) -> int:
     from keeper.app.replay.scorecard import read_labels, score
     from keeper.config import load
     from keeper.engine import compile_engine
+    from keeper.engine.history import sources_behind
 
-    config = load(request.config)
+    config = load(request.config, offline=True)
     compile_engine(config.engine)  # says what is impossible before the files are read
     markets = [market.name for market in config.engine.markets]
     incidents = read_labels(request.labels, markets) if request.labels else ()
@@ -58,7 +60,13 @@ def run(output: Output, request: Request) -> int:
     if request.report:
         from keeper.app.replay.report import write_report
 
-        write_report(request.report, request.config, data, done, card)
+        behind = {market.name: sources_behind(config.engine, market) for market in config.engine.markets}
+        try:
+            write_report(request.report, request.config, data, done, card, behind)
+        except OSError as error:
+            raise KeeperError(
+                f"cannot write {request.report}: {error.strerror}", remedy="name another file for --report"
+            ) from None
     output.document(document_of(data, done, card))
     _tell(output, data, done, card)
     return Exit.DONE
