@@ -32,9 +32,11 @@ from keeper.domain.observation import Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.record import Draft, RecordKind
 from keeper.domain.snapshot import ActionOutcome, Snapshot
+from keeper.domain.testimony import Disputed
 from keeper.domain.verdict import Severity
 from keeper.engine import Tick
 from keeper.engine.evidence import tick_body
+from keeper.engine.recorded import inputs_body
 from keeper.execution.executor import Executor, Terms
 from keeper.execution.work import Work
 
@@ -71,7 +73,12 @@ class Service:
         )
         subjects = self._watch.subjects
         self._agreement = Agreement(
-            parts.nodes.witness, config.chain.quorum, subjects, self._faults, config.engine.markets
+            parts.nodes.witness,
+            config.chain.quorum,
+            subjects,
+            self._faults,
+            config.engine.markets,
+            self._disown,
         )
         self._acting = Acting(
             self._executor,
@@ -99,6 +106,7 @@ class Service:
         self._state = parts.engine.initial_state()
         self._sources = [(one.name, one.derived is not None) for one in config.engine.sources]
         self._outcomes: list[ActionOutcome] = []
+        self._disputed: list[Disputed] = []
         self._newest: BlockStamp | None = None
         self._newest_evaluated: BlockStamp | None = None
         self._new_head = asyncio.Event()
@@ -280,7 +288,8 @@ class Service:
         sight = await self._watch.look(block)
         marks["reads"] = self._clock.monotonic_ms()
         outcomes, self._outcomes = tuple(self._outcomes), []
-        snapshot = Snapshot(block, self._clock.now_ms(), sight.observations, outcomes)
+        disputed, self._disputed = tuple((one.after_ms, one.through_ms) for one in self._disputed), []
+        snapshot = Snapshot(block, self._clock.now_ms(), sight.observations, outcomes, disputed)
         self._state, tick = self._parts.engine.tick(self._state, snapshot)
         marks["decided"] = self._clock.monotonic_ms()
         for event in tick.incidents:  # before what comes of it
@@ -289,13 +298,19 @@ class Service:
         await self._acting.carry_out(tick, sight, block, marks)
         self._lasting.saw(block, sight.effects)
         self._hear_of(block)
-        self._agreement.saw(block, sight, tick.at_ms)
-        self._scribe.put(Draft(RecordKind.TICK, tick_body(tick), tick.at_ms))
+        good = all(one.quality is Quality.OK for one in tick.observations)
+        self._agreement.saw(block, sight, tick.at_ms, good=good)
+        self._scribe.put(Draft(RecordKind.TICK, tick_body(tick) | inputs_body(snapshot), tick.at_ms))
         for decision in tick.decisions:
             if decision.reason is DecisionReason.NO_INPUT_ALERT:
                 self._courier.put(notices.of_hold(decision))
         self._tell_of_sources(tick, sight)
         self._observer.ticked(tick)
+
+    def _disown(self, disputed: Disputed) -> None:
+        """Nothing goes on from what is disputed: no source, and at the next tick nothing in the engine."""
+        self._watch.disown(disputed)
+        self._disputed.append(disputed)
 
     def _tell_of_sources(self, tick: Tick, sight: Sight) -> None:
         """What the engine finds wrong with a source that answered well (too old, what it needs is not there), and with those it makes itself.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from keeper.app.replay.files import Data
     from keeper.app.replay.run import Replay
     from keeper.app.replay.scorecard import Scorecard
-    from keeper.engine.history import Trip
+    from keeper.engine.history import MarketRun, Trip
 
 SHOWN_TRIPS = 20
 """At most so many trips of one market are printed for people; the document has all."""
@@ -34,10 +36,15 @@ class Request:
     jobs: int | None
     sort: bool
     block_ms: int
+    from_audit: bool
 
 
 def run(output: Output, request: Request) -> int:
-    """Reads the files, sweeps them, and prints what would have tripped."""
+    """Reads the files, sweeps them, and prints what would have tripped; or decides again what a keeper recorded."""
+    return _run_recorded(output, request) if request.from_audit else _run_files(output, request)
+
+
+def _run_files(output: Output, request: Request) -> int:
     from keeper.app.replay.files import read
     from keeper.app.replay.mapping import places_of
     from keeper.app.replay.run import replay
@@ -72,6 +79,55 @@ def run(output: Output, request: Request) -> int:
     return Exit.DONE
 
 
+def _run_recorded(output: Output, request: Request) -> int:
+    """FOUND when the same configuration resolves something else than is recorded."""
+    from keeper.app.replay.recorded import rerun
+    from keeper.config import load
+    from keeper.engine import compile_engine
+
+    config = load(request.config, offline=True)
+    engine = compile_engine(config.engine)
+    begin = time.perf_counter()
+    done = rerun(engine, config.audit.url.reveal(), tuple(market.name for market in config.engine.markets))
+    seconds = time.perf_counter() - begin
+    same = done.configurations == {config.hash}
+    output.document(
+        {
+            "rows": done.ticks,
+            "from": iso(done.first_ms) if done.ticks else None,
+            "to": iso(done.last_ms) if done.ticks else None,
+            "seconds": round(seconds, 6),
+            "ticks_per_second": round(done.ticks / seconds, 1) if seconds else None,
+            "markets": _markets(done.runs),
+            "scorecard": None,
+            "recorded": {
+                "same_configuration": same,
+                "resolved": done.resolved,
+                "identical": not done.differences,
+                "differences": [{"id": one.id, "recorded": one.recorded, "now": one.now} for one in done.differences],
+            },
+        }
+    )
+    output.say(f"{counted(done.ticks, 'recorded tick')} decided again in {seconds:.2f} s")
+    for run in done.runs:
+        _tell_market(output, run)
+    output.say()
+    if not same:
+        output.say("recorded under another configuration than this one: what differs is what it changes", "yellow")
+    if not done.differences:
+        output.say(f"{done.resolved} decisions and incidents: all the same, byte for byte", "bold green")
+    for one in done.differences[:SHOWN_TRIPS]:
+        word = (
+            "not resolved now"
+            if one.now is None
+            else "not recorded"
+            if one.recorded is None
+            else "resolved differently"
+        )
+        output.say(f"  {one.id}: {word}", "red")
+    return Exit.FOUND if done.differences and same else Exit.DONE
+
+
 class _Progress:
     """One line on standard error that is written over, on a terminal only."""
 
@@ -100,11 +156,15 @@ def document_of(data: Data, done: Replay, card: Scorecard | None) -> dict[str, o
         "seconds": round(done.seconds, 6),
         "ticks_per_second": round(ticks * len(done.runs) / done.seconds, 1) if done.seconds else None,
         "sources_without_data": list(done.silent),
-        "markets": {
-            run.market: {"trips": [_trip(trip) for trip in run.trips], "held": dict(sorted(run.held.items()))}
-            for run in done.runs
-        },
+        "markets": _markets(done.runs),
         "scorecard": None if card is None else _card(card),
+    }
+
+
+def _markets(runs: Sequence[MarketRun]) -> dict[str, object]:
+    return {
+        run.market: {"trips": [_trip(trip) for trip in run.trips], "held": dict(sorted(run.held.items()))}
+        for run in runs
     }
 
 
@@ -157,20 +217,21 @@ def _tell(output: Output, data: Data, done: Replay, card: Scorecard | None) -> N
     for name in done.silent:
         output.say(f"no data for the source {name}: rules that need it were held (--map {name}=VENUE:SYMBOL)", "yellow")
     for run in done.runs:
-        output.say()
-        held = ", ".join(f"{reason} {count}" for reason, count in sorted(run.held.items()))
-        output.say(
-            f"{run.market}: {counted(len(run.trips), 'trip')}" + (f"; ticks held: {held}" if held else ""), "bold"
-        )
-        for trip in run.trips[:SHOWN_TRIPS]:
-            until = "never cleared" if trip.cleared_ms is None else f"clear {_short(trip.cleared_ms)}"
-            output.say(
-                f"  {_short(trip.at_ms)}  {trip.rule}: {trip.signal} {trip.observed:.6g}, threshold {trip.threshold:.6g}; {until}"
-            )
-        if len(run.trips) > SHOWN_TRIPS:
-            output.say(f"  ... and {len(run.trips) - SHOWN_TRIPS} more (--json prints all)")
+        _tell_market(output, run)
     if card is not None:
         _tell_card(output, card)
+
+
+def _tell_market(output: Output, run: MarketRun) -> None:
+    output.say()
+    held = ", ".join(f"{reason} {count}" for reason, count in sorted(run.held.items()))
+    output.say(f"{run.market}: {counted(len(run.trips), 'trip')}" + (f"; ticks held: {held}" if held else ""), "bold")
+    for trip in run.trips[:SHOWN_TRIPS]:
+        until = "never cleared" if trip.cleared_ms is None else f"clear {_short(trip.cleared_ms)}"
+        values = f"{trip.signal} {trip.observed:.6g}, threshold {trip.threshold:.6g}"
+        output.say(f"  {_short(trip.at_ms)}  {trip.rule}: {values}; {until}")
+    if len(run.trips) > SHOWN_TRIPS:
+        output.say(f"  ... and {len(run.trips) - SHOWN_TRIPS} more (--json prints all)")
 
 
 def _tell_card(output: Output, card: Scorecard) -> None:

@@ -145,9 +145,13 @@ def replay(
     ctx: typer.Context,
     config: Annotated[str, typer.Argument(help="The configuration file; - is standard input.", metavar="CONFIG")],
     data: Annotated[
-        list[Path],
-        typer.Argument(help="CSV (plain or gzip) or Parquet: time,source,value or bars or rounds.", metavar="DATA..."),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            help="CSV (plain or gzip) or Parquet: time,source,value or bars or rounds.",
+            metavar="DATA...",
+            show_default=False,
+        ),
+    ] = None,
     mapping: Annotated[
         list[str] | None,
         typer.Option("--map", help="Which series a source is: SOURCE=VENUE:SYMBOL; once per source.", metavar="MAP"),
@@ -159,6 +163,10 @@ def replay(
     report: Annotated[Path | None, typer.Option(help="An HTML page to write.", metavar="FILE.html")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Threads; left out: one per processor.")] = None,
     sort: Annotated[bool, typer.Option("--sort", help="Sort rows that are out of order, instead of refusing.")] = False,
+    from_audit: Annotated[
+        bool,
+        typer.Option("--from-audit", help="Instead of files: decide again what this keeper recorded, and compare."),
+    ] = False,
     block_time: Annotated[
         str, typer.Option(help="How long a block lasts, for what the configuration counts in blocks.", metavar="TIME")
     ] = "12s",
@@ -167,15 +175,18 @@ def replay(
     from keeper.app.cli.replay import Request, run
     from keeper.domain.units import parse_duration_ms
 
+    if from_audit == bool(data):
+        raise typer.BadParameter("name files of history, or --from-audit without any", param_hint="DATA...")
     request = Request(
         config=config,
-        data=tuple(data),
+        data=tuple(data or ()),
         mapping=tuple(mapping or ()),
         labels=labels,
         report=report,
         jobs=jobs,
         sort=sort,
         block_ms=max(1, parse_duration_ms(block_time)),
+        from_audit=from_audit,
     )
     raise typer.Exit(run(ctx.ensure_object(Output), request))
 

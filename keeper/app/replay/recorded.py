@@ -1,0 +1,134 @@
+"""What a keeper recorded, decided again: the same engine on the same snapshots, and whether it resolves the same.
+
+A keeper that started again had forgotten, or took up, what its records say at that start; the replay does the same there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from keeper.adapters.audit.pages import LARGEST_PAGE
+from keeper.adapters.audit.reading import page_sync
+from keeper.domain.errors import StoreUnavailable
+from keeper.domain.record import Record, RecordKind, RecordQuery
+from keeper.domain.verdict import RuleState
+from keeper.engine import Engine, EngineState, Tick
+from keeper.engine.evidence import decision_body, incident_body
+from keeper.engine.history import MarketRun, Trip
+from keeper.engine.recorded import snapshot_of
+
+KINDS = (RecordKind.START, RecordKind.CONFIGURATION, RecordKind.TICK, RecordKind.DECISION, RecordKind.INCIDENT)
+UP = frozenset({RuleState.TRIPPED, RuleState.CLEARING})
+ADDED = ("config_hash", "testimony", "disputed_block", "resolved")
+"""What the record of a decision holds besides what the engine resolved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A decision or an incident that is another one now. ``recorded`` or ``now`` None: there is none."""
+
+    id: str
+    recorded: Mapping[str, Any] | None
+    now: Mapping[str, Any] | None
+
+
+@dataclass(slots=True)
+class Rerun:
+    """``configurations`` are the hashes under which the ticks were recorded; ``resolved`` counts decisions and incidents."""
+
+    runs: tuple[MarketRun, ...]
+    configurations: set[str] = field(default_factory=set)
+    ticks: int = 0
+    resolved: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    first_ms: int = 0
+    last_ms: int = 0
+
+
+def rerun(engine: Engine, url: str, markets: tuple[str, ...]) -> Rerun:
+    """Every recorded tick through the engine. Raises what reading the log raises, and StoreUnavailable for a record that is no tick."""
+    done = Rerun(tuple(MarketRun(name) for name in markets))
+    runs = {run.market: run for run in done.runs}
+    state = engine.initial_state()
+    now: dict[str, Mapping[str, Any]] = {}
+    then: dict[str, Mapping[str, Any]] = {}
+    trips: dict[tuple[str, str], Trip] = {}
+    for record in _records(url):
+        match record.kind:
+            case RecordKind.START:
+                state = engine.initial_state()
+            case RecordKind.CONFIGURATION:
+                done.configurations.add(str(record.body.get("hash")))
+            case RecordKind.TICK:
+                state, tick = _again(engine, state, record)
+                now |= _resolved(tick)
+                _note(done, runs, trips, tick)
+            case _:
+                then[_key(record.kind, record.body)] = _as_resolved(record.body)
+    for (market, _), trip in trips.items():
+        runs[market].trips.append(trip)
+    for run in done.runs:
+        run.trips.sort(key=lambda trip: trip.at_ms)
+    done.resolved = len(then)
+    for key in dict.fromkeys((*then, *now)):
+        if then.get(key) != now.get(key):
+            done.differences.append(Difference(key, then.get(key), now.get(key)))
+    return done
+
+
+def _records(url: str) -> Iterator[Record]:
+    after = 0
+    while page := page_sync(url, RecordQuery(kinds=KINDS, after=after, limit=LARGEST_PAGE)):
+        yield from page
+        after = page[-1].seq
+
+
+def _again(engine: Engine, state: EngineState, record: Record) -> tuple[EngineState, Tick]:
+    try:
+        snapshot = snapshot_of(record.body)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreUnavailable(
+            f"record {record.seq} is not a tick that can be replayed: {type(error).__name__}",
+            remedy="run: keeper audit CONFIG verify",
+        ) from None
+    return engine.tick(state, snapshot)
+
+
+def _resolved(tick: Tick) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for decision in map(decision_body, tick.decisions):
+        found[_key(RecordKind.DECISION, decision)] = decision
+    for incident in map(incident_body, tick.incidents):
+        found[_key(RecordKind.INCIDENT, incident)] = incident
+    return found
+
+
+def _key(kind: RecordKind, body: Mapping[str, Any]) -> str:
+    """An incident has one id for its beginning and its end."""
+    return f"{kind} {body['id']}" + (f" {body['phase']}" if kind is RecordKind.INCIDENT else "")
+
+
+def _as_resolved(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the engine said, before endpoints were asked about it."""
+    return {key: value for key, value in body.items() if key not in ADDED} | dict(body.get("resolved") or {})
+
+
+def _note(done: Rerun, runs: Mapping[str, MarketRun], trips: dict[tuple[str, str], Trip], tick: Tick) -> None:
+    done.first_ms = done.first_ms or tick.at_ms
+    done.last_ms = tick.at_ms
+    done.ticks += 1
+    for run in runs.values():
+        run.ticks += 1
+    for verdict in tick.verdicts:
+        key = verdict.market, verdict.rule
+        if verdict.state in UP and key not in trips:
+            trips[key] = Trip(verdict.rule, tick.at_ms, verdict.signal, verdict.value, verdict.threshold)
+        elif verdict.state not in UP and key in trips:
+            one = trips.pop(key)
+            cleared = Trip(one.rule, one.at_ms, one.signal, one.observed, one.threshold, tick.at_ms)
+            runs[verdict.market].trips.append(cleared)
+    for decision in tick.decisions:
+        if decision.kind == "hold":
+            runs[decision.market].held[str(decision.reason)] += 1
