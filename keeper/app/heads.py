@@ -8,6 +8,9 @@ from collections.abc import AsyncGenerator
 from keeper.domain.block import BlockStamp
 from keeper.ports.chain import ChainReader
 
+LATE = 8
+"""A head that is so many blocks lower than the newest one at the start was only late. One that is lower by far shows that the newest was none."""
+
 
 async def newest_and_announced(chain: ChainReader, evaluated: BlockStamp | None) -> AsyncGenerator[BlockStamp]:
     """The newest block at once when none was ``evaluated`` yet, then each one that is announced.
@@ -26,7 +29,8 @@ async def newest_and_announced(chain: ChainReader, evaluated: BlockStamp | None)
             yield begun
         block = await first
         while True:
-            if begun is None or (block.hash != begun.hash and block.number >= begun.number):
+            late = begun is not None and (block.hash == begun.hash or 0 < begun.number - block.number <= LATE)
+            if not late:
                 begun = None
                 yield block
             block = await anext(announced)

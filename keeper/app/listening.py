@@ -13,6 +13,7 @@ from keeper.domain.chain_events import (
     Backfilled,
     ChainEvent,
     Disagreement,
+    DownReason,
     EndpointDown,
     EndpointUp,
     FailedOver,
@@ -27,6 +28,14 @@ from keeper.ports.notifier import Notice
 
 COMMON_DEPTH = 1
 """Reorganisations of so many blocks happen every day; deeper ones are told."""
+REMEDIES = {
+    DownReason.LOST: "the keeper connects again by itself; when it happens again and again, look at the node and at what lies between",
+    DownReason.WRONG_CHAIN: "correct the address or `chain.id`",
+    DownReason.NO_ANSWER: "the node is stopped, overloaded or limits its callers: check it, or raise the limit",
+    DownReason.LAGGING: "the node is overloaded, or is still catching up: check it",
+    DownReason.UNKNOWN_BLOCKS: "the node lies or is broken: take it out",
+    DownReason.OUTVOTED: "the node lies, is broken or is on a branch of its own: take it out",
+}
 
 
 class Listening:
@@ -65,7 +74,8 @@ class Listening:
         match event:
             case EndpointDown():
                 if not self._alone:
-                    self._faults.down(f"endpoint:{event.endpoint}", event.reason.value, event.message)
+                    remedy = REMEDIES[event.reason]
+                    self._faults.down(f"endpoint:{event.endpoint}", event.reason.value, event.message, remedy)
             case EndpointUp():
                 self._faults.up(f"endpoint:{event.endpoint}", event.message)
             case Disagreement():
@@ -96,8 +106,8 @@ class Listening:
         self._faults.down(
             f"witness:{event.endpoint}",
             "disagrees",
-            "\n".join([f"at block {event.block} it says something else than the endpoint in use:", *told]),
-            "who is wrong is not known: look at both and at a third; when several disagree with the one in use, suspect that one",
+            "\n".join([f"at block {event.block} {event.endpoint} says something else than {event.in_use}:", *told]),
+            _who_is_wrong(event),
             severity=Severity.CRITICAL,
         )
 
@@ -116,3 +126,11 @@ class Listening:
 
     def _write(self, word: str, **details: int | str | None) -> None:
         self._record(records.chain(self._clock.now_ms(), word, dict(details)))
+
+
+def _who_is_wrong(event: Disagreement) -> str:
+    if event.alike > event.agreeing:
+        return f"{event.alike} endpoints say the same: most likely {event.in_use} is wrong; take it out"
+    if event.agreeing > event.alike:
+        return f"{event.agreeing} endpoints say the same as {event.in_use}: most likely {event.endpoint} is wrong; take it out"
+    return f"they disagree, and who is wrong is not known: compare {event.endpoint} and {event.in_use} with a third"

@@ -62,7 +62,12 @@ def open_nodes(config: model.ChainConfig, clock: Clock) -> Nodes:
     fleet = Fleet(primaries, verifiers, chain_id=config.id, clock=clock, report=events.put, policy=policy)
     witness = None
     if verifiers:
-        witness = EndpointWitness([(each.name, each.node) for each in verifiers], report=events.put)
+        witness = EndpointWitness(
+            [(each.name, each.node) for each in verifiers],
+            report=events.put,
+            weigh=fleet.weigh,
+            in_use=lambda: fleet.active,
+        )
     takers = [*(each.node for each in primaries), *broadcast]
     return Nodes(fleet, witness, takers, events, broadcast)
 

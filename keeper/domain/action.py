@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keeper.domain.adjustment import Adjustment
 
 AbiValue = int | bool | str | bytes
 
@@ -12,6 +16,8 @@ class ActionKind(StrEnum):
     PAUSE = "pause"
     RATE_LIMIT = "rate-limit"
     ADJUST = "adjust"
+    PAUSE_ALL = "pause-all"
+    """Stops more than the market that asks, such as the whole protocol."""
 
 
 class SafeSide(StrEnum):
@@ -56,6 +62,7 @@ class Action:
     ``safe_side`` is set for parameters: the new value must lie on that side of the current one (tighten only).
     ``expires_ms`` is how long after the decision the action may still be sent; ``gas_limit`` None means estimate.
     ``undo`` is the signature that a council would call to take it back; the keeper never calls it.
+    With an ``adjustment`` the argument ``{new}`` of the call, and what is expected of the effect, follow from what the view answers.
     """
 
     name: str
@@ -68,3 +75,4 @@ class Action:
     undo: FunctionCall | None = None
     safe_side: SafeSide | None = None
     gas_limit: int | None = None
+    adjustment: Adjustment | None = None

@@ -15,6 +15,10 @@ class DownReason(StrEnum):
     """The connection stands, but requests time out or are refused again and again."""
     LAGGING = "lagging"
     """Its newest block stays behind what the others have."""
+    UNKNOWN_BLOCKS = "unknown-blocks"
+    """It announces blocks that neither it can show nor any other node knows."""
+    OUTVOTED = "outvoted"
+    """Two others or more say the same, and it says something else."""
 
 
 class SwitchReason(StrEnum):
@@ -102,11 +106,18 @@ class Backfilled:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A verify endpoint gives another answer than the one in use. Who of them is wrong is not known."""
+    """A verify endpoint gives another answer than the one in use.
+
+    ``agreeing`` counts who says what the one in use says, that one included; ``alike`` who says what this endpoint says, this one included.
+    Where neither is two or more, who of them is wrong is not known.
+    """
 
     endpoint: str
     block: int
     differences: tuple[Difference, ...]
+    in_use: str = "the endpoint in use"
+    agreeing: int = 1
+    alike: int = 1
 
 
 @dataclass(frozen=True, slots=True)

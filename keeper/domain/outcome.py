@@ -46,6 +46,12 @@ class Reason(StrEnum):
     SIGNING_FAILED = "signing-failed"
     ALREADY_OPEN = "already-open"
     EXPIRED = "expired"
+    NO_NEW_VALUE = "no-new-value"
+    """A parameter's new value cannot be made of its current one within the bounds and the largest step."""
+    CURRENT_UNKNOWN = "current-unknown"
+    """A parameter's current value was not known when it was decided, so there is nothing to make the new one of."""
+    CURRENT_CHANGED = "current-changed"
+    """A parameter is not any more what its new value was made of."""
     NOT_CONFIGURED = "not-configured"
 
 

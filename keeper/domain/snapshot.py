@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from keeper.domain.block import BlockStamp
+from keeper.domain.intervention import Intervention
 from keeper.domain.observation import Observation
 from keeper.domain.outcome import OutcomeKind
 
@@ -28,7 +29,7 @@ class Snapshot:
     ``at_ms`` is the keeper's time of the tick (milliseconds UTC, never before the previous tick's), ``observations``
     maps the names of the sources to their latest observation, ``outcomes`` are what actions came to since the last tick.
     ``disputed_ms`` are pairs of times (after, through): what was read from the chain at earlier ticks after the one and up to the other turned out
-    since the last tick to be one node's word alone.
+    since the last tick to be one node's word alone. ``interventions`` are what people did to what the keeper may do, since the last tick, in order.
     """
 
     block: BlockStamp
@@ -36,3 +37,4 @@ class Snapshot:
     observations: Mapping[str, Observation]
     outcomes: tuple[ActionOutcome, ...] = field(default=())
     disputed_ms: tuple[tuple[int, int], ...] = ()
+    interventions: tuple[Intervention, ...] = ()

@@ -26,6 +26,10 @@ class VerdictReason(StrEnum):
     NO_INPUT = "input-not-usable"
     BLIND = "input-not-usable-counts-as-breach"
     """The rule says that not being able to see is itself a breach: pending or tripped by that."""
+    SUPPRESSED = "breached-but-suppressed"
+    """Beyond the threshold while one of the rule's suppressors is true."""
+    OFF_SCHEDULE = "off-schedule"
+    """Outside of the hours in which the rule may trip."""
 
 
 class Severity(StrEnum):
@@ -38,7 +42,8 @@ class Severity(StrEnum):
 class Verdict:
     """What a rule says at one tick.
 
-    ``value`` and ``threshold`` are in the signal's unit; ``headroom`` is the share of the threshold that is left before it trips
+    ``signal``, ``value`` and ``threshold`` are those of the condition that decides: the only one, or of a group the one that the group's truth
+    hangs on. ``value`` and ``threshold`` are in the signal's unit, NaN where there is none; ``headroom`` is the share of the threshold that is left before it trips
     (1 = far, 0 = at it, negative = beyond; NaN without a value); ``since_ms`` and ``since_block`` say when the state began.
     """
 

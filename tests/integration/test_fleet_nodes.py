@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 import pytest_asyncio
@@ -18,13 +20,16 @@ from keeper.domain.chain_events import (
     Disagreement,
     DownReason,
     EndpointDown,
+    EndpointUp,
     FailedOver,
     Gap,
     Reorg,
 )
+from keeper.domain.errors import OutsideError, Refused
 from keeper.domain.testimony import Otherwise, QuorumPolicy, Silence, Word
 from tests.support.chain_stage import CELL, READ, set_up, word
-from tests.support.lying_node import FAKE_HASH, LyingNode, altered_hash, altered_value, lying_node
+from tests.support.keeper_stage import until
+from tests.support.lying_node import FAKE_HASH, LyingNode, altered_hash, altered_value, invented_head, lying_node
 from tests.support.twin_nodes import Twins, fleet_over, twin_nodes
 
 pytestmark = pytest.mark.integration
@@ -133,6 +138,257 @@ async def test_primary__lags_five_blocks__another_takes_over_and_nothing_is_miss
         downs = [one.reason for one in consumer.log if isinstance(one, EndpointDown)]
     assert consumer.numbers == [2, 3, 4, 5, 6, 7]
     assert downs == [DownReason.LAGGING]
+
+
+# -- lag: five blocks at once, one block never ------------------------------------------------------------------------------------
+
+NEVER_MS = 3_600_000
+
+
+@pytest.mark.parametrize("who", ["primary", "verify"])
+async def test_lag__grows_to_five_blocks__is_found_at_that_block_and_not_before(
+    twins: Twins, liar: LyingNode, who: str
+) -> None:
+    """The time allowance is an hour here: only that five blocks need none can be the reason."""
+    honest = twins.nodes[0].ws_url
+    primaries, verifiers = ([liar.url], [honest]) if who == "primary" else ([honest], [liar.url])
+    async with fleet_over(primaries, verifiers, lag_ms=NEVER_MS) as consumer:
+        for _ in range(6):
+            await twins.mine()
+        for liar.lag in range(1, 5):
+            await twins.mine()
+            await asyncio.sleep(0.3)
+            assert [entry for entry in consumer.log if isinstance(entry, EndpointDown)] == []
+        liar.lag = 5
+        await twins.mine()
+        await consumer.until_told(EndpointDown)
+        (down,) = [entry for entry in consumer.log if isinstance(entry, EndpointDown)]
+    assert (down.endpoint, down.reason) == (f"{who}-1", DownReason.LAGGING)
+    assert down.message.endswith("is 5 behind")
+
+
+async def test_lag__one_block_behind_all_the_time__is_nothing(twins: Twins, liar: LyingNode) -> None:
+    async with fleet_over([twins.nodes[0].ws_url], [liar.url], lag_ms=0) as consumer:
+        await twins.mine()
+        liar.lag = 1
+        for _ in range(8):
+            await twins.mine()
+            await consumer.until(twins.newest)
+            await asyncio.sleep(0.1)
+    assert [entry for entry in consumer.log if not isinstance(entry, BlockStamp)] == []
+
+
+# -- heads that do not exist ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 1_000])
+async def test_invented_heads__with_other_nodes__are_not_followed_and_no_real_block_is_lost(
+    twins: Twins, liar: LyingNode, ahead: int
+) -> None:
+    honest = twins.nodes[0]
+    async with fleet_over([liar.url, honest.ws_url], [honest.http_url]) as consumer:
+        await twins.mine()
+        await consumer.until(2)
+        liar.lie = invented_head(ahead)
+        for _ in range(3):
+            await twins.mine()
+        await consumer.until(5)
+        for _ in range(2):
+            await twins.mine()
+        await consumer.until(7)
+        truth = [await honest.rpc("eth_getBlockByNumber", hex(number), False) for number in range(2, 8)]
+        told = [entry for entry in consumer.log if isinstance(entry, EndpointDown | FailedOver | Gap | Reorg)]
+    assert [block.hash for block in consumer.seen] == [each["hash"] for each in truth]
+    assert [type(entry) for entry in told] == [EndpointDown, FailedOver]
+    assert isinstance(told[0], EndpointDown)
+    assert (told[0].endpoint, told[0].reason) == ("primary-1", DownReason.UNKNOWN_BLOCKS)
+
+
+async def test_invented_heads__only_primary_and_a_verify_endpoint__are_not_followed(
+    twins: Twins, liar: LyingNode
+) -> None:
+    """There is no next primary: nothing is given out until the truth comes back, and then all of it."""
+    async with fleet_over([liar.url], [twins.nodes[0].ws_url]) as consumer:
+        await twins.mine()
+        await consumer.until(2)
+        liar.lie = invented_head(1_000)
+        await twins.mine()
+        await consumer.until_told(EndpointDown)
+        liar.lie = lambda _, result: result
+        await twins.mine()
+        await consumer.until(4)
+        (down,) = [entry for entry in consumer.log if isinstance(entry, EndpointDown)]
+    assert (down.endpoint, down.reason) == ("primary-1", DownReason.UNKNOWN_BLOCKS)
+    assert consumer.numbers == [2, 3, 4]
+
+
+async def test_invented_head__of_the_only_node__leaves_a_gap_and_the_real_blocks_are_given_all_the_same(
+    twins: Twins, liar: LyingNode
+) -> None:
+    async with fleet_over([liar.url]) as consumer:
+        await twins.mine()
+        await consumer.until(2)
+        liar.lie = invented_head(1_000)
+        await twins.mine()
+        await consumer.until(1_003)
+        liar.lie = lambda _, result: result
+        for _ in range(
+            3
+        ):  # which of the heads the proxy sees is its matter; a single low one may be that of a node that is behind
+            await twins.mine()
+            await asyncio.sleep(0.2)
+        await consumer.until(6)
+        gaps = [entry for entry in consumer.log if isinstance(entry, Gap)]
+        reorg = [entry for entry in consumer.log if isinstance(entry, Reorg)][-1]
+    invented = [number for number in consumer.numbers if number > 1_000]
+    assert gaps[0].first == 3
+    assert gaps[0].reason
+    assert (reorg.depth, reorg.ancestor) == (len(invented), 2)  # only what was given out can be taken back
+    assert [number for number in consumer.numbers if number < 1_000] == [2, 3, 4, 5, 6]
+
+
+async def test_many_blocks_at_once__that_other_nodes_know__are_followed(twins: Twins, liar: LyingNode) -> None:
+    """A jump of twenty blocks looks absurd, and another node knows the block."""
+    async with fleet_over([liar.url], [twins.nodes[0].ws_url]) as consumer:
+        await twins.mine()
+        await consumer.until(2)
+        liar.lag = 20
+        for _ in range(20):
+            await twins.mine()
+        liar.lag = 0
+        await consumer.until(twins.newest)
+        downs = [entry.reason for entry in consumer.log if isinstance(entry, EndpointDown)]
+    assert consumer.numbers == list(range(2, twins.newest + 1))
+    assert DownReason.UNKNOWN_BLOCKS not in downs
+
+
+# -- lies about hashes: who is to blame -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stands_by_it", [True, False])
+async def test_primary_lies_about_hashes__it_is_blamed_and_left_and_never_the_healthy_one(
+    twins: Twins, liar: LyingNode, stands_by_it: bool
+) -> None:
+    first = twins.nodes[0]
+    async with fleet_over([liar.url, first.ws_url], [first.http_url], return_ms=600) as consumer:
+        await twins.mine(1)
+        await consumer.until(2)
+        if stands_by_it:
+            liar.forges = 3
+        else:
+            liar.lie = altered_hash
+        for number in range(3, 9):
+            await twins.mine(number)
+            await consumer.until(number)
+            with suppress(OutsideError):
+                await consumer.fleet.read([READ], consumer.seen[-1])
+            await asyncio.sleep(0.2)
+        assert consumer.fleet.active == "primary-2"
+        assert [one.data for one in await consumer.fleet.read([READ], consumer.seen[-1])] == [word(8)]
+        truth = [await first.rpc("eth_getBlockByNumber", hex(number), False) for number in range(2, 9)]
+    downs = [(one.endpoint, one.reason) for one in consumer.log if isinstance(one, EndpointDown)]
+    assert downs == [("primary-1", DownReason.OUTVOTED if stands_by_it else DownReason.UNKNOWN_BLOCKS)]
+    assert len([one for one in consumer.log if isinstance(one, FailedOver)]) == 1
+    assert {each["hash"] for each in truth} <= {block.hash for block in consumer.seen}, "every real block was given"
+
+
+async def test_two_primaries_have_different_blocks__both_are_named_and_neither_is_left(
+    twins: Twins, liar: LyingNode
+) -> None:
+    """There is no verify endpoint, and nobody to say who of them is wrong."""
+    async with fleet_over([twins.nodes[0].ws_url, liar.url]) as consumer:
+        await twins.mine()
+        await consumer.until(2)
+        liar.forges = 3
+        await twins.mine()
+        await consumer.until_told(Disagreement)
+        (told,) = [one for one in consumer.log if isinstance(one, Disagreement)]
+        assert (told.endpoint, told.in_use, told.block) == ("primary-2", "primary-1", 3)
+        assert consumer.fleet.active == "primary-1"
+        assert [one for one in consumer.log if isinstance(one, EndpointDown)] == []
+
+
+# -- nodes that refuse calls and answer everything else -----------------------------------------------------------------------------
+
+
+async def test_primaries_refuse_calls__each_is_named_once_and_neither_is_well_before_it_answers_calls(
+    twins: Twins, liar: LyingNode
+) -> None:
+    async with (
+        lying_node(twins.nodes[0].http_url) as other,
+        fleet_over([liar.url, other.url], return_ms=100) as consumer,
+    ):
+        await twins.mine()
+        await consumer.until(2)
+        liar.refuses = other.refuses = frozenset({"eth_call"})
+        for number in range(3, 9):
+            await twins.mine()
+            await consumer.until(number)
+            with pytest.raises(Refused):
+                await consumer.fleet.read([READ], consumer.seen[-1])
+            await asyncio.sleep(0.05)
+        before = liar.counts["eth_call"]
+        await until(lambda: liar.counts["eth_call"] >= before + 2)  # two trials
+        downs = [one for one in consumer.log if isinstance(one, EndpointDown)]
+        assert {(one.endpoint, one.reason) for one in downs} == {
+            ("primary-1", DownReason.NO_ANSWER),
+            ("primary-2", DownReason.NO_ANSWER),
+        }
+        assert len(downs) == 2
+        assert [one for one in consumer.log if isinstance(one, EndpointUp)] == []
+        assert len([one for one in consumer.log if isinstance(one, FailedOver)]) <= 1
+        liar.refuses = other.refuses = frozenset()
+        await until(lambda: len([one for one in consumer.log if isinstance(one, EndpointUp)]) == 2)
+        assert [one.data for one in await consumer.fleet.read([READ], consumer.seen[-1])] == [word(0)]
+
+
+async def test_one_primary_refuses_calls__it_is_left_once_and_not_returned_to_while_it_refuses(
+    twins: Twins, liar: LyingNode
+) -> None:
+    async with fleet_over([liar.url, twins.nodes[0].ws_url], return_ms=100) as consumer:
+        liar.refuses = frozenset({"eth_call"})
+        for number in range(2, 12):
+            await twins.mine()
+            await consumer.until(number)
+            assert (await consumer.fleet.read([READ], consumer.seen[-1]))[0].data == word(0)
+            await asyncio.sleep(0.3)
+        told = [one for one in consumer.log if isinstance(one, EndpointDown | EndpointUp | FailedOver)]
+        assert [(type(one), getattr(one, "endpoint", "")) for one in told] == [
+            (FailedOver, ""),
+            (EndpointDown, "primary-1"),
+        ]
+        liar.refuses = frozenset()
+        await until(lambda: consumer.fleet.active == "primary-1")
+
+
+# -- a node that is stopped and keeps its connections -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("http", [False, True])
+async def test_stopped_primary__heads_go_on_at_the_next_block(twins: Twins, http: bool) -> None:
+    """Lag cannot be the reason: its allowance is an hour, and one block is no lag."""
+    urls = [node.http_url if http else node.ws_url for node in twins.nodes]
+    async with fleet_over(urls, lag_ms=NEVER_MS) as consumer:
+        await twins.mine()
+        await consumer.until(2)
+        twins.freeze(0)
+        await twins.mine()
+        await consumer.until(3)
+        twins.thaw(0)
+        await consumer.until_told(EndpointDown)
+        (down,) = [entry for entry in consumer.log if isinstance(entry, EndpointDown)]
+    assert (down.endpoint, down.reason) == ("primary-1", DownReason.NO_ANSWER)
+    assert consumer.numbers == [2, 3]
+
+
+async def test_chain_makes_no_blocks__nobody_is_blamed(twins: Twins) -> None:
+    async with fleet_over([node.ws_url for node in twins.nodes], lag_ms=0, return_ms=0) as consumer:
+        await twins.mine()
+        await consumer.until(2)
+        await asyncio.sleep(2.5)
+        await twins.mine()
+        await consumer.until(3)
+    assert [entry for entry in consumer.log if not isinstance(entry, BlockStamp)] == []
 
 
 # -- a reorganisation -------------------------------------------------------------------------------------------------------------

@@ -15,11 +15,24 @@ from typing import Any
 
 import pytest
 
+from keeper.adapters.clock import SystemClock
 from keeper.app import pulse
+from keeper.devnet.anvil import Anvil
+from keeper.devnet.world import deploy_world
 from keeper.domain.record import RecordKind
 from tests.support.keeper_inside import Inside, inside
-from tests.support.keeper_stage import FAIR, OFF, PATIENCE_S, Setup, Stage, staged, until
-from tests.support.lying_node import FAKE_HASH, Json, Lie, LyingNode, altered_hash, altered_value, lying_node
+from tests.support.keeper_stage import FAIR, MARKET, OFF, OTHER, PATIENCE_S, Setup, Stage, staged, until
+from tests.support.lying_node import (
+    EVERY_CALL,
+    FAKE_HASH,
+    Json,
+    Lie,
+    LyingNode,
+    altered_hash,
+    altered_value,
+    invented_head,
+    lying_node,
+)
 from tests.support.proxy import Proxy
 from tests.support.webhook import Webhook, webhook
 
@@ -93,12 +106,17 @@ class Course:
 
 
 @asynccontextmanager
-async def course(folder: Path, *, verifiers: int = 1, quorum: str = PATIENT) -> AsyncIterator[Course]:
+async def course(
+    folder: Path, *, verifiers: int = 1, quorum: str = PATIENT, second: bool = False
+) -> AsyncIterator[Course]:
+    """``second``: there is an honest second primary."""
     async with AsyncExitStack() as stack:
         stage = await stack.enter_async_context(staged(folder))
         nodes = [await stack.enter_async_context(lying_node(stage.node.http_url)) for _ in range(1 + verifiers)]
         hook = stack.enter_context(webhook())
         others = "".join(f'    - {{url: "{node.url}", role: verify}}\n' for node in nodes[1:])
+        if second:
+            others += f'    - {{url: "{stage.node.ws_url}", role: primary}}\n'
         setup = Setup(
             node_url=nodes[0].url,
             more_endpoints=f"{others}  quorum: {{critical: {quorum}}}\n",
@@ -163,7 +181,7 @@ async def test_primary_alters_a_block_hash__is_found_out_and_nothing_is_done_at_
         c.primary.lie = altered_hash
         await c.stage.shock()
         await c.stage.node.mine()
-        await c.service.until(lambda: c.down("witness:verify-1") == ["disagrees"])
+        await c.service.until(lambda: c.down("endpoint:primary-1") == ["unknown-blocks"])
         assert c.stage.outcomes() == []
         assert await c.stage.sent() == []
         c.primary.lie = TRUTH
@@ -313,6 +331,81 @@ async def test_one_of_three_lies__the_other_two_are_enough(tmp_path: Path) -> No
         assert c.told("HELD") == []
 
 
+# -- three nodes and more: who is to blame -----------------------------------------------------------------------------------------
+
+
+async def test_primary_alters_a_value__two_others_contradict_it_and_the_second_primary_is_used(tmp_path: Path) -> None:
+    async with course(tmp_path, verifiers=2, second=True) as c:
+        c.primary.lie = altered_price(FAIR + 1, FAIR)
+        await c.block()
+        await c.service.until(lambda: c.down("endpoint:primary-1") == ["outvoted"])
+        await c.mine_until(lambda: not c.down("witness:verify-1") and not c.down("witness:verify-2"))
+        assert c.service.parts.nodes.fleet.active == "primary-2"
+        assert c.down("endpoint:primary-2") == []
+        bodies = [r.body for r in c.stage.records(RecordKind.FAULT) if r.body["part"] == "witness:verify-1"]
+        assert "2 endpoints say the same: most likely primary-1 is wrong" in str(bodies[0]["remedy"])
+        await c.service.end()
+        assert c.stage.faults("endpoint:primary-1") == [("down", "outvoted")]
+        c.stage.assert_log_holds()
+
+
+async def test_primary_invents_blocks__they_are_not_evaluated_and_every_real_one_is_once(tmp_path: Path) -> None:
+    async with course(tmp_path, second=True) as c:
+        c.primary.lie = invented_head(1_000)
+        for _ in range(2):
+            number = await c.stage.node.mine()
+            await asyncio.sleep(0.3)
+        await c.service.until(lambda: c.stage.evaluated() == number)
+        await c.service.until(lambda: c.down("endpoint:primary-1") == ["unknown-blocks"])
+        await c.stage.shock()
+        await c.mine_until(lambda: bool(c.stage.outcomes()))
+        await c.service.end()
+        numbers = evaluated(c.stage)
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+        assert not {"gap", "reorg", "skipped"} & set(events(c.stage))
+        assert c.stage.faults("endpoint:primary-1") == [("down", "unknown-blocks")]
+        assert [each for each in ("primary-2", "verify-1") if c.stage.faults(f"endpoint:{each}")] == []
+        await c.stage.assert_paused_once()
+        c.stage.assert_log_holds()
+
+
+async def test_one_of_two_verify_endpoints_alters_a_value__it_is_the_one_that_is_named(tmp_path: Path) -> None:
+    async with course(tmp_path, verifiers=2, second=True) as c:
+        c.verify[0].lie = altered_price(FAIR + 1, FAIR)
+        await c.block()
+        await c.service.until(lambda: c.down("witness:verify-1") == ["disagrees"])
+        await until(lambda: bool(c.stage.faults("witness:verify-1")))
+        (body,) = [r.body for r in c.stage.records(RecordKind.FAULT)]
+        assert "2 endpoints say the same as primary-1: most likely verify-1 is wrong" in str(body["remedy"])
+        assert c.service.parts.nodes.fleet.active == "primary-1"
+
+
+async def test_two_nodes_disagree__both_are_named_and_neither_is_blamed(tmp_path: Path) -> None:
+    async with course(tmp_path) as c:
+        c.primary.lie = altered_price(FAIR + 1, FAIR)
+        message = await c.found_out_at(await c.block())
+        assert "verify-1 says something else than primary-1" in message
+        (body,) = [r.body for r in c.stage.records(RecordKind.FAULT)]
+        assert "who is wrong is not known" in str(body["remedy"])
+
+
+async def test_verify_refuses_everything__the_others_reach_the_quorum_and_it_is_a_fault_all_the_same(
+    tmp_path: Path,
+) -> None:
+    async with course(tmp_path, verifiers=2) as c:
+        c.verify[0].refuses = EVERY_CALL
+        await c.mine_until(lambda: c.down("endpoint:verify-1") == ["requests-fail"])
+        assert c.down("quorum") == []
+        assert c.down("endpoint:verify-2") == []
+        for _ in range(3):
+            await c.block()
+        c.verify[0].refuses = frozenset()
+        await c.mine_until(lambda: c.down("endpoint:verify-1") == [])
+        await c.service.end()
+        assert c.stage.faults("endpoint:verify-1") == [("down", "requests-fail"), ("up", "recovered")]
+        c.stage.assert_log_holds()
+
+
 # -- the primary dies ---------------------------------------------------------------------------------------------------------
 
 
@@ -348,9 +441,8 @@ async def test_primary_is_killed__heads_go_on_within_two_blocks_and_each_block_i
         for _ in range(2):
             number = await stage.node.mine()
         await service.until(lambda: stage.evaluated() >= number)  # no third block is needed
-        # a request in flight may notice first, and say so with a reason of its own
-        await service.until(lambda: ("down", "connection-lost") in stage.faults("endpoint:primary-1"))
-        assert {state for state, _ in stage.faults("endpoint:primary-1")} == {"down"}
+        # a request in flight notices first, and the better reason is told: once
+        await service.until(lambda: stage.faults("endpoint:primary-1") == [("down", "connection-lost")])
         assert stage.faults("heads") == [], "there were heads all the time"
         await stage.shock()
         await stage.mine_until(lambda: bool(stage.outcomes()), ended=service.ended)
@@ -361,6 +453,59 @@ async def test_primary_is_killed__heads_go_on_within_two_blocks_and_each_block_i
         assert numbers == [n for n in range(numbers[0], numbers[-1] + 1) if n not in passed]
         assert "failed-over" in events(stage)
         assert "gap" not in events(stage)
+        await stage.assert_paused_once()
+        stage.assert_log_holds()
+
+
+@asynccontextmanager
+async def twin_stage(folder: Path) -> AsyncIterator[tuple[Stage, Anvil, Inside]]:
+    """Two real nodes with the same chain, hash for hash; the keeper prefers the one that is given, the stage is over the other."""
+    extra = ("--timestamp", str(SystemClock().now_ms() // 1000 - 60))
+    async with Anvil(no_mining=True, extra=extra) as first, Anvil(no_mining=True, extra=extra) as second:
+        for node in (first, second):
+            await node.rpc("anvil_setBlockTimestampInterval", 1)
+            world = await deploy_world(node, (MARKET, OTHER))
+            await world.settle([await world.push_price(market, FAIR, wait=False) for market in (MARKET, OTHER)])
+        stage = Stage(world, folder)
+        more = f'    - {{url: "{second.ws_url}", role: primary}}\n'
+        stage.write(Setup(node_url=first.ws_url, more_endpoints=more))
+        async with inside(stage.config) as service:
+            await service.watching()
+            for _ in range(3):
+                for node in (first, second):
+                    number = await node.mine()
+                await service.until(lambda number=number: stage.evaluated() >= number)  # type: ignore[misc]
+            assert service.parts.nodes.fleet.active == "primary-1"
+            yield stage, first, service
+
+
+@pytest.mark.parametrize(("stopped", "reason"), [(False, "connection-lost"), (True, "requests-fail")])
+async def test_process_of_the_primary_is_killed_or_stopped__heads_go_on_within_two_blocks_and_each_is_evaluated_once(
+    tmp_path: Path, stopped: bool, reason: str
+) -> None:
+    """SIGKILL breaks its connections; SIGSTOP leaves them open and silent."""
+    async with twin_stage(tmp_path) as (stage, first, service):
+        if stopped:
+            first.freeze()
+        else:
+            first.kill()
+        for _ in range(2):
+            number = await stage.node.mine()
+            await asyncio.sleep(0.3)
+        await service.until(lambda: stage.evaluated() >= number)  # no third block is needed
+        assert service.parts.nodes.fleet.active == "primary-2"
+        await service.until(lambda: stage.faults("endpoint:primary-1") == [("down", reason)])
+        assert stage.faults("heads") == [], "there were heads all the time"
+        await stage.shock()
+        await stage.mine_until(lambda: bool(stage.outcomes()), ended=service.ended)
+        if stopped:
+            first.thaw()
+        await service.end()
+        numbers = evaluated(stage)
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+        assert not {"gap", "skipped", "reorg"} & set(events(stage))
+        assert events(stage).count("failed-over") == 1
+        assert stage.faults("endpoint:primary-1") == [("down", reason)], "one outage, one notice"
         await stage.assert_paused_once()
         stage.assert_log_holds()
 

@@ -29,13 +29,13 @@ def verdicts(divergence: float, volatility: float) -> list[Verdict]:
     values = {"divergence": divergence, "volatility": volatility}
     found = []
     for each in RULES:
-        value, threshold = values[each.when.signal], float(each.when.threshold)
+        value, threshold = values[each.first.signal], float(each.first.fixed)
         headroom = (threshold - value) / threshold
         state = RuleState.TRIPPED if headroom < 0 else RuleState.CLEAR
         reason = VerdictReason.BREACHED if headroom < 0 else VerdictReason.INSIDE
         found.append(
             Verdict(
-                "ETH-PERP", each.name, each.when.signal, state, reason, value, threshold, headroom, 0, 1, each.severity
+                "ETH-PERP", each.name, each.first.signal, state, reason, value, threshold, headroom, 0, 1, each.severity
             )
         )
     return found

@@ -60,8 +60,9 @@ def divergence(name: str = "gap", of: str = "oracle", against: str = "spot", sid
 
 
 def volatility(name: str = "vol", of: str = "spot", window_ms: int = 60_000, sampling_ms: int = 12_000) -> SignalSpec:
-    """A realised volatility signal."""
-    return SignalSpec(name, "realised-volatility", (of,), (("window", window_ms), ("sampling", sampling_ms)))
+    """A realised volatility signal over time, not annualised."""
+    cut = (("window", Span(ms=window_ms)), ("sampling", Span(ms=sampling_ms)))
+    return SignalSpec(name, "realised-volatility", (of,), (*cut, ("annualised", "no")))
 
 
 def rule(

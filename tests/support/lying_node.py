@@ -27,15 +27,20 @@ FAKE_HASH = "0x" + "fa" * 32
 class LyingNode:
     """Answers as the node at ``upstream`` does, after ``lie`` had a look. ``lag``: it knows nothing of the newest so many blocks.
 
-    ``batches`` False: it refuses batches as some nodes do. ``counts`` has the messages by method; a batch counts once, as ``batch``.
+    ``batches`` False: it refuses batches as some nodes do. ``refuses``: methods that it answers with an error. ``forges``: each block from this
+    number on has a hash of its own making, and the node stands by it in every answer. ``counts`` has the messages by method; a batch counts once,
+    as ``batch``.
     """
 
     upstream: str
     lie: Lie = lambda _, result: result
     lag: int = 0
     batches: bool = True
+    refuses: frozenset[str] = frozenset()
+    forges: int | None = None
     url: str = ""
     counts: Counter[str] = field(default_factory=Counter)
+    _forged: dict[str, str] = field(default_factory=dict)
     _http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=10, trust_env=False))
 
     async def answer(self, message: Json | list[Json]) -> Json | list[Json]:
@@ -43,12 +48,17 @@ class LyingNode:
             self.counts["batch"] += 1
             if not self.batches:
                 return {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "batches are not taken"}}
-            return [await self._single(one) for one in message]
+            return [await self._asked(one) for one in message]
         self.counts[message["method"]] += 1
-        return await self._single(message)
+        return await self._asked(message)
+
+    async def _asked(self, request: Json) -> Json:
+        if request["method"] in self.refuses:
+            return {"jsonrpc": "2.0", "id": request["id"], "error": {"code": -32005, "message": "limit exceeded"}}
+        return await self._single(request)
 
     async def _single(self, request: Json) -> Json:
-        method, params = request["method"], list(request.get("params", []))
+        method, params = request["method"], self._true(list(request.get("params", [])))
         if self.lag and method == "eth_getBlockByNumber":
             newest = max(0, await self._newest() - self.lag)
             if params[0] == "latest":
@@ -57,8 +67,26 @@ class LyingNode:
                 return {"jsonrpc": "2.0", "id": request["id"], "result": None}
         answer = await self._forward({**request, "params": params})
         if "result" in answer:
-            answer["result"] = self.lie(request, answer["result"])
+            result = answer["result"]
+            if self.forges is not None and method.startswith("eth_getBlockBy") and result is not None:
+                result = self._forge(result)
+            answer["result"] = self.lie(request, result)
         return answer
+
+    def _forge(self, header: Json) -> Json:
+        told = {one: forged for forged, one in self._forged.items()}
+        if int(header["number"], 16) < (self.forges or 0):
+            return header
+        forged = "0x" + header["hash"][:1:-1]
+        self._forged[forged] = header["hash"]
+        return {**header, "hash": forged, "parentHash": told.get(header["parentHash"], header["parentHash"])}
+
+    def _true(self, params: list[Any]) -> list[Any]:
+        text = json.dumps(params)
+        for forged, true in self._forged.items():
+            text = text.replace(forged, true)
+        found: list[Any] = json.loads(text)
+        return found
 
     async def _newest(self) -> int:
         answer = await self._forward({"jsonrpc": "2.0", "id": 0, "method": "eth_blockNumber", "params": []})
@@ -120,3 +148,22 @@ def altered_hash(request: Json, result: Any) -> Any:
     if request["method"] != "eth_getBlockByNumber" or result is None:
         return result
     return {**result, "hash": FAKE_HASH}
+
+
+EVERY_CALL = frozenset(
+    {"eth_call", "eth_getBlockByNumber", "eth_getBlockByHash", "eth_chainId", "eth_getTransactionReceipt"}
+)
+"""What a keeper asks of a node that is not sent anything. Heads are announced all the same."""
+
+
+def invented_head(ahead: int) -> Lie:
+    """The newest block is one that does not exist, so many numbers above the true one, with invented hashes; all else is true."""
+
+    def lie(request: Json, result: Any) -> Any:
+        if request["method"] != "eth_getBlockByNumber" or request["params"][0] != "latest":
+            return result
+        number = hex(int(result["number"], 16) + ahead)
+        backwards = result["hash"][:1:-1]
+        return {**result, "number": number, "hash": "0x" + backwards, "parentHash": "0x" + backwards[1:] + backwards[0]}
+
+    return lie

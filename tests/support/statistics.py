@@ -10,7 +10,7 @@ import numpy as np
 from keeper.domain.signal import SignalStatus
 from keeper.signals.bank import NEVER, Board, Slots, Statistic, empty_board, load
 from keeper.signals.registry import SIGNALS
-from keeper.signals.spec import SignalSpec
+from keeper.signals.spec import ParamValue, SignalSpec
 
 Input = tuple[int, Sequence[float]]
 """(at_ms, one value per input; NaN where there is none)."""
@@ -22,7 +22,7 @@ NAN = float("nan")
 def board_of(ticks: Sequence[Input], own_ms: Sequence[int] | None = None) -> Board:
     """A board of these ticks, at the blocks 0, 1, 2 ...; the inputs are its first rows, a row more is left for one signal.
 
-    ``own_ms`` is the own time of every input of each tick; without it that of the tick.
+    ``own_ms`` is the own time of every input of each tick (NEVER for none); without it that of the tick, for inputs that are there.
     """
     inputs = len(ticks[0][1]) if ticks else 1
     board = empty_board(inputs + 1, len(ticks))
@@ -32,8 +32,8 @@ def board_of(ticks: Sequence[Input], own_ms: Sequence[int] | None = None) -> Boa
         board.status[:inputs, tick] = [
             SignalStatus.NO_INPUT if math.isnan(one) else SignalStatus.READY for one in values
         ]
-        board.own_ms[:inputs, tick] = at_ms if own_ms is None else own_ms[tick]
-        board.own_ms[:inputs, tick][np.isnan(board.values[:inputs, tick])] = NEVER
+        known = np.where(np.isnan(board.values[:inputs, tick]), NEVER, at_ms)
+        board.own_ms[:inputs, tick] = known if own_ms is None else own_ms[tick]
     return board
 
 
@@ -48,13 +48,23 @@ def answers_of(board: Board) -> list[Output]:
     return [(SignalStatus(int(status)), float(value)) for status, value in pairs]
 
 
-def drive(spec: SignalSpec, ticks: Sequence[Input], own_ms: Sequence[int] | None = None) -> list[Output]:
-    """What the compiled step says at each tick, for one slot, one tick a call, as live."""
+def spec_of(kind: str, *sources: str, **params: ParamValue) -> SignalSpec:
+    """A signal of this kind; without ``sources`` of one."""
+    return SignalSpec("one", kind, sources or ("of",), tuple(params.items()))
+
+
+def drive(
+    spec: SignalSpec,
+    ticks: Sequence[Input],
+    own_ms: Sequence[int] | None = None,
+    blocks: Sequence[int] | None = None,
+) -> list[Output]:
+    """What the compiled step says at each tick, for one slot, one tick a call, as live. ``blocks`` are otherwise 0, 1, 2 ..."""
     statistic, params, state = _fresh(spec)
     found = []
     for number in range(len(ticks)):
         board = board_of(ticks[number : number + 1], None if own_ms is None else own_ms[number : number + 1])
-        board.block[0] = number
+        board.block[0] = number if blocks is None else blocks[number]
         statistic.step(board, slots_of(len(ticks[number][1])), params, state)
         found += answers_of(board)
     return found

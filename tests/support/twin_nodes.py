@@ -129,7 +129,12 @@ class Consumer:
 
 @asynccontextmanager
 async def fleet_over(
-    primaries: list[str], verifiers: list[str] | None = None, *, lag_ms: int = 300, return_ms: int = 60_000
+    primaries: list[str],
+    verifiers: list[str] | None = None,
+    *,
+    lag_ms: int = 300,
+    return_ms: int = 60_000,
+    probation_ms: int = 10_000,
 ) -> AsyncIterator[Consumer]:
     """A fleet over these addresses, followed by a consumer that stands at the newest block."""
     log: list[ChainEvent | BlockStamp] = []
@@ -139,7 +144,7 @@ async def fleet_over(
         chain_id=31337,
         clock=SystemClock(),
         report=log.append,
-        policy=FleetPolicy(patience=Patience(lag_blocks=3, lag_ms=lag_ms, return_ms=return_ms)),
+        policy=FleetPolicy(patience=Patience(3, lag_ms, return_ms, probation_ms)),
     )
     consumer = Consumer(fleet, log)
     task = asyncio.create_task(consumer.run())

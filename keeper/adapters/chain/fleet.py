@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from keeper.adapters.chain.asking import first_answer
-from keeper.adapters.chain.following import Following, Member, Node
+from keeper.adapters.chain.ballot import MAJORITY
+from keeper.adapters.chain.following import Following, Member, Node, Trial, ask_head
 from keeper.adapters.chain.selection import Patience, Selection
 from keeper.adapters.chain.trail import Plan, Trail
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
-from keeper.domain.chain_events import ChainEvent
+from keeper.domain.chain_events import ChainEvent, DownReason
 from keeper.domain.errors import OutsideError, Refused
 from keeper.domain.evm import CallResult, Receipt, Simulation
+from keeper.domain.testimony import Silence, Testimony, Word
 from keeper.ports.clock import Clock
 
 __all__ = ["Fleet", "FleetPolicy", "Member", "Node"]
@@ -59,6 +61,7 @@ class Fleet:
             self._members, self._selection, len(primaries), chain_id=chain_id, clock=clock, report=report
         )
         self._trail: Trail | None = Trail(backfill=self._policy.backfill)
+        self._read_from = "", 0
 
     @property
     def active(self) -> str:
@@ -116,7 +119,9 @@ class Fleet:
         """All answers at this block. It is pinned by its hash, so that it does not matter which node answers."""
         if not calls:
             return ()
-        return await self._ask(lambda node: node.read(calls, block), refusal_is_final=False)
+        return await self._ask(
+            lambda node: node.read(calls, block), refusal_is_final=False, pinned=block, trial=_read_anew(calls)
+        )
 
     async def close(self) -> None:
         """Lets go of all nodes. Safe to call twice."""
@@ -135,7 +140,13 @@ class Fleet:
 
     async def simulate(self, call: Call, sender: str, block: BlockStamp | None = None) -> Simulation:
         """As one node does; at a given block, any node's answer will do."""
-        return await self._ask(lambda node: node.simulate(call, sender, block), refusal_is_final=block is None)
+
+        async def again(node: Node) -> object:
+            return await node.simulate(call, sender, await node.head())
+
+        return await self._ask(
+            lambda node: node.simulate(call, sender, block), refusal_is_final=block is None, pinned=block, trial=again
+        )
 
     async def account(self, address: str) -> tuple[int, int]:
         """(nonce, balance in wei)."""
@@ -155,17 +166,49 @@ class Fleet:
 
     async def send_raw(self, raw: str) -> str:
         """Sends through the endpoint in use; through the next one where that does not answer (the same bytes have the same effect)."""
-        return await self._ask(lambda node: node.send_raw(raw))
+        return await self._ask(lambda node: node.send_raw(raw), trial=ask_head)
+
+    # -- what the verify endpoints said ----------------------------------------------------------------------------------------
+
+    def weigh(self, testimony: Testimony, calls: Sequence[Call]) -> None:
+        """A comparison at a block: who could not answer it fails, and a primary that all contradict in the same way is not believed."""
+        for statement in testimony.statements:
+            index = self._place(statement.endpoint)
+            if statement.word is not Word.SILENT:
+                self._selection.answered(index, read=True)
+            elif statement.silence not in (Silence.BEHIND, Silence.NOT_NEEDED):
+                trial = _read_anew(calls) if calls else ask_head
+                self._following.struck(index, statement.message, fatal=False, read=True, weight=2, trial=trial)
+        against = testimony.against
+        block_hash, reader = self._read_from
+        if len(against) >= MAJORITY and testimony.agreeing == 1 and block_hash == testimony.block.hash:
+            names = " and ".join(against)
+            why = f"at block {testimony.block.number} {names} contradict it, each in the same way"
+            self._following.rejected(reader, DownReason.OUTVOTED, why)
+
+    def _place(self, name: str) -> int:
+        return next(place for place, member in enumerate(self._members) if member.name == name)
 
     # -- asking ----------------------------------------------------------------------------------------------------------------
 
-    async def _ask(self, ask: Callable[[Node], Coroutine[Any, Any, T]], *, refusal_is_final: bool = True) -> T:
-        """The answer of the first primary that gives one. Raises the error of the one in use when none does."""
+    async def _ask(
+        self,
+        ask: Callable[[Node], Coroutine[Any, Any, T]],
+        *,
+        refusal_is_final: bool = True,
+        pinned: BlockStamp | None = None,
+        trial: Trial | None = None,
+    ) -> T:
+        """The answer of the first primary that gives one. Raises the error of the one in use when none does.
+
+        ``pinned`` is the block that is asked about; ``trial`` asks the same of a node that failed, and is ``ask`` itself where that can be repeated.
+        """
         self._following.start()
+        question = _Question(ask, refusal_is_final, pinned, trial or _repeated(ask, refusal_is_final))
         order = self._selection.order()
         if len(order) == 1:
-            return await self._one(order[0], ask, refusal_is_final)
-        asks = [lambda index=index: self._one(index, ask, refusal_is_final) for index in order]
+            return await self._one(order[0], question)
+        asks = [lambda index=index: self._one(index, question) for index in order]
         return await first_answer(
             asks,
             slow_s=self._policy.slow_ms / 1000,
@@ -175,21 +218,55 @@ class Fleet:
                 f"no answer within {self._policy.slow_ms} ms",
                 fatal=False,
                 read=not refusal_is_final,
+                trial=question.trial,
             ),
         )
 
-    async def _one(self, index: int, ask: Callable[[Node], Coroutine[Any, Any, T]], refusal_is_final: bool) -> T:
+    async def _one(self, index: int, question: _Question[T]) -> T:
         try:
-            answer = await ask(self._members[index].node)
+            answer = await question.ask(self._members[index].node)
         except Refused as error:
-            if not refusal_is_final:
-                self._following.struck(index, error.message, fatal=False, read=True)
+            if question.pinned is not None:
+                self._following.refused(index, question.pinned, error.message, question.trial)
+            elif not question.refusal_is_final:
+                self._following.struck(index, error.message, fatal=False, read=True, trial=question.trial)
             raise
         except OutsideError as error:
-            self._following.struck(index, error.message, fatal=True)
+            self._following.struck(index, error.message, fatal=True, trial=question.trial)
             raise
-        self._selection.answered(index, read=not refusal_is_final)
+        self._selection.answered(index, read=not question.refusal_is_final)
+        if question.pinned is not None:
+            self._read_from = question.pinned.hash, index
         return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Question(Generic[T]):
+    ask: Callable[[Node], Coroutine[Any, Any, T]]
+    refusal_is_final: bool
+    pinned: BlockStamp | None
+    trial: Trial
+
+
+def _repeated(ask: Callable[[Node], Coroutine[Any, Any, T]], refusal_is_final: bool) -> Trial:
+    async def again(node: Node) -> object:
+        try:
+            return await ask(node)
+        except Refused:
+            if not refusal_is_final:
+                raise
+            return None  # an answer as well
+
+    return again
+
+
+def _read_anew(calls: Sequence[Call]) -> Trial:
+    """The same calls at the node's own newest block: it may no longer have, or never have had, the one that was asked about."""
+
+    async def again(node: Node) -> object:
+        return await node.read(calls, await node.head())
+
+    return again
 
 
 class _OtherChain(Refused):

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from keeper.adapters.chain.ballot import Ballot, Dispute
 from keeper.adapters.chain.selection import Selection
+from keeper.adapters.chain.vetting import Vetting, within
 from keeper.domain.block import BlockStamp
 from keeper.domain.chain_events import ChainEvent, DownReason
-from keeper.domain.errors import OutsideError, Unreachable, WrongChain
+from keeper.domain.errors import OutsideError, Refused, Unreachable, WrongChain
 from keeper.ports.chain import AccountReader, BlockReader, Broadcaster, ChainReader
 from keeper.ports.clock import Clock
 
@@ -23,6 +25,12 @@ TRIAL_S = 1.0
 """Pauses between trials of an endpoint whose requests fail."""
 WATCH_S = 0.1
 """How often the passing of time is looked at: it decides about lag and return."""
+QUIET_MS = 500
+"""A node that for so long has not announced a block that another one has is asked for its newest block ..."""
+PROBE_S = 1.0
+"""... and has so long to answer. A node that was stopped keeps its connection, and would be noticed by nothing else for many blocks."""
+CHECKS_S = (0.0, 0.2, 0.5)
+"""When a node that refused to read at a block is asked whether it has that block: it may be about to arrive."""
 
 
 class Node(ChainReader, BlockReader, AccountReader, Broadcaster, Protocol):
@@ -35,6 +43,15 @@ class Member:
 
     name: str
     node: Node
+
+
+Trial = Callable[[Node], Coroutine[Any, Any, object]]
+"""A request of the kind that failed: an endpoint is well again when it answers that, not when it answers something else."""
+
+
+async def ask_head(node: Node) -> object:
+    """The trial where nothing else is to be asked."""
+    return await node.head()
 
 
 class Listener:
@@ -86,6 +103,14 @@ class Following:
         self._heard_active = 0
         self._why = ""
         self._attempts = [0] * len(members)
+        self._vetting = Vetting(members, clock)
+        self._ballot = Ballot(len(members))
+        pair = [member.name for member in members] if len(members) == primaries == 2 else None
+        self._dispute = Dispute(self._ballot, pair) if pair else None
+        self._doubted: list[list[BlockStamp]] = [[] for _ in members]
+        self._fresh = [True] * len(members)
+        self._probing: set[int] = set()
+        self._checking: set[int] = set()
         self._attempted = asyncio.Event()
         self._hurry = asyncio.Event()
         self._bug: BaseException | None = None
@@ -142,12 +167,25 @@ class Following:
             self._attempted.clear()
             await self._attempted.wait()
 
-    def struck(self, index: int, why: str, *, fatal: bool, read: bool = False) -> None:
-        """A request to this endpoint failed; ``fatal``: there was no answer at all."""
+    def struck(
+        self, index: int, why: str, *, fatal: bool, trial: Trial = ask_head, read: bool = False, weight: int = 1
+    ) -> None:
+        """A request to this endpoint failed; ``fatal``: there was no answer at all. ``trial`` is asked until it is answered."""
         was_failing = self._selection.is_failing(index)
-        self._tell(self._selection.struck(index, why, self._clock.monotonic_ms(), fatal=fatal, read=read))
+        now_ms = self._clock.monotonic_ms()
+        self._tell(self._selection.struck(index, why, now_ms, fatal=fatal, read=read, weight=weight))
         if self._selection.is_failing(index) and not was_failing:
-            self._spawn(partial(self._try, index), f"trial-{self._members[index].name}")
+            self._spawn(partial(self._try, index, trial), f"trial-{self._members[index].name}")
+
+    def refused(self, index: int, block: BlockStamp, why: str, trial: Trial) -> None:
+        """It refused to read at this block: a failure if it has the block. Found out beside, because the next node is asked at once."""
+        if index not in self._checking:
+            self._checking.add(index)
+            self._spawn(partial(self._check, index, block, why, trial), f"check-{self._members[index].name}")
+
+    def rejected(self, index: int, reason: DownReason, why: str) -> None:
+        """What this endpoint says is not believed."""
+        self._tell(self._selection.rejected(index, reason, why, self._clock.monotonic_ms()))
 
     async def close(self) -> None:
         """Ends everything; whoever listens gets Unreachable. Safe to call twice."""
@@ -160,15 +198,53 @@ class Following:
 
     # -- inside ----------------------------------------------------------------------------------------------------------------
 
-    async def _try(self, index: int) -> None:
+    async def _try(self, index: int, trial: Trial) -> None:
         """Asks an endpoint whose requests fail until it answers."""
         while self._selection.is_failing(index):
             await self._clock.sleep(TRIAL_S)
             try:
-                await self._members[index].node.head()
+                await trial(self._members[index].node)
             except OutsideError:
                 continue
             self._tell(self._selection.tried(index, self._clock.monotonic_ms()))
+
+    async def _check(self, index: int, block: BlockStamp, why: str, trial: Trial) -> None:
+        """Who refuses to read at a block that it has fails. Who does not have it is not to blame, except for having announced it."""
+        try:
+            for seconds in CHECKS_S:
+                if seconds:
+                    await self._clock.sleep(seconds)
+                try:
+                    found = await self._members[index].node.block_of(block.hash)
+                except OutsideError:
+                    self.struck(index, why, fatal=False, read=True, trial=trial)
+                    return
+                if found is not None:
+                    if not seconds:
+                        self.struck(index, why, fatal=False, read=True, trial=trial)
+                    return
+            if self._ballot.has_announced(index, block) and len(self._members) > 1:
+                self.rejected(
+                    index, DownReason.UNKNOWN_BLOCKS, f"it announced block {block.number} ({block.hash}) and has it not"
+                )
+        finally:
+            self._checking.discard(index)
+
+    async def _probe(self, index: int) -> None:
+        """Asks a quiet endpoint for its newest block: who does not answer has stopped, who does may have lost the subscription."""
+        try:
+            if not await within(self._clock, PROBE_S, self._ask_newest(index)):
+                self.struck(index, f"it is behind the others and gave no answer within {PROBE_S:g} s", fatal=True)
+        except OutsideError as error:
+            self.struck(index, error.message, fatal=not isinstance(error, Refused))
+        finally:
+            self._probing.discard(index)
+
+    async def _ask_newest(self, index: int) -> None:
+        block = await self._members[index].node.head()
+        known = self.newest[index]
+        if known is not None and block.number > known.number:
+            self._heard(index, block)
 
     def _spawn(self, work: Work, name: str) -> None:
         if self._closed:
@@ -218,23 +294,78 @@ class Following:
     async def _watch(self) -> None:
         while True:
             await self._clock.sleep(WATCH_S)
-            self._tell(self._selection.passed(self._clock.monotonic_ms()))
+            now_ms = self._clock.monotonic_ms()
+            self._tell(self._selection.passed(now_ms))
+            if self._dispute is not None:
+                active = self._selection.active
+                both_up = bool(self._selection.others_up(active))
+                self._tell(self._dispute.look(active, now_ms, both_up=both_up))
+            for index in self._selection.quiet(now_ms, QUIET_MS):
+                if index not in self._probing:
+                    self._probing.add(index)
+                    self._spawn(partial(self._probe, index), f"probe-{self._members[index].name}")
 
     def _heard(self, index: int, block: BlockStamp, *, first: bool = False) -> None:
+        """A head is taken at once when it follows from what is known, as nearly all do; else after a doubt, and later ones after it."""
+        if first:
+            self._doubted[index].clear()
+            self._fresh[index], self.newest[index] = True, None
+        doubted = self._doubted[index]
+        if doubted or not self._vetting.believable(block, self.newest[index]):
+            doubted.append(block)
+            if len(doubted) == 1:
+                self._spawn(partial(self._doubt, index, block), f"doubt-{self._members[index].name}")
+        else:
+            self._believe(index, block)
+
+    async def _doubt(self, index: int, block: BlockStamp) -> None:
+        """Until every head that waits is believed; one that is not takes those after it along."""
+        self._selection.doubted(index, in_doubt=True)
+        try:
+            await self._settle(index, block)
+        finally:
+            self._selection.doubted(index, in_doubt=bool(self._doubted[index]))
+
+    async def _settle(self, index: int, block: BlockStamp) -> None:
+        waiting = self._doubted[index]
+        while waiting and waiting[0] is block:
+            why = ""
+            if not self._vetting.believable(block, self.newest[index]):
+                why = await self._vetting.doubt(index, block, self._selection.others_up(index))
+            if not waiting or waiting[0] is not block:
+                return  # the connection was lost meanwhile, and began anew
+            if why:
+                waiting.clear()
+                self.rejected(index, DownReason.UNKNOWN_BLOCKS, why)
+                self._attempts[index] += self._fresh[index]
+                self._attempted.set()
+                return
+            waiting.pop(0)
+            self._believe(index, block)
+            if waiting:
+                block = waiting[0]
+
+    def _believe(self, index: int, block: BlockStamp) -> None:
         now_ms = self._clock.monotonic_ms()
+        first, self._fresh[index] = self._fresh[index], False
         self._attempts[index] += first
         self.newest[index] = block
+        self._vetting.believed(block)
         if index == self._selection.active:
             for listener in self._listeners:
                 listener.hear(block)
         change = self._selection.connected if first else self._selection.announced
-        self._tell(change(index, block.number, now_ms))
+        self._tell(change(index, block.number, now_ms, time_s=block.timestamp_s))
+        for other, why in self._ballot.cast(index, block).items():
+            if other < self._primaries:  # a verify endpoint that differs is told by the witness
+                self.rejected(other, DownReason.OUTVOTED, why)
         self._attempted.set()
 
     def _lost(self, index: int, reason: DownReason, why: str) -> None:
         self._why = why
         self._attempts[index] += 1
         self.newest[index] = None
+        self._doubted[index].clear()
         self._tell(self._selection.lost(index, reason, why, self._clock.monotonic_ms()))
         self._attempted.set()
         if self._selection.all_lost:

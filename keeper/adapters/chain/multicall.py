@@ -60,6 +60,40 @@ def decode_aggregate3(answer: bytes, count: int) -> list[CallResult]:
     return results
 
 
+class Aggregate3Answers:
+    """The answers to one list of calls, block after block: what is byte for byte as in the last one is not decoded again."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._bodies = 2 * WORD + count * WORD
+        self._last = b""
+        self._results: list[CallResult] = []
+        self._spans: list[tuple[int, int]] = []
+
+    def decode(self, answer: bytes) -> list[CallResult]:
+        """As ``decode_aggregate3``. Raises MalformedAnswer."""
+        last = self._last
+        if len(answer) != len(last) or answer[: self._bodies] != last[: self._bodies]:
+            results = decode_aggregate3(answer, self._count)
+            if not answer.startswith(_word(WORD)):  # right, but not as Multicall3 writes it
+                return results
+            spans = [_span(answer, index, result) for index, result in enumerate(results)]
+        else:  # every result begins where it did
+            results, spans = self._results.copy(), self._spans.copy()
+            for index, (begin, end) in enumerate(self._spans):
+                if begin == end or answer[begin:end] != last[begin:end]:
+                    results[index] = _result_by_words(answer, 2 * WORD, index)
+                    spans[index] = _span(answer, index, results[index])
+        self._last, self._results, self._spans = answer, results, spans
+        return results
+
+
+def _span(answer: bytes, index: int, result: CallResult) -> tuple[int, int]:
+    """From where to where the bytes are that this result was made of; nowhere when it is not written as Multicall3 writes a success."""
+    place = _offset(answer, (2 + index) * WORD, 2 * WORD)
+    return (place, place + 3 * WORD + len(result.data)) if answer.startswith(_SUCCEEDED, place) else (0, 0)
+
+
 def _result_by_words(answer: bytes, base: int, index: int) -> CallResult:
     place = _offset(answer, base + index * WORD, base)
     ok = _read(answer, place)

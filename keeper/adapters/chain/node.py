@@ -12,7 +12,7 @@ from keeper.adapters.chain.batches import BatchRefused, Request
 from keeper.adapters.chain.fees import suggested_priority_fee_wei
 from keeper.adapters.chain.http_link import HttpLink
 from keeper.adapters.chain.link import Link, open_link
-from keeper.adapters.chain.multicall import MULTICALL3, decode_aggregate3
+from keeper.adapters.chain.multicall import MULTICALL3
 from keeper.adapters.chain.plan import Chunk, ReadPlans, call_params
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
@@ -190,7 +190,7 @@ class NodeClient:
 
         def decoded(answer: object) -> list[CallResult] | None:
             data = hexes.data(answer)
-            return decode_aggregate3(data, len(chunk.calls)) if data else None
+            return chunk.answers.decode(data) if data else None
 
         return await self._ask("eth_call", chunk.params + at, decoded)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from keeper.adapters.chain.multicall import encode_aggregate3
+from keeper.adapters.chain.multicall import Aggregate3Answers, encode_aggregate3
 from keeper.domain.action import Call
 
 MAX_REMEMBERED = 16
@@ -18,6 +18,7 @@ class Chunk:
 
     calls: tuple[Call, ...]
     params: str
+    answers: Aggregate3Answers
 
 
 class ReadPlans:
@@ -37,7 +38,7 @@ class ReadPlans:
         key = tuple(calls)
         plan = self._plans.get(key)
         if plan is None:
-            plan = tuple(Chunk(part, self._params(part)) for part in self._split(key))
+            plan = tuple(Chunk(part, self._params(part), Aggregate3Answers(len(part))) for part in self._split(key))
             if len(self._plans) >= MAX_REMEMBERED:
                 self._plans.pop(next(iter(self._plans)))
             self._plans[key] = plan

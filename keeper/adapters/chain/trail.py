@@ -109,11 +109,16 @@ class Trail:
 
         But when such heads go on, and are no older, it is the chain that is elsewhere.
         """
-        if head.number > last.number or head.number in self._branch:
+        known = head.number in self._branch or self.on_branch(head.number - 1, head.parent_hash)
+        if head.number > last.number or known:
             self._stray = 0
             return False
         self._stray += 1
         return self._stray < (MAX_STRAY if head.timestamp_s >= last.timestamp_s else MAX_OLD_STRAY)
+
+    def _above(self, number: int) -> int:
+        """How many blocks of the way so far are above this number: what lies in a gap was never given out, and cannot be taken back."""
+        return sum(known > number for known in self._branch)
 
     def _described(
         self, walk: list[BlockStamp], last: BlockStamp, passed: Mapping[str, BlockStamp], why: str, common: int
@@ -129,14 +134,14 @@ class Trail:
         if not why:
             ancestor = lowest.number - 1
             if ancestor < last.number:
-                events.append(_reorg(last, head, last.number - ancestor, ancestor))
+                events.append(_reorg(last, head, self._above(ancestor), ancestor))
         elif lowest.number > last.number + 1:
             if anew := common < last.number:
-                events.append(_reorg(last, head, last.number - common, common))
+                events.append(_reorg(last, head, self._above(common), common))
             events.append(Gap(common + 1, lowest.number - 1, why))
         else:
-            events.append(_reorg(last, head, max(1, last.number - lowest.number + 1), None))
-            anew = True
+            events.append(_reorg(last, head, max(1, self._above(lowest.number - 1)), None))
+            anew = lowest.number <= last.number  # a block out of nowhere above all others says nothing of those below
         for first, final in _runs(
             [step.block.number for step in steps if step.block.hash in passed and not step.evaluate]
         ):
@@ -206,7 +211,7 @@ class _Walk:
         if number > self._last.number:
             self._missed += 1
             return f"more than {self._trail.backfill} blocks were missed" if self._missed > self._trail.backfill else ""
-        if self._last.number - number >= MAX_REORG:
+        if min(self._last.number, self.path[0].number) - number >= MAX_REORG:  # the last one may be an absurd number
             return f"no common block within {MAX_REORG}"
         return ""
 

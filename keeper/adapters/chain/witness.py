@@ -29,7 +29,8 @@ class WitnessNode(ChainReader, BlockReader, Protocol):
 class EndpointWitness:
     """The port ``Witness`` over verify endpoints: pairs of a short name and a node.
 
-    ``report`` hears once when an endpoint begins to disagree and once when it agrees again, and must not block.
+    ``report`` hears once when an endpoint begins to disagree and once when it agrees again; ``weigh`` hears each comparison in which everyone had
+    the time to answer. Neither may block. ``in_use`` names the endpoint whose results these are.
     """
 
     def __init__(
@@ -37,10 +38,14 @@ class EndpointWitness:
         endpoints: Sequence[tuple[str, WitnessNode]],
         *,
         report: Callable[[ChainEvent], None],
+        weigh: Callable[[Testimony, Sequence[Call]], None] | None = None,
+        in_use: Callable[[], str] = lambda: "the endpoint in use",
         compare_deadline_ms: int = COMPARE_DEADLINE_MS,
     ) -> None:
         self._endpoints = tuple(endpoints)
         self._report = report
+        self._weigh = weigh
+        self._in_use = in_use
         self._compare_deadline_ms = compare_deadline_ms
         self._disagreeing: set[str] = set()
 
@@ -71,6 +76,8 @@ class EndpointWitness:
                 hearing.came_to_nothing(bug)
         testimony = Testimony(block, tuple(hearing.statement for hearing in hearings))
         self._tell(testimony)
+        if self._weigh is not None and enough is None:
+            self._weigh(testimony, calls)
         return testimony
 
     async def compare_head(self, block: BlockStamp) -> Testimony:
@@ -81,7 +88,17 @@ class EndpointWitness:
         for statement in testimony.statements:
             if statement.word is Word.DISAGREES and statement.endpoint not in self._disagreeing:
                 self._disagreeing.add(statement.endpoint)
-                self._report(Disagreement(statement.endpoint, testimony.block.number, statement.differences))
+                alike = sum(one.differences == statement.differences for one in testimony.statements)
+                self._report(
+                    Disagreement(
+                        statement.endpoint,
+                        testimony.block.number,
+                        statement.differences,
+                        self._in_use(),
+                        testimony.agreeing,
+                        alike,
+                    )
+                )
             elif statement.word is Word.AGREES and statement.endpoint in self._disagreeing:
                 self._disagreeing.discard(statement.endpoint)
                 self._report(Agreement(statement.endpoint, testimony.block.number))

@@ -59,6 +59,25 @@ class TickingClock(ManualClock):
         await asyncio.sleep(0)
 
 
+class StoppedClock(ManualClock):
+    """Whoever sleeps does so until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float] = []
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.asked.append(seconds)
+        self.reached.set()
+        await self.go_on.wait()
+
+
+def pauses(clock: TickingClock) -> list[float]:
+    """Between tries: without the moments in which a queue stands aside for a trip."""
+    return [seconds for seconds in clock.slept if seconds != scribe_module.ASIDE_S]
+
+
 def draft(name: str) -> Draft:
     return Draft(RecordKind.TICK, {"name": name}, 1)
 
@@ -88,6 +107,19 @@ async def test_scribe__records__are_written_in_order_and_in_batches() -> None:
     assert [record.body["name"] for record in records] == [str(number) for number in range(250)]
 
 
+async def test_scribe__record_comes__stands_aside_and_takes_what_comes_meanwhile_along() -> None:
+    store, clock = ShakyStore(), StoppedClock()
+    scribe = Scribe(store, clock)
+    async with running(scribe.run):
+        scribe.put(draft("a"))
+        await clock.reached.wait()
+        scribe.put(draft("b"))
+        assert (store.sizes, clock.asked) == ([], [scribe_module.ASIDE_S])
+        clock.go_on.set()
+        assert await scribe.drain(5)
+    assert store.sizes == [2]
+
+
 async def test_scribe__database_away__tries_again_until_it_is_back_and_loses_nothing() -> None:
     store, clock = ShakyStore(), TickingClock()
     told: list[str | None] = []
@@ -98,7 +130,7 @@ async def test_scribe__database_away__tries_again_until_it_is_back_and_loses_not
     async with running(scribe.run):
         assert await scribe.drain(5)
     assert await store.names() == ["a", "b"]
-    assert clock.slept == [scribe_module.RETRY_S] * 3
+    assert pauses(clock) == [scribe_module.RETRY_S] * 3
     assert told == ["the disk is full"] * 3 + [None]
 
 
@@ -211,7 +243,22 @@ async def test_courier__delivered__one_record() -> None:
     assert (record.kind, record.body["delivered"], record.body["key"]) == (RecordKind.NOTIFICATION, True, "k")
     assert record.body["notifier"] == "scripted"
     assert [each.key for each in receiver.notices] == ["k"]
-    assert clock.slept == []
+    assert pauses(clock) == []
+
+
+async def test_courier__notice_comes__stands_aside_once_for_all_that_wait() -> None:
+    clock, receiver = StoppedClock(), Scripted()
+    courier = Courier([receiver], Scribe(ShakyStore(), clock), clock)
+    async with running(courier.run):
+        await asyncio.sleep(0.01)  # it waits for the first
+        courier.put(notice("a"))
+        courier.put(notice("b"))
+        await clock.reached.wait()
+        assert receiver.notices == []
+        clock.go_on.set()
+        assert await courier.drain(5)
+    assert [each.key for each in receiver.notices] == ["a", "b"]
+    assert clock.asked == [scribe_module.ASIDE_S]
 
 
 async def test_courier__in_order__for_each_receiver() -> None:
@@ -227,7 +274,7 @@ async def test_courier__recoverable__is_tried_three_times(failures: int, arrives
     assert record.body["delivered"] is arrives
     assert record.body["message"] == ("" if arrives else "busy")
     assert receiver.asked == min(failures + 1, 3)
-    assert clock.slept == [courier_module.PAUSE_S] * min(failures, 2)
+    assert pauses(clock) == [courier_module.PAUSE_S] * min(failures, 2)
 
 
 async def test_courier__not_recoverable__is_tried_once() -> None:
@@ -235,7 +282,7 @@ async def test_courier__not_recoverable__is_tried_once() -> None:
     (record,), clock = await delivered(receiver)
     assert (record.body["delivered"], record.body["message"]) == (False, "no such room")
     assert receiver.asked == 1
-    assert clock.slept == []
+    assert pauses(clock) == []
 
 
 async def test_courier__held_back_on_purpose__leaves_no_record() -> None:

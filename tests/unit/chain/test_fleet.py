@@ -8,8 +8,11 @@ from dataclasses import replace
 import pytest
 
 from keeper.adapters.chain.fleet import Fleet, Member
+from keeper.adapters.chain.following import PROBE_S, QUIET_MS
 from keeper.adapters.chain.memory import MemoryChain
 from keeper.adapters.chain.trail import MAX_STRAY
+from keeper.adapters.chain.vetting import PATIENCE_S
+from keeper.domain.block import BlockStamp
 from keeper.domain.chain_events import (
     Backfilled,
     DownReason,
@@ -22,6 +25,7 @@ from keeper.domain.chain_events import (
     SwitchReason,
 )
 from keeper.domain.errors import MalformedAnswer, Refused, Unreachable
+from keeper.domain.testimony import Difference, Silence, Statement, Testimony, Word
 from tests.support.fleet_world import PATIENCE, READ, FleetWorld, Peer, word
 from tests.support.manual_clock import ManualClock, settle
 
@@ -235,7 +239,9 @@ async def test_read__active_fails__the_other_answers_and_takes_over() -> None:
         block = world.seen[-1]
         assert [one.data for one in await world.fleet.read([READ], block)] == [word(7)]
         assert world.fleet.active == "primary-2"
-        assert EndpointDown("primary-1", DownReason.NO_ANSWER, "no answer within 5 s") in world.log
+        assert world.events(EndpointDown) == []  # a connection that breaks would be the better reason
+        await world.clock.advance(400)
+        assert world.events(EndpointDown) == [EndpointDown("primary-1", DownReason.NO_ANSWER, "no answer within 5 s")]
 
 
 async def test_read__failing_endpoint_answers_again__is_up_after_a_trial() -> None:
@@ -369,6 +375,120 @@ async def test_absurd_head__of_a_lying_node__does_not_silence_the_true_ones_for_
         liar.alter_block = lambda block: block
         await world.mine(40)
         assert world.seen[-1] == world.chain._blocks[-1]
+
+
+# -- a node that is silent, and one that invents blocks ----------------------------------------------------------------------------
+
+
+async def test_silent__primary_hangs_with_its_connection_open__the_next_block_is_given_by_the_other() -> None:
+    async with FleetWorld() as world:
+        await world.mine(1)
+        world.peers[0].hangs = True
+        world.peers[0].lag = 99
+        await world.mine(1)
+        await world.clock.advance(QUIET_MS)
+        assert world.numbers == [2]
+        await world.clock.advance(PROBE_S * 1000 + 200)
+        assert world.numbers == [2, 3]
+        await world.clock.advance(400)
+        (down,) = world.events(EndpointDown)
+        assert isinstance(down, EndpointDown)
+        assert (down.endpoint, down.reason) == ("primary-1", DownReason.NO_ANSWER)
+
+
+async def test_silent__only_the_subscription_is_dead__its_heads_are_asked_for_and_nobody_is_blamed() -> None:
+    async with FleetWorld() as world:
+        await world.mine(1)
+        world.peers[0].announce = lambda: None  # type: ignore[method-assign]
+        for number in range(3, 8):
+            await world.mine(1)
+            await world.clock.advance(QUIET_MS + 300)
+            assert world.numbers[-1] == number
+        assert world.fleet.active == "primary-1"
+        assert world.events(EndpointDown, FailedOver) == []
+
+
+async def test_silent__all_nodes_because_there_are_no_blocks__are_not_even_asked() -> None:
+    async with FleetWorld(primaries=2, verifiers=1) as world:
+        await world.mine(1)
+        before = [len(peer.requests) for peer in world.peers]
+        await world.clock.advance(3_600_000)
+        assert [len(peer.requests) for peer in world.peers] == before
+        assert world.events(EndpointDown, FailedOver) == []
+
+
+async def test_invented_block__of_the_primary__is_not_given_and_the_next_one_is_used() -> None:
+    async with FleetWorld(primaries=2, verifiers=1) as world:
+        await world.mine(1)
+        fake = BlockStamp(1_003, "0x" + "99" * 32, "0x" + "98" * 32, 10**12)
+        world.peers[0].alter_block = lambda _: fake
+        await world.mine(1)
+        assert world.numbers == [2]
+        await world.clock.advance(PATIENCE_S * 1000)
+        assert world.numbers == [2, 3]
+        await world.mine(1)
+        assert world.numbers == [2, 3, 4]
+        assert [type(one) for one in world.events(EndpointDown, FailedOver, Gap, Reorg)] == [EndpointDown, FailedOver]
+
+
+async def test_invented_block__is_the_first_after_a_loss__the_node_is_used_again_when_it_gives_real_ones() -> None:
+    async with FleetWorld(primaries=1, verifiers=1) as world:
+        await world.mine(1)
+        world.peers[0].go_down()
+        await settle()
+        fake = BlockStamp(1_003, "0x" + "99" * 32, "0x" + "98" * 32, 10**12)
+        world.peers[0].alter_block = lambda _: fake
+        world.peers[0].come_back()
+        await world.clock.advance(5_000)
+        assert world.numbers == [2]
+        world.peers[0].alter_block = lambda block: block
+        await world.mine(2)
+        await world.clock.advance(1_000)
+        assert world.numbers == [2, 3, 4]
+
+
+# -- what the verify endpoints said -------------------------------------------------------------------------------------------------
+
+
+def silent(world: FleetWorld, silence: Silence) -> Testimony:
+    return Testimony(world.seen[-1], (Statement("verify-1", Word.SILENT, silence, "limit exceeded"),))
+
+
+@pytest.mark.parametrize(
+    ("silence", "told"),
+    [(Silence.REFUSED, True), (Silence.DEADLINE, True), (Silence.BEHIND, False), (Silence.NOT_NEEDED, False)],
+)
+async def test_weigh__verify_endpoint_that_cannot_answer_twice__is_a_fault(silence: Silence, told: bool) -> None:
+    async with FleetWorld(primaries=1, verifiers=1) as world:
+        await world.mine(1)
+        world.peers[1].fails = Refused("limit exceeded", code=-32005)
+        world.fleet.weigh(silent(world, silence), [READ])
+        await world.clock.advance(5_000)
+        assert world.events(EndpointDown) == []
+        world.fleet.weigh(silent(world, silence), [READ])
+        await world.clock.advance(5_000)
+        downs = world.events(EndpointDown)
+        assert downs == ([EndpointDown("verify-1", DownReason.NO_ANSWER, "limit exceeded")] if told else [])
+        world.peers[1].fails = None
+        await world.clock.advance(1_500)
+        assert len(world.events(EndpointUp)) == told
+
+
+@pytest.mark.parametrize(("theirs", "blamed"), [(("0x01", "0x01"), True), (("0x01", "0x02"), False)])
+async def test_weigh__two_contradict_a_read_in_the_same_way__the_node_that_answered_it_is_left(
+    theirs: tuple[str, str], blamed: bool
+) -> None:
+    async with FleetWorld(primaries=2, verifiers=2) as world:
+        await world.mine(1)
+        await world.fleet.read([READ], world.seen[-1])
+        said = [
+            Statement(f"verify-{place}", Word.DISAGREES, differences=(Difference(0, "0x00", one),))
+            for place, one in enumerate(theirs, 1)
+        ]
+        world.fleet.weigh(Testimony(world.seen[-1], tuple(said)), [READ])
+        assert (world.fleet.active == "primary-2") is blamed
+        downs = [(one.endpoint, one.reason) for one in world.events(EndpointDown) if isinstance(one, EndpointDown)]
+        assert downs == ([("primary-1", DownReason.OUTVOTED)] if blamed else [])
 
 
 async def test_close__twice__ends_heads_and_requests() -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from keeper.adapters.chain.selection import MAX_STRIKES, START_GRACE_MS, Patience, Selection
+from keeper.adapters.chain.selection import (
+    MAX_STRIKES,
+    START_GRACE_MS,
+    SURE_AGE_S,
+    SURE_BLOCKS,
+    SURE_MS,
+    TELL_MS,
+    Patience,
+    Selection,
+)
 from keeper.domain.chain_events import DownReason, EndpointDown, EndpointUp, FailedOver, SwitchReason
 
 pytestmark = pytest.mark.unit
@@ -163,9 +172,11 @@ def test_strikes__an_answer_in_between__counts_from_zero_unless_only_reads_are_r
 
 def test_strikes__only_primary__is_told_and_stays_in_use() -> None:
     made = selection(primaries=1)
-    assert made.struck(0, "silent", 1, fatal=True) == [EndpointDown("p0", DownReason.NO_ANSWER, "silent")]
+    assert made.struck(0, "silent", 1, fatal=True) == []
+    assert made.passed(TELL_MS) == []
+    assert made.passed(1 + TELL_MS) == [EndpointDown("p0", DownReason.NO_ANSWER, "silent")]
     assert (made.active, made.all_lost, made.is_failing(0)) == (0, False, True)
-    assert made.tried(0, 2) == [EndpointUp("p0", "recovered from requests-fail")]
+    assert made.tried(0, 500) == [EndpointUp("p0", "recovered from requests-fail")]
     assert not made.is_failing(0)
 
 
@@ -176,3 +187,88 @@ def test_order__well_ones_before_lagging_ones__lost_ones_never() -> None:
     made.passed(2_000)
     made.lost(2, DownReason.LOST, "gone", 2_000)
     assert made.order() == [0, 3, 1]
+
+
+# -- one outage, one word ---------------------------------------------------------------------------------------------------------
+
+
+def test_outage__a_request_fails_before_the_connection_is_lost__is_told_once_as_the_latter() -> None:
+    made = selection()
+    assert made.struck(0, "closed", 1, fatal=True) == [FailedOver("p0", "p1", SwitchReason.DOWN)]
+    assert made.lost(0, DownReason.LOST, "gone", TELL_MS) == [EndpointDown("p0", DownReason.LOST, "gone")]
+    assert made.passed(10 * TELL_MS) == []
+    assert made.connected(0, 100, 20 * TELL_MS) == []  # its requests are not known to work yet
+    assert made.tried(0, 21 * TELL_MS) == [EndpointUp("p0", "recovered from connection-lost")]
+
+
+def test_outage__told_as_failing_requests__is_not_told_again_when_it_lags_and_is_lost() -> None:
+    made = selection()
+    made.struck(0, "silent", 0, fatal=True)
+    assert made.passed(TELL_MS) == [EndpointDown("p0", DownReason.NO_ANSWER, "silent")]
+    made.announced(1, 200, TELL_MS)
+    assert made.passed(60_000) == []
+    assert made.lost(0, DownReason.LOST, "gone", 60_000) == []
+
+
+# -- lag that needs no patience ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("behind", "age_s", "ms", "told"),
+    [
+        (PATIENCE.lag_blocks + SURE_BLOCKS, SURE_AGE_S, SURE_MS, True),
+        (PATIENCE.lag_blocks + SURE_BLOCKS, SURE_AGE_S, SURE_MS - 1, False),
+        (PATIENCE.lag_blocks + SURE_BLOCKS, SURE_AGE_S - 1, SURE_MS, False),
+        (PATIENCE.lag_blocks + SURE_BLOCKS - 1, 60, SURE_MS, False),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_lag__many_blocks_and_seconds_of_the_chain__counts_at_once(
+    behind: int, age_s: int, ms: int, told: bool, place: int
+) -> None:
+    """For a primary and for a verify endpoint."""
+    made = Selection(["p0"], ["v"], PATIENCE)
+    for index in (0, 1):
+        made.connected(index, 100, 0, time_s=1_000)
+    made.announced(1 - place, 100 + behind, 10, time_s=1_000 + age_s)
+    assert bool(made.passed(10 + ms)) is told
+
+
+def test_lag__one_block_for_ever__is_nothing() -> None:
+    made = selection("v")
+    for number in range(101, 200):
+        for index in (0, 1):
+            assert made.announced(index, number, number * 12_000, time_s=number * 12) == []
+        assert made.announced(2, number - 1, number * 12_000, time_s=number * 12 - 12) == []
+
+
+# -- who is quiet, and who is not believed ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ms", "quiet"), [(499, []), (500, [0])])
+def test_quiet__others_have_a_block_that_it_has_not_announced__after_so_long(ms: int, quiet: list[int]) -> None:
+    made = selection()
+    made.announced(1, 101, 1_000)
+    assert made.quiet(1_000 + ms, 500) == quiet
+    made.announced(0, 101, 2_000)
+    assert made.quiet(60_000, 500) == []
+
+
+def test_rejected__the_one_in_use__is_left_and_believed_again_after_its_probation() -> None:
+    made = selection()
+    assert made.rejected(0, DownReason.UNKNOWN_BLOCKS, "made up", 1) == [
+        EndpointDown("p0", DownReason.UNKNOWN_BLOCKS, "made up"),
+        FailedOver("p0", "p1", SwitchReason.DOWN),
+    ]
+    assert made.others_up(1) == []
+    assert made.announced(0, 101, PATIENCE.probation_ms) == []
+    assert made.announced(0, 102, PATIENCE.probation_ms + 1) == [EndpointUp("p0", "recovered from unknown-blocks")]
+    assert made.others_up(1) == [0]
+
+
+def test_order__the_one_in_use_fails__those_that_fail_too_are_asked_last() -> None:
+    made = selection()
+    made.struck(0, "silent", 1, fatal=True)
+    assert made.order() == [1]
+    made.struck(1, "silent", 1, fatal=True)
+    assert made.order() == [1, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -226,3 +227,41 @@ def test_memory__of_a_long_way__is_bounded() -> None:
     trail = at(3 * MEMORY)
     assert len(trail._branch) == len(trail._taken) == MEMORY
     assert trail.last == block(3 * MEMORY)
+
+
+# -- an absurd block that was taken for true --------------------------------------------------------------------------------------
+
+
+async def after_absurd_head() -> Trail:
+    """At block 5, then at one a thousand higher that nothing links to it."""
+    trail = at(5)
+    absurd = replace(block(1_005, "f"), timestamp_s=block(6).timestamp_s)
+    plan = await trail.plan(absurd, {}, Source(block(5)))
+    assert [type(event) for event in plan.events] == [Gap]
+    assert not plan.anew
+    trail.take(plan.steps[-1].block)
+    return trail
+
+
+async def test_plan__real_block_after_an_absurd_one__is_given_at_once_and_one_block_is_taken_back() -> None:
+    trail = await after_absurd_head()
+    plan = await trail.plan(block(6), {}, Source())
+    assert given(plan) == ["0xa6"]
+    assert plan.events == (Reorg(1, 5, "0xf1005", "0xa6", 1_005, 6),)
+
+
+async def test_plan__second_absurd_block_out_of_nowhere__leaves_the_real_ones_known() -> None:
+    trail = await after_absurd_head()
+    plan = await trail.plan(block(1_006, "e"), {}, Source())
+    assert not plan.anew
+    trail.take(plan.steps[-1].block)
+    plan = await trail.plan(block(6), {}, Source())
+    assert given(plan) == ["0xa6"]
+    assert plan.events == (Reorg(2, 5, "0xe1006", "0xa6", 1_006, 6),)
+
+
+async def test_plan__real_blocks_after_an_absurd_one__that_were_missed_are_fetched_all() -> None:
+    trail = await after_absurd_head()
+    source = Source(*(block(number) for number in range(6, 10)))
+    plans = [await trail.plan(block(number), {}, source) for number in (8, 9, 10)]
+    assert given(plans[-1] if given(plans[-1]) else plans[-2]) == [f"0xa{number}" for number in range(6, 11)]

@@ -62,7 +62,9 @@ async def test_testify__one_altered_value__disagrees_with_its_place_and_both_val
     assert (testimony.agreeing, testimony.disagreeing) == (2, 1)
     difference = Difference(1, "0x" + word(7).hex(), "0x" + word(8).hex())
     assert testimony.statements[1].differences == (difference,)
-    assert court.told == [Disagreement("verify-2", court.block.number, (difference,))]
+    assert court.told == [
+        Disagreement("verify-2", court.block.number, (difference,), "the endpoint in use", agreeing=2, alike=1)
+    ]
 
 
 async def test_testify__a_revert_against_the_same_bytes__disagrees() -> None:
