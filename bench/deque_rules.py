@@ -66,9 +66,10 @@ class Rule:
     """Threshold, persistence in blocks, hysteresis. ``step`` returns True at the tick at which it trips."""
 
     def __init__(self, spec: RuleSpec) -> None:
-        self._signal = spec.when.signal
-        self._above = spec.when.side is Side.ABOVE
-        self._trip, self._clear = float(spec.when.threshold), float(spec.clear.threshold)
+        trip, clear = spec.first, spec.clear.members[0]
+        self._signal = trip.signal
+        self._above = trip.side is Side.ABOVE
+        self._trip, self._clear = float(trip.fixed), float(clear.fixed)
         self._trip_blocks, self._clear_blocks = spec.when.hold.blocks or 0, spec.clear.hold.blocks or 0
         self._streak = 0
         self.tripped = False

@@ -33,6 +33,7 @@ BENCHES: Mapping[str, Entry] = {
         "hot_path_100", "hot_path_100", "100 reads at each block, and the pause, against a raw WebSocket and web3.py"
     ),
     "tick": Entry("tick", "tick", "1,000 markets x 10 rules, against plain Python, river and bare numpy"),
+    "replay": Entry("replay", "replay", "100 markets x a year of minutes, against polars and pandas"),
     "sign": Entry("sign", "sign", "a transaction through our signer, against the bare signature"),
     "audit-write-sqlite": Entry("audit", "write", "a durable record per commit, against raw sqlite3"),
     "audit-verify": Entry("audit", "verify_all", "the whole log verified, against hashing alone"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from keeper.app import records
-from keeper.app.scribe import Scribe
+from keeper.app.scribe import ASIDE_S, Scribe
 from keeper.ports.clock import Clock
 from keeper.ports.notifier import Delivery, Notice, Notifier
 
@@ -58,7 +58,10 @@ class Courier:
 
     async def _serve(self, notifier: Notifier, queue: asyncio.Queue[Notice]) -> None:
         while True:
+            idle = queue.empty()
             notice = await queue.get()
+            if idle:
+                await self._clock.sleep(ASIDE_S)  # nobody reads that fast, and the trip that it may be about goes first
             try:
                 await self._deliver(notifier, notice)
             finally:

@@ -20,15 +20,24 @@ REORGANISED = "reorganised"
 
 @dataclass(slots=True)
 class _Done:
-    """``undone_at`` is the newest block at which the effect was not there, 0 while it is."""
+    """``armed`` knows the effect, also of a value that was made of the one before.
 
+    ``undone_at`` is the newest block at which it was not there, 0 while it is.
+    """
+
+    armed: ArmedAction
     tx_hash: str | None
     block: int | None
     undone_at: int = 0
+    told: bool = False
+    """That people took it back."""
 
 
 class Lasting:
-    """Follows every action that worked until its incident ends. ``failed`` is told the market and the action of what a reorganisation took back."""
+    """Follows every action that worked until its incident ends.
+
+    ``failed`` is told the market and the action of what a reorganisation took back, ``taken_back`` the same of what people took back, with words.
+    """
 
     def __init__(
         self,
@@ -36,18 +45,25 @@ class Lasting:
         armed: Mapping[tuple[str, str], ArmedAction],
         faults: Faults,
         failed: Callable[[str, str, str], None],
+        taken_back: Callable[[str, str, str], None],
     ) -> None:
         self._accounts = accounts
         self._armed = armed
         self._faults = faults
         self._failed = failed
+        self._taken_back = taken_back
         self._done: dict[tuple[str, str], _Done] = {}
         self._open: set[str] = set()
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """An action ended; only what is in effect is followed."""
-        if work.key[0] in self._open and outcome.kind in (OutcomeKind.INCLUDED, OutcomeKind.SUPERSEDED):
-            self._done[work.key] = _Done(outcome.tx_hash, outcome.block)
+        armed = work.armed or self._armed.get(work.key)
+        if (
+            armed is not None
+            and work.key[0] in self._open
+            and outcome.kind in (OutcomeKind.INCLUDED, OutcomeKind.SUPERSEDED)
+        ):
+            self._done[work.key] = _Done(armed, outcome.tx_hash, outcome.block)
 
     def incident(self, event: IncidentEvent) -> None:
         """The end of an incident ends the interest in what was done in it."""
@@ -65,8 +81,8 @@ class Lasting:
         for key, done in self._done.items():
             if key not in effects or (done.block is not None and block.number < done.block):
                 continue
-            if self._armed[key].in_effect(effects[key]):
-                done.undone_at = 0
+            if done.armed.in_effect(effects[key]):
+                done.undone_at, done.told = 0, False
                 self._faults.up(_part(key), f"in effect again at block {block.number}")
             else:
                 done.undone_at = block.number
@@ -76,7 +92,7 @@ class Lasting:
         for key, done in list(self._done.items()):
             if not done.undone_at:
                 continue
-            read = self._armed[key].action.effect.read.signature
+            read = done.armed.action.effect.read.signature
             message = f"{key[1]} on {key[0]} was in effect, and {read} shows at block {done.undone_at} that it is not"
             gone = done.tx_hash is not None and await self._accounts.receipt(done.tx_hash) is None
             if self._done.get(key) is not done or not done.undone_at:
@@ -98,6 +114,9 @@ class Lasting:
                     f"{message}: somebody took it back",
                     "the keeper does not argue: in this incident it does not act again; if it was not the council, act by hand",
                 )
+                if not done.told:
+                    done.told = True
+                    self._taken_back(*key, f"{key[1]} was taken back, as block {done.undone_at} shows")
 
 
 def _part(key: tuple[str, str]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from keeper.adapters.audit.times import to_iso
 from keeper.domain.chain_events import Gap, Reorg
-from keeper.domain.decision import Decision, IncidentEvent, IncidentPhase
+from keeper.domain.decision import BreakerEvent, Decision, DecisionReason, IncidentEvent, IncidentPhase
 from keeper.domain.observation import Observation, Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.verdict import Severity, Verdict, VerdictReason
@@ -31,9 +33,7 @@ def of_hold(decision: Decision) -> Notice:
     """A rule that wants to be told about cannot be judged: its input is not usable."""
     verdict = decision.verdict
     bad = [_bad(one, decision.at_ms) for one in decision.observations if one.quality is not Quality.OK]
-    body = "\n".join(
-        [f"{verdict.signal} has no value at block {decision.block}; the rule neither trips nor clears", *bad]
-    )
+    body = "\n".join([f"{_lacks(verdict)} at block {decision.block}; the rule neither trips nor clears", *bad])
     return Notice(
         f"blind/{decision.market}/{verdict.rule}",
         f"{decision.market}: {verdict.rule} cannot see",
@@ -53,8 +53,13 @@ def _bad(seen: Observation, now_ms: int) -> str:
 
 def _value(verdict: Verdict) -> str:
     if verdict.reason is VerdictReason.BLIND:
-        return f"{verdict.signal} has no value, which this rule counts as a breach"
+        return f"{_lacks(verdict)}, which this rule counts as a breach"
     return f"{verdict.signal} = {verdict.value:.6g}"
+
+
+def _lacks(verdict: Verdict) -> str:
+    missing = "value" if math.isnan(verdict.value) else "threshold, because the signal that this follows has no value"
+    return f"{verdict.signal} has no {missing}"
 
 
 def of_outcome(work: Work, outcome: Outcome) -> Notice:
@@ -65,6 +70,39 @@ def of_outcome(work: Work, outcome: Outcome) -> Notice:
     lines.append(f"incident {intent.incident}")
     title = f"{intent.market}: {intent.action} {outcome.kind} ({outcome.reason})"
     return Notice(f"outcome/{intent.id}", title, "\n".join(line for line in lines if line), severity)
+
+
+def of_alert(decision: Decision) -> Notice:
+    """A rule whose action is to tell people has tripped."""
+    verdict = decision.verdict
+    body = f"{_value(verdict)}, threshold {verdict.threshold:.6g}, block {decision.block}\nincident {decision.incident}"
+    return Notice(f"alert/{decision.id}", f"{decision.market}: {verdict.rule} tripped", body, verdict.severity)
+
+
+FORBIDDEN = {
+    DecisionReason.BUDGET: "the budget of `limits` is spent; act by hand if the market is at risk",
+    DecisionReason.LOCKED: "people took back what was done, and the lock lasts; to arm it: keeper switch CONFIG on --market MARKET",
+    DecisionReason.LIFTED: "the council lifted what was done in this incident; act by hand if the market is at risk",
+    DecisionReason.SWITCHED_OFF: "an operator switched it off; to switch it on: keeper switch CONFIG on, with the same options",
+}
+"""What people are told when a rule asks in vain, by the reason of the decision."""
+
+
+def of_forbidden(decision: Decision) -> Notice:
+    """A tripped rule did not get its action because of a limit or of people. A spent budget is critical: nobody chose that for this moment."""
+    severity = Severity.CRITICAL if decision.reason is DecisionReason.BUDGET else decision.verdict.severity
+    title = f"{decision.market}: {decision.action} is HELD ({decision.reason})"
+    what = FORBIDDEN[decision.reason].replace("MARKET", decision.market)
+    body = "\n".join([_value(decision.verdict), what, f"incident {decision.incident}"])
+    return Notice(f"held/{decision.incident}/{decision.action}/{decision.reason}", title, body, severity)
+
+
+def of_breaker(event: BreakerEvent) -> Notice:
+    """A market's breaker was turned from outside."""
+    title = f"{event.market}: {event.after}, was {event.before}"
+    lasting = f"until {to_iso(event.until_ms)}, unless it is armed before" if event.until_ms else ""
+    body = "\n".join(line for line in (event.reason, lasting, f"block {event.block}") if line)
+    return Notice(f"breaker/{event.market}/{event.block}", title, body, Severity.WARNING)
 
 
 def of_no_quorum(decision: Decision, said: Sequence[str], *, held: bool) -> Notice:

@@ -9,7 +9,7 @@ from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, Unreach
 from keeper.domain.evm import Simulation
 from keeper.domain.verdict import Severity
 from keeper.execution.executor import Edges, Executor
-from keeper.execution.gate import simulated
+from keeper.execution.gate import not_adjusted, simulated
 from keeper.execution.planner import ArmedAction
 from keeper.execution.reverts import is_revert, revert_data
 from keeper.ports.clock import Clock
@@ -58,13 +58,16 @@ class Readiness:
         try:
             results = await self._edges.chain.read([armed.effect_call], head)
             current = armed.effect_text(results[0])
+            armed = armed.at(current)
         except MalformedAnswer as error:
             self._faults.down(part, "effect-unreadable", error.message, error.remedy, severity=Severity.CRITICAL)
             return
         if armed.in_effect(current):
             self._faults.up(part, f"{armed.action.effect.read.signature} is {current}: in effect already")
             return
-        outcome = simulated(armed, sender, await self._edges.accounts.simulate(armed.call, sender))
+        outcome = not_adjusted(armed)
+        if outcome is None:
+            outcome = simulated(armed, sender, await self._edges.accounts.simulate(armed.call, sender))
         if outcome is not None:
             self._faults.down(part, outcome.reason, outcome.message, outcome.remedy, severity=Severity.CRITICAL)
             return

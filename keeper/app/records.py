@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from keeper import __version__
+from keeper.domain.decision import BreakerEvent
 from keeper.domain.record import Draft, Json, RecordKind
+from keeper.engine.evidence import breaker_body
 
 
 def start(at_ms: int, *, name: str, mode: str, chain_id: int, sender: str | None) -> Draft:
@@ -39,6 +41,13 @@ def chain(at_ms: int, event: str, details: Mapping[str, Json]) -> Draft:
 def job(at_ms: int, name: str, *, state: str, message: str) -> Draft:
     """A scheduled job failed, was missed, or works again."""
     return Draft(RecordKind.JOB, {"job": name, "state": state, "message": message}, at_ms)
+
+
+def breaker(event: BreakerEvent) -> Draft:
+    """A market's breaker was turned from outside."""
+    return Draft(
+        RecordKind.BREAKER, breaker_body(event), event.at_ms, market=event.market, incident=event.incident or None
+    )
 
 
 def verification(at_ms: int, *, ok: bool, records: int, head: str, problem: str) -> Draft:

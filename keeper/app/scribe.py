@@ -18,6 +18,8 @@ LIMIT = 10_000
 """How many records may wait while the database is away. Beyond it new ones are dropped, and their number is recorded."""
 BATCH = 100
 RETRY_S = 1.0
+ASIDE_S = 0.02
+"""How long a record may wait before it is written. What comes with a trip would else take the writer and the interpreter from it just then."""
 
 
 class Scribe:
@@ -53,6 +55,7 @@ class Scribe:
         """Writes whatever waits, again and again until the database takes it."""
         while True:
             await self._news.wait()
+            await self._clock.sleep(ASIDE_S)
             self._news.clear()
             while self._waiting:
                 batch = self._waiting[: 1 if self._one_by_one else BATCH]

@@ -23,11 +23,13 @@ from keeper.app.pulse import Pulse
 from keeper.app.readiness import Readiness, unreachable_is_a_fault
 from keeper.app.scribe import Scribe
 from keeper.app.supervision import BACKOFF_S, Supervision
+from keeper.app.switches import Switches
+from keeper.app.telling import Telling
 from keeper.app.watch import Sight, Watch
 from keeper.config.model import Mode
 from keeper.domain.block import BlockStamp
-from keeper.domain.decision import DecisionReason
 from keeper.domain.errors import AuditError, OutsideError, Unreachable, WrongChain
+from keeper.domain.intervention import Intervention, InterventionKind
 from keeper.domain.observation import Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.record import Draft, RecordKind
@@ -100,7 +102,12 @@ class Service:
             subjects=subjects,
             alone=len(config.chain.primaries) + len(config.chain.verifiers) == 1,
         )
-        self._lasting = Lasting(parts.edges.accounts, parts.armed, self._faults, self._came_to_nothing)
+        self._lasting = Lasting(
+            parts.edges.accounts, parts.armed, self._faults, self._came_to_nothing, self._taken_back
+        )
+        self._telling = Telling(self._courier.put)
+        self._interventions: list[Intervention] = []
+        self._switches = Switches(parts.edges.store, self._clock, self._faults, self._interventions.extend)
         self._pulse = Pulse(self._clock, self._faults)
         self._readiness = Readiness(parts.edges, self._executor, parts.armed, self._faults)
         self._state = parts.engine.initial_state()
@@ -167,11 +174,13 @@ class Service:
                 self._clock.now_ms(),
                 live=self._parts.config.keeper.mode is Mode.LIVE,
             )
+            await self._switches.read()
             await self._watch.first_polls(FIRST_POLL_S)
             await unreachable_is_a_fault(self._readiness, self._faults)
             self._hear_of(head)
             tasks.append(asyncio.create_task(self._supervision.keep("follow-up", self._follow_up)))
             tasks.append(asyncio.create_task(self._supervision.keep("evaluation", self._heads)))
+            tasks.append(asyncio.create_task(self._supervision.keep("switches", self._switches.watch)))
             tasks.append(asyncio.create_task(self._supervision.keep("pulse", self._pulse.watch)))
             if self._parts.nodes.witness is not None:
                 tasks.append(asyncio.create_task(self._supervision.keep("agreement", self._agreement.run)))
@@ -289,7 +298,9 @@ class Service:
         marks["reads"] = self._clock.monotonic_ms()
         outcomes, self._outcomes = tuple(self._outcomes), []
         disputed, self._disputed = tuple((one.after_ms, one.through_ms) for one in self._disputed), []
-        snapshot = Snapshot(block, self._clock.now_ms(), sight.observations, outcomes, disputed)
+        interventions = tuple(self._interventions)
+        self._interventions.clear()  # the switches hold the list itself
+        snapshot = Snapshot(block, self._clock.now_ms(), sight.observations, outcomes, disputed, interventions)
         self._state, tick = self._parts.engine.tick(self._state, snapshot)
         marks["decided"] = self._clock.monotonic_ms()
         for event in tick.incidents:  # before what comes of it
@@ -301,9 +312,9 @@ class Service:
         good = all(one.quality is Quality.OK for one in tick.observations)
         self._agreement.saw(block, sight, tick.at_ms, good=good)
         self._scribe.put(Draft(RecordKind.TICK, tick_body(tick) | inputs_body(snapshot), tick.at_ms))
-        for decision in tick.decisions:
-            if decision.reason is DecisionReason.NO_INPUT_ALERT:
-                self._courier.put(notices.of_hold(decision))
+        for turn in tick.turns:
+            self._scribe.put(records.breaker(turn))
+        self._telling.of(tick)
         self._tell_of_sources(tick, sight)
         self._observer.ticked(tick)
 
@@ -331,6 +342,10 @@ class Service:
         self._lasting.ended(work, outcome)
         self._courier.put(notices.of_outcome(work, outcome))
         self._observer.ended(work, outcome)
+
+    def _taken_back(self, market: str, action: str, reason: str) -> None:
+        kind, now = InterventionKind.TAKEN_BACK, self._clock.now_ms()
+        self._interventions.append(Intervention(kind, now, market, action=action, reason=reason))
 
     def _came_to_nothing(self, market: str, action: str, reason: str) -> None:
         self._feed_back(market, action, OutcomeKind.FAILED, reason)

@@ -12,11 +12,12 @@ from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, OutsideError
 from keeper.domain.evm import CallResult
 from keeper.domain.observation import Observation, Quality
+from keeper.domain.testimony import Disputed
 from keeper.engine.spec import SourceSpec
 from keeper.execution.planner import ArmedAction
 from keeper.ports.chain import ChainReader
 from keeper.ports.clock import Clock
-from keeper.ports.prices import ChainSource, FeedSource
+from keeper.ports.prices import ChainSource, FeedSource, RemembersReads
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,24 @@ class Watch:
         self._feeds = tuple(feed_sources)
         self._armed = tuple(armed.items())
         self._latest: dict[str, Observation] = {}
+        # everything that is the same at each block is made once
         calls: list[Call] = []
         subjects: list[str] = []
+        self._reads: list[
+            tuple[ChainSource, str, str, int, int]
+        ] = []  # with its name, its part, and where its answers are
         for source in self._sources:
-            of_source = source.calls()
-            calls.extend(of_source)
-            subjects.extend([f"source:{source.name}"] * len(of_source))
+            name, begin = source.name, len(calls)
+            calls.extend(source.calls())
+            subjects.extend([f"source:{name}"] * (len(calls) - begin))
+            self._reads.append((source, name, f"source:{name}", begin, len(calls)))
+        self._first_effect = len(calls)
         for (market, action), armed_action in self._armed:
             calls.append(armed_action.effect_call)
             subjects.append(f"effect:{market}/{action}")
         self._calls = tuple(calls)
         self._subjects = tuple(subjects)
+        self._effects_known: dict[tuple[str, str], tuple[CallResult, str]] = {}
 
     @property
     def subjects(self) -> Sequence[str]:
@@ -80,20 +88,23 @@ class Watch:
         self._faults.up("reads")
         received_ms = self._clock.now_ms()
         observations = dict(self._feed_observations(received_ms))
-        position = 0
+        for source, name, part, begin, end in self._reads:
+            observation = source.decode(results[begin:end], block, received_ms)
+            self._note(part, observation)
+            observations[name] = observation
+        return Sight(observations, self._effects(results[self._first_effect :]), self._calls, results)
+
+    def disown(self, disputed: Disputed) -> None:
+        """No source goes on from what is disputed."""
         for source in self._sources:
-            count = len(source.calls())
-            observation = source.decode(results[position : position + count], block, received_ms)
-            self._note(source.name, observation)
-            observations[source.name] = observation
-            position += count
-        return Sight(observations, self._effects(results[position:]), self._calls, results)
+            if isinstance(source, RemembersReads) and f"source:{source.name}" in disputed.subjects:
+                source.disown(disputed.after, disputed.through)
 
     async def poll(self, feed: FeedSource) -> None:
         """Asks one feed again and again until cancelled."""
         while True:
             observation = await feed.poll()
-            self._note(feed.name, observation)
+            self._note(f"source:{feed.name}", observation)
             kept = self._latest.get(feed.name)
             if observation.quality is Quality.OK or kept is None or kept.quality is not Quality.OK:
                 self._latest[feed.name] = observation
@@ -115,14 +126,22 @@ class Watch:
             return
 
     def _effects(self, results: Sequence[CallResult]) -> dict[tuple[str, str], str]:
+        """What was read well the last time, and is the same now, is not decoded again."""
         effects: dict[tuple[str, str], str] = {}
-        for (key, armed), result in zip(self._armed, results, strict=True):
-            part = f"effect:{key[0]}/{key[1]}"
+        parts = self._subjects[self._first_effect :]
+        for (key, armed), part, result in zip(self._armed, parts, results, strict=True):
+            known = self._effects_known.get(key)
+            if known is not None and known[0] == result:
+                effects[key] = known[1]
+                continue
             try:
-                effects[key] = armed.effect_text(result)
+                text = armed.effect_text(result)
             except MalformedAnswer as error:
+                self._effects_known.pop(key, None)
                 self._faults.down(part, "malformed", error.message, error.remedy)
             else:
+                self._effects_known[key] = result, text
+                effects[key] = text
                 self._faults.up(part)
         return effects
 
@@ -139,8 +158,8 @@ class Watch:
     def _missing(self, name: str, now_ms: int, reason: str = "no answer yet") -> Observation:
         return Observation(name, None, self._units[name], now_ms, quality=Quality.MISSING, reason=reason)
 
-    def _note(self, name: str, observation: Observation) -> None:
+    def _note(self, part: str, observation: Observation) -> None:
         if observation.quality is Quality.OK:
-            self._faults.up(f"source:{name}")
+            self._faults.up(part)
         else:
-            self._faults.down(f"source:{name}", observation.quality.value, f"{name}: {observation.reason}")
+            self._faults.down(part, observation.quality.value, f"{observation.source}: {observation.reason}")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keeper.config import templates
+from keeper.config.adjust import BOUNDS, MAX_STEP, NEW_VALUE, AdjustDraft, bind_adjust, read_adjust
 from keeper.config.basics import DEFAULT_ROUTE
-from keeper.config.calls import ACTING, VIEW, Signature, literal
+from keeper.config.calls import ACTING, VIEW, Signature
 from keeper.config.kinds import CONTRACT, RAW, REFERENCE, choice, duration, whole
-from keeper.config.problems import nearest, shown
-from keeper.config.shape import Bad, Cursor, Field, Given, Kind, Part, Section, Shape
-from keeper.config.tree import Scalar
+from keeper.config.problems import nearest
+from keeper.config.shape import Cursor, Field, Given, Kind, Part, Section, Shape, in_a_sentence
+from keeper.config.slots import Slot, Variables, bind_slot, read_slot
+from keeper.decisions.spec import PAUSES
 from keeper.domain.abi_codec import integer_range
 from keeper.domain.action import Action, ActionKind, Effect, FunctionCall, SafeSide
+from keeper.domain.adjustment import NEW
+from keeper.domain.decision import ALERT
 from keeper.domain.record import Json
 
 MIN_GAS, MAX_GAS = 21_000, 16_777_216
@@ -34,15 +37,22 @@ def _target(given: Given) -> str:
 TARGET_KIND = Kind(_target, "", _CONTRACT_SCHEMA, env=True)
 
 KIND = Field(
-    "kind", choice(ActionKind, ActionKind.PAUSE), "pause stops a market; rate-limit and adjust tighten a number."
+    "kind",
+    choice(ActionKind, ActionKind.PAUSE),
+    "pause stops a market, pause-all more than one; rate-limit and adjust tighten a number.",
 )
 TARGET = Field("target", TARGET_KIND, "The contract; an EIP-55 address.")
 TARGET_AGAIN = Field("target", TARGET_KIND, "The contract, when it is another than the action's.", "")
 CALL = Field("call", ACTING, "What is called: pauseMarket(bytes32).")
 VIEW_CALL = Field("call", VIEW, "The view that shows the effect: paused(bytes32)(bool).")
 UNDO_CALL = Field("call", ACTING, "What the council would call to take it back; the keeper never does.")
-ARGS = Part("args", 'The arguments as texts; "{id}" is the variable id of the market.', _ARGS_SCHEMA, required=False)
-EXPECT = Field("expect", RAW, "What the view answers once the action has worked.")
+ARGS = Part(
+    "args",
+    'The arguments as texts; "{id}" is the variable id of the market, "{new}" the value of `new`.',
+    _ARGS_SCHEMA,
+    required=False,
+)
+EXPECT = Part("expect", "What the view answers once the action has worked.", dict(RAW.schema), required=False)
 ROUTE = Field("route", REFERENCE, "How it reaches the chain.", DEFAULT_ROUTE)
 SAFE_SIDE = Field("safe_side", choice(SafeSide, SafeSide.LOWER), "In which direction the number is tightened.")
 COOLDOWN = Field(
@@ -50,6 +60,9 @@ COOLDOWN = Field(
 )
 RETRY = Field("retry", duration(1_000), "How long after it failed it is tried again.", 30_000)
 EXPIRES = Field("expires", duration(1_000), "How long after the decision it may still be sent.", 300_000)
+NEEDS_RULES = Field(
+    "needs_rules", whole(1, 100), "At least so many rules of the market must ask for it at one block.", 1
+)
 GAS_LIMIT = Field("gas_limit", whole(MIN_GAS, MAX_GAS), "Left out: estimated.", 0)
 
 READ = Shape("The view that shows the effect.", (TARGET_AGAIN, VIEW_CALL, ARGS, EXPECT))
@@ -64,38 +77,17 @@ ACTION = Shape(
         Part("read", READ.help, {}),
         Part("undo", UNDO.help, {}, required=False),
         Part("safe_side", SAFE_SIDE.help, dict(SAFE_SIDE.kind.schema), required=False),
+        NEW_VALUE,
+        Part("bounds", BOUNDS.help, {}, required=False),
+        MAX_STEP,
         ROUTE,
         COOLDOWN,
         RETRY,
         EXPIRES,
+        NEEDS_RULES,
         GAS_LIMIT,
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Variables:
-    """The variables of one market: ``values`` with everything put in, ``places`` where each is written."""
-
-    values: Mapping[str, str]
-    places: Mapping[str, Cursor]
-
-    def place(self, text: str) -> Cursor | None:
-        """Where the value comes from when the text is nothing but one variable: a mistake in it is told there, once."""
-        place = None
-        while (name := templates.only_variable(text)) in self.places:
-            place = self.places[str(name)]
-            text = place.node.text if isinstance(place.node, Scalar) else ""
-        return place
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A text that must be a value of the type; with variables in it, only in a market can be told whether it is."""
-
-    text: str
-    type_name: str
-    at: Cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +99,31 @@ class CallDraft:
     signature: Signature
     args: tuple[Slot, ...]
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The types of its results."""
+        return self.signature.function.outputs
+
 
 @dataclass(frozen=True, slots=True)
 class ActionDraft:
-    """One action before it is bound to a market."""
+    """One action before it is bound to a market; either ``expect`` or ``adjust`` is there. ``at`` is where it is written."""
 
     name: str
     kind: ActionKind
     call: CallDraft
     read: CallDraft
-    expect: Slot
+    expect: Slot | None
+    adjust: AdjustDraft | None
     undo: CallDraft | None
     safe_side: SafeSide | None
     route: str
     cooldown_ms: int
     retry_ms: int
     expires_ms: int
+    needs_rules: int
     gas_limit: int | None
+    at: Cursor
 
 
 def read_actions(cursor: Cursor, routes: tuple[str, ...]) -> dict[str, ActionDraft | None]:
@@ -135,6 +135,8 @@ def _read(name: str, cursor: Cursor, routes: tuple[str, ...]) -> ActionDraft | N
     section = cursor.open(ACTION)
     if section is None:
         return None
+    if name == ALERT:
+        cursor.problem("this name is taken", "the action alert is always there: it tells people", found=name)
     kind, route, gas_limit = section.get(KIND), section.get(ROUTE), section.get(GAS_LIMIT)
     if route and route not in routes:
         section.problem("route", "no route has this name", nearest(route, routes))
@@ -143,10 +145,13 @@ def _read(name: str, cursor: Cursor, routes: tuple[str, ...]) -> ActionDraft | N
     read = below.open(READ) if below else None
     undo = undo_at.open(UNDO) if undo_at else None
     read_draft = _inner_call(read, read.get(VIEW_CALL), call) if read else None
-    expect = _expect(read, read_draft) if read and read_draft else None
+    adjusts = section.at("new") is not None
+    expect = _expect(read, read_draft, adjusts=adjusts) if read and read_draft else None
     undo_draft = _inner_call(undo, undo.get(UNDO_CALL), call) if undo else None
     safe_side = _safe_side(section, kind, read_draft)
-    if not section.clean or read_draft is None or expect is None:
+    others = (read_draft.args if read_draft else ()) + (undo_draft.args if undo_draft else ())
+    adjust = read_adjust(section, kind, call.args, others, read_draft.outputs if read_draft else (), safe_side)
+    if not section.clean or read_draft is None or (expect is None and adjust is None):
         return None
     return ActionDraft(
         name=name,
@@ -154,13 +159,16 @@ def _read(name: str, cursor: Cursor, routes: tuple[str, ...]) -> ActionDraft | N
         call=call,
         read=read_draft,
         expect=expect,
+        adjust=adjust,
         undo=undo_draft,
         safe_side=safe_side,
         route=route,
         cooldown_ms=section.get(COOLDOWN),
         retry_ms=section.get(RETRY),
         expires_ms=section.get(EXPIRES),
+        needs_rules=section.get(NEEDS_RULES),
         gas_limit=gas_limit or None,
+        at=cursor,
     )
 
 
@@ -176,36 +184,32 @@ def _read_call(section: Section, signature: Signature, target: str, target_at: C
     types = signature.function.inputs
     if signature.known and (below is None or below.is_list) and len(items) != len(types):
         section.problem("args", f"the call takes {len(types)} arguments, {len(items)} are given", signature.text)
-    slots = tuple(_slot(item, type_name) for item, type_name in zip(items, types, strict=False))
+    slots = tuple(read_slot(item, type_name) for item, type_name in zip(items, types, strict=False))
     return CallDraft(target, at, signature, slots)
 
 
-def _slot(cursor: Cursor, type_name: str) -> Slot:
-    text = cursor.read(RAW)
-    try:
-        if templates.is_template(text) and type_name != "":
-            templates.check(text)
-        elif text:
-            text = literal(type_name, text)
-    except Bad as bad:
-        cursor.problem(bad.message, bad.hint)
-    return Slot(text, type_name, cursor)
-
-
-def _expect(section: Section, draft: CallDraft) -> Slot | None:
-    outputs = draft.signature.function.outputs
+def _expect(section: Section, draft: CallDraft, *, adjusts: bool) -> Slot | None:
+    outputs = draft.outputs
     below = section.at("expect")
-    if below is None or not draft.signature.known:
+    if adjusts and below:
+        below.problem("what is expected follows from the new value", "leave expect out, or leave out `new`")
+    if below is None and not adjusts:
+        section.problem("expect", "expect is missing", f"add expect: {in_a_sentence(EXPECT.help)}")
+    if not draft.signature.known:
         return None
     if len(outputs) != 1:
-        section.problem("call", f"the view has {len(outputs)} results", "one is needed to compare with expect")
+        section.problem(
+            "call", f"the view has {len(outputs)} results", "one is needed to compare with what is expected"
+        )
         return None
-    return _slot(below, outputs[0])
+    if below is None or adjusts:
+        return None
+    return read_slot(below, outputs[0])
 
 
 def _safe_side(section: Section, kind: ActionKind, read: CallDraft | None) -> SafeSide | None:
     written = section.at("safe_side")
-    if kind is ActionKind.PAUSE:
+    if kind in PAUSES:
         if written:
             written.problem("a pause has no safe side", "leave it out, or set kind: rate-limit or adjust")
         return None
@@ -215,7 +219,7 @@ def _safe_side(section: Section, kind: ActionKind, read: CallDraft | None) -> Sa
         hint = "lower or higher: the keeper only ever tightens, so it must know which way that is"
         section.problem("safe_side", f"safe_side is missing for a {kind}", hint)
         return None
-    outputs = read.signature.function.outputs if read else ()
+    outputs = read.outputs if read else ()
     if len(outputs) == 1 and integer_range(outputs[0]) is None:
         section.problem("read", f"the view answers a {outputs[0]}", f"a {kind} tightens a number: read that number")
     return section.get(SAFE_SIDE)
@@ -224,10 +228,11 @@ def _safe_side(section: Section, kind: ActionKind, read: CallDraft | None) -> Sa
 def bind(draft: ActionDraft, market: str, variables: Variables) -> Action | None:
     """The action on this market; None after noting what does not fit."""
     before = len(draft.call.target_at.context.report)
-    call = _bind_call(draft.call, market, variables)
+    call = _bind_call(draft.call, market, variables, adjusts=draft.adjust is not None)
     read = _bind_call(draft.read, market, variables)
     undo = _bind_call(draft.undo, market, variables) if draft.undo else None
-    expect = _bind_slot(draft.expect, market, variables)
+    expect = bind_slot(draft.expect, market, variables) if draft.expect else NEW
+    adjustment = bind_adjust(draft.adjust, market, variables) if draft.adjust else None
     if len(draft.call.target_at.context.report) != before:
         return None
     return Action(
@@ -241,35 +246,11 @@ def bind(draft: ActionDraft, market: str, variables: Variables) -> Action | None
         undo=undo,
         safe_side=draft.safe_side,
         gas_limit=draft.gas_limit,
+        adjustment=adjustment,
     )
 
 
-def _bind_call(draft: CallDraft, market: str, variables: Variables) -> FunctionCall:
-    target = _bind_slot(Slot(draft.target, "address", draft.target_at), market, variables)
-    args = tuple(_bind_slot(slot, market, variables) for slot in draft.args)
+def _bind_call(draft: CallDraft, market: str, variables: Variables, *, adjusts: bool = False) -> FunctionCall:
+    target = bind_slot(Slot(draft.target, "address", draft.target_at), market, variables)
+    args = tuple(NEW if adjusts and slot.text == NEW else bind_slot(slot, market, variables) for slot in draft.args)
     return FunctionCall(target, draft.signature.text, args)
-
-
-def _bind_slot(slot: Slot, market: str, variables: Variables) -> str:
-    if not templates.is_template(slot.text):
-        return slot.text
-    try:
-        filled = templates.fill(slot.text, variables.values)
-    except Bad as bad:
-        _misfit(slot, market, bad.message, bad.hint)
-        return ""
-    try:
-        return literal(slot.type_name, filled)
-    except Bad as bad:
-        place = variables.place(slot.text)
-        if place:
-            place.problem(f"{bad.message}, which an action of this market needs", bad.hint)
-        else:
-            _misfit(slot, market, f"this is {shown(filled)}: {bad.message}", bad.hint)
-        return ""
-
-
-def _misfit(slot: Slot, market: str, message: str, hint: str) -> None:
-    at = slot.at
-    found = at.node.text if isinstance(at.node, Scalar) else ""
-    at.context.report.add_in(market, at.path, at.line, found, message, hint)

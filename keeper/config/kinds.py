@@ -14,7 +14,7 @@ from keeper.config.secret import Secret
 from keeper.config.shape import NAME, NAME_HINT, Bad, Given, Kind
 from keeper.domain.address import checksum_address
 from keeper.domain.errors import UnitError
-from keeper.domain.units import Span, Unit, parse_duration_ms, parse_ratio, parse_span
+from keeper.domain.units import Span, Unit, parse_duration_ms, parse_ratio, parse_span, parse_window
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -26,6 +26,7 @@ _WHOLE = re.compile(r"-?[0-9]+")
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,18})?")
 _DOTTED = re.compile(r"[^.\s]{1,100}(?:\.[^.\s]{1,100}){0,15}")
 _HEX_KEY = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
+WINDOW_HINT = "write a time, a number of blocks or of samples: 1h, 30 blocks, 20 samples"
 DURATION_HINT = "write it with its unit: 90s, 5m, 1h"
 _DURATION_PATTERN = r"^\s*\d{1,9}(\.\d{1,3})?\s*(ms|s|m|h|d)\s*$"
 
@@ -92,6 +93,20 @@ def _span(given: Given) -> Span:
         raise Bad("a persistence of nothing", "leave `for` out to act at once, or write for example: 2 blocks")
     if (span.ms or 0) > MAX_DURATION_MS or (span.blocks or 0) > MAX_BLOCKS:
         raise Bad("the persistence is too large", f"366d or {MAX_BLOCKS} blocks at most")
+    return span
+
+
+def _window(given: Given) -> Span:
+    if given.text.lstrip().startswith("-"):
+        raise Bad("a window cannot be negative", WINDOW_HINT)
+    try:
+        span = parse_window(given.text)
+    except UnitError:
+        raise Bad("neither a time nor a number of blocks or samples", WINDOW_HINT) from None
+    if not (span.ms or span.blocks or span.samples):
+        raise Bad("a window of nothing", WINDOW_HINT)
+    if (span.ms or 0) > MAX_DURATION_MS or (span.blocks or span.samples or 0) > MAX_BLOCKS:
+        raise Bad("the window is too large", f"366d, or {MAX_BLOCKS} blocks or samples at most")
     return span
 
 
@@ -234,6 +249,9 @@ def unit_words() -> list[str]:
 
 
 SPAN = Kind(_span, Span(blocks=1), {"type": "string", "pattern": _DURATION_PATTERN.replace("|d)", "|d|blocks?)")})
+WINDOW = Kind(
+    _window, Span(samples=1), {"type": "string", "pattern": _DURATION_PATTERN.replace("|d)", "|d|blocks?|samples?)")}
+)
 SHARE = Kind(_share, Decimal(0), {"type": "string", "pattern": r"^\s*-?\d{1,12}(\.\d{1,18})?\s*(%|bps)\s*$"})
 NUMBER = Kind(_number, Decimal(0), {"type": ["number", "string"]})
 TEXT = Kind(_text, "", {"type": "string", "minLength": 1})

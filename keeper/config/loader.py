@@ -15,6 +15,7 @@ from keeper.config.chain_sources import need_of
 from keeper.config.derived import derivation
 from keeper.config.environment import Environment
 from keeper.config.file import STDIN, read_bytes
+from keeper.config.limits import LIMITS, UNLIMITED, LimitsConfig, read_limits
 from keeper.config.markets import Markets, read_markets
 from keeper.config.model import Config, KeeperConfig, Mode, Source
 from keeper.config.problems import Report
@@ -38,6 +39,7 @@ ROOT = Shape(
         Part("sources", "Where observations come from.", {}),
         Part("markets", "What is watched, and what is done when.", {}),
         Part("actions", "What can be done.", {}),
+        Part("limits", LIMITS.help, {}, required=False),
         Part("signer", "The key that signs; needed in live mode.", {}, required=False),
         Part("routes", "How transactions reach the chain; public is always there.", {}, required=False),
         Part("notify", "Who is told; without it, the log.", {}, required=False),
@@ -93,6 +95,7 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     actions: dict[str, ActionDraft | None] = _part(
         section, "actions", lambda cursor: read_actions(cursor, route_names), {}
     )
+    limits = _part(section, "limits", read_limits, UNLIMITED)
     markets = _part(section, "markets", lambda cursor: read_markets(cursor, sources, actions), Markets((), ()))
     _check_live(section, keeper)
     if not section.clean or len(root.context.report) or not (keeper and chain and audit):
@@ -104,7 +107,7 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
         chain=chain,
         audit=audit,
         sources=tuple(source for source in sources.values() if source),
-        engine=_engine(sources, markets, actions),
+        engine=_engine(sources, markets, actions, limits),
         actions=markets.actions,
         signer=signer,
         routes=routes,
@@ -133,7 +136,10 @@ def _check_live(section: Section, keeper: KeeperConfig | None) -> None:
 
 
 def _engine(
-    sources: Mapping[str, Source | None], markets: Markets, actions: Mapping[str, ActionDraft | None]
+    sources: Mapping[str, Source | None],
+    markets: Markets,
+    actions: Mapping[str, ActionDraft | None],
+    limits: LimitsConfig,
 ) -> EngineSpec:
     from keeper.engine.spec import ActionPolicy, EngineSpec, SourceSpec
 
@@ -145,6 +151,9 @@ def _engine(
         ),
         markets=markets.specs,
         actions=tuple(
-            ActionPolicy(one.name, one.kind, one.cooldown_ms, one.retry_ms) for one in actions.values() if one
+            ActionPolicy(one.name, one.kind, max(one.cooldown_ms, limits.cooldown_ms), one.retry_ms, one.needs_rules)
+            for one in actions.values()
+            if one
         ),
+        limits=limits.limits,
     )

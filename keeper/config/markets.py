@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keeper.config import templates
-from keeper.config.actions import ActionDraft, Variables, bind
+from keeper.config.actions import NEEDS_RULES, ActionDraft, bind
 from keeper.config.kinds import RAW
 from keeper.config.model import Source
 from keeper.config.rules import read_rules
 from keeper.config.shape import NAME, Bad, Cursor, Part, Shape
 from keeper.config.signals import read_signals
+from keeper.config.slots import Variables
 from keeper.domain.action import Action
+from keeper.domain.decision import ALERT
 from keeper.domain.record import Json
 
 if TYPE_CHECKING:
@@ -68,6 +71,8 @@ def _read(
     variables = _read_vars(vars_at) if vars_at else Variables({}, {})
     drafts = read_signals(signals_at, sources) if signals_at else {}
     rules = read_rules(rules_at, drafts, actions) if rules_at else []
+    if section.clean:
+        _check_askers(name, rules, actions)
     bound = [] if variables is None else _bind_all(name, rules, variables, actions)
     signals = tuple(draft.spec for draft in drafts.values() if draft.spec)
     return (MarketSpec(name, signals, tuple(rules)) if section.clean else None), bound
@@ -76,10 +81,21 @@ def _read(
 def _bind_all(
     market: str, rules: list[RuleSpec], variables: Variables, actions: Mapping[str, ActionDraft | None]
 ) -> list[Action]:
-    named = dict.fromkeys(action for rule in rules for action in rule.actions)
+    named = dict.fromkeys(action for rule in rules for action in rule.actions if action != ALERT)
     drafts = (actions[action] for action in named)
     bound = (bind(draft, market, variables) for draft in drafts if draft)
     return [action for action in bound if action]
+
+
+def _check_askers(market: str, rules: list[RuleSpec], actions: Mapping[str, ActionDraft | None]) -> None:
+    """An action that needs more rules than name it can never be done."""
+    askers = Counter(action for rule in rules for action in rule.actions)
+    for name, count in askers.items():
+        draft = actions.get(name)
+        if draft and count < draft.needs_rules:
+            at = draft.at.child(NEEDS_RULES.key)
+            message = f"it needs {draft.needs_rules} rules of the market to ask for it, and {count} can"
+            at.context.report.add_in(market, at.path, at.line, str(draft.needs_rules), message, f"{count} at most")
 
 
 def _read_vars(cursor: Cursor) -> Variables | None:

@@ -1,37 +1,38 @@
-"""The ``rules`` of a market: threshold, persistence, and the gap between tripping and clearing."""
+"""The ``rules`` of a market: what trips them, what clears them, what keeps them from tripping, and what they ask for."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from keeper.config.kinds import NUMBER, REFERENCE, SPAN, choice, threshold
+from keeper.config.conditions import CLEAR, WHEN, read_clear, read_unless, read_when
+from keeper.config.kinds import REFERENCE, choice
 from keeper.config.problems import nearest
-from keeper.config.shape import Cursor, Field, Part, Section, Shape, word_of
+from keeper.config.shape import Bad, Cursor, Field, Given, Kind, Part, Shape, word_of
 from keeper.config.signals import SignalDraft
+from keeper.config.tree import Table
+from keeper.domain.decision import ALERT
 from keeper.domain.observation import WITHOUT_VALUE, Quality
-from keeper.domain.units import NO_SPAN, Unit, plain
 from keeper.domain.verdict import Severity
-from keeper.rules.spec import ONLY_OK, Without
-
-if TYPE_CHECKING:
-    from keeper.rules.spec import Condition, RuleSpec, Side
+from keeper.rules.soundness import Unsound, unsound, unsound_schedule
+from keeper.rules.spec import DAY_MS, DAYS, ONLY_OK, RuleSpec, Schedule, Without
 
 ACCEPTABLE = tuple(quality for quality in Quality if quality not in WITHOUT_VALUE)
 _QUALITY = word_of(ACCEPTABLE)
-_THRESHOLD_SCHEMA = dict(NUMBER.schema)
+_DAY = word_of(DAYS)
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
+_PIECE = re.compile(r"[^.\[\]]+")
 
-SIGNAL = Field("signal", REFERENCE, "Which signal of this market.")
-SIGNAL_AGAIN = Field("signal", REFERENCE, "The same signal as in when; may be left out.", "")
-ABOVE = Part(
-    "above", "Strictly above this, in the unit of the signal: 2% or 50bps for shares.", _THRESHOLD_SCHEMA, False
-)
-BELOW = Part(
-    "below", "Strictly below this, in the unit of the signal: 2% or 50bps for shares.", _THRESHOLD_SCHEMA, False
-)
-FOR = Field("for", SPAN, "How long without a break: 30s or 2 blocks; without it the first tick counts.", NO_SPAN)
+
+def _clock(given: Given) -> int:
+    match = _CLOCK.fullmatch(given.text)
+    if match is None:
+        raise Bad("not a time of day", "hours and minutes in UTC, from 00:00 to 24:00: 08:30")
+    return DAY_MS if match[1] is None else (int(match[1]) * 60 + int(match[2])) * 60_000
+
+
+CLOCK = Kind(_clock, 0, {"type": "string", "pattern": f"^({_CLOCK.pattern})$"})
+
 WITHOUT = Field(
     "without",
     choice(Without, Without.HOLD),
@@ -45,21 +46,23 @@ NEEDS = Part(
     required=False,
 )
 SEVERITY = Field("severity", choice(Severity, Severity.WARNING), "How loudly people are told.")
-
-WHEN = Shape("What trips the rule: {signal: NAME, above: 2%, for: 2 blocks}.", (SIGNAL, ABOVE, BELOW, FOR))
-CLEAR = Shape(
-    "What ends the trip, on the other side of the threshold and with a gap to it: {below: 1%, for: 10 blocks}.",
-    (SIGNAL_AGAIN, ABOVE, BELOW, FOR),
+SCHEDULE_FROM = Field("from", CLOCK, "From this time of day on, in UTC: 08:00.", 0)
+SCHEDULE_TO = Field(
+    "to", CLOCK, "Until before this time of day, in UTC; when it is the earlier one, of the next day.", DAY_MS
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Limit:
-    """One threshold as read; ``value`` None: it could not be."""
-
-    side: Side
-    value: Decimal | None
-    at: Cursor
+SCHEDULE = Shape(
+    "When the rule may trip; at other times it does not, and a tripped one may only clear: {days: [mon, tue], from: 08:00, to: 20:00}.",
+    (
+        Part(
+            "days",
+            "On which days, mon to sun; left out: on all.",
+            {"type": "array", "minItems": 1, "items": {"enum": list(DAYS)}},
+            required=False,
+        ),
+        SCHEDULE_FROM,
+        SCHEDULE_TO,
+    ),
+)
 
 
 def read_rules(cursor: Cursor, signals: Mapping[str, SignalDraft], actions: Mapping[str, object]) -> list[RuleSpec]:
@@ -73,98 +76,88 @@ def read_rules(cursor: Cursor, signals: Mapping[str, SignalDraft], actions: Mapp
 def _read(
     name: str, cursor: Cursor, signals: Mapping[str, SignalDraft], actions: Mapping[str, object]
 ) -> RuleSpec | None:
-    from keeper.rules.spec import RuleSpec
-
     section = cursor.open(RULE)
     if section is None:
         return None
-    when_at, clear_at, actions_at = section.at("when"), section.at("clear"), section.at("actions")
-    named = _read_actions(actions_at, actions) if actions_at else ()
+    actions_at, schedule_at, unless_at = section.at("actions"), section.at("schedule"), section.at("unless")
     severity, without = section.get(SEVERITY), section.get(WITHOUT)
+    named = _read_actions(actions_at, actions, severity) if actions_at else ()
     needs = _read_needs(needs_at) if (needs_at := section.at("needs")) else ONLY_OK
-    when = when_at.open(WHEN) if when_at else None
-    clear = clear_at.open(CLEAR) if clear_at else None
-    signal, unit = _signal(when, signals) if when else ("", None)
-    trips = _limit(when, unit) if when else None
-    clears = _limit(clear, unit) if clear else None
-    if clear and signal and clear.get(SIGNAL_AGAIN) not in ("", signal):
-        clear.problem("signal", "a rule clears on the signal that it trips on", f"write {signal}, or leave it out")
-    if trips and clears:
-        _check_gap(trips, clears)
-    if not (section.clean and when and clear and trips and clears):
+    schedule = _read_schedule(schedule_at) if schedule_at else None
+    for found in unsound_schedule(schedule) if schedule else ():
+        _note(cursor, found)
+    when = read_when(when_at, signals) if (when_at := section.at("when")) else None
+    clear = read_clear(clear_at, signals, when_at) if (clear_at := section.at("clear")) else None
+    unless = read_unless(unless_at, signals) if unless_at else ()
+    if when and clear:
+        units = {signal: draft.unit for signal, draft in signals.items() if draft.unit is not None}
+        for found in unsound(when, clear, unless, units):
+            _note(cursor, found)
+    if not (section.clean and when and clear):
         return None
     return RuleSpec(
         name=name,
-        when=_condition(signal, trips, when),
-        clear=_condition(signal, clears, clear),
+        when=when,
+        clear=clear,
         severity=severity,
         actions=named,
         needs=needs,
         without=without,
+        unless=unless,
+        schedule=schedule,
     )
 
 
-def _signal(when: Section, signals: Mapping[str, SignalDraft]) -> tuple[str, Unit | None]:
-    name = when.get(SIGNAL)
-    if when.at("signal") and name and name not in signals:
-        when.problem("signal", "no signal of this market has this name", nearest(name, signals))
-        return "", None
-    return name, signals[name].unit if name in signals else None
+def _note(rule: Cursor, found: Unsound) -> None:
+    """Notes the problem at its place in the file, or at the nearest one above it that is there."""
+    here = rule
+    for piece in _PIECE.findall(found.place):
+        if here.is_list:
+            here = here.items()[int(piece)]
+        elif isinstance(here.node, Table) and piece in here.node.entries:
+            here = here.child(piece)
+        else:
+            here.problem(found.message, found.hint, found=found.found, at=piece)
+            return
+    here.problem(found.message, found.hint)
 
 
-def _limit(section: Section, unit: Unit | None) -> _Limit | None:
-    from keeper.rules.spec import Side
-
-    given = [(side, below) for side in Side if (below := section.at(side.value))]
-    if len(given) != 1:
-        message = "both above and below" if given else "above or below is missing"
-        section.cursor.problem(message, "exactly one of them says where the threshold is", found="")
+def _read_schedule(cursor: Cursor) -> Schedule | None:
+    section = cursor.open(SCHEDULE)
+    if section is None:
         return None
-    side, below = given[0]
-    if unit is None:  # the signal is wrong or unknown: how its threshold is written cannot be told
-        return None
-    before = len(below.context.report)
-    value = below.read(threshold(unit))
-    return _Limit(side, value if len(below.context.report) == before else None, below)
+    if not section.table.entries:
+        cursor.problem("no days and no hours", "leave schedule out, or say when the rule may trip", found="")
+    days = _read_days(days_at) if (days_at := section.at("days")) else frozenset(range(len(DAYS)))
+    schedule = Schedule(days, section.get(SCHEDULE_FROM), section.get(SCHEDULE_TO))
+    return schedule if section.clean else None
 
 
-def _check_gap(trips: _Limit, clears: _Limit) -> None:
-    from keeper.rules.spec import Side
-
-    if trips.side is clears.side:
-        other = Side.BELOW if trips.side is Side.ABOVE else Side.ABOVE
-        clears.at.problem("the rule would clear on the side where it trips", f"write {other.value} here")
-        return
-    if trips.value is None or clears.value is None:
-        return
-    gap = trips.value - clears.value if trips.side is Side.ABOVE else clears.value - trips.value
-    if gap <= 0:
-        word = "lower" if trips.side is Side.ABOVE else "higher"
-        clears.at.problem(
-            f"no gap to the threshold at {plain(trips.value)}: the rule would flap",
-            f"clear at a {word} value than it trips",
-        )
+def _read_days(cursor: Cursor) -> frozenset[int]:
+    before, words = len(cursor.context.report), []
+    for item in cursor.items():
+        word = item.read(_DAY)
+        if word in words:
+            item.problem("this day is named twice", "once is enough")
+        words.append(word)
+    if not words and len(cursor.context.report) == before:
+        cursor.problem("there is no day", "leave days out for all of them", found="")
+    return frozenset(DAYS.index(word) for word in words if word)
 
 
-def _condition(signal: str, limit: _Limit, section: Section) -> Condition:
-    from keeper.rules.spec import Condition
-
-    assert limit.value is not None
-    return Condition(signal, limit.side, limit.value, section.get(FOR))
-
-
-def _read_actions(cursor: Cursor, actions: Mapping[str, object]) -> tuple[str, ...]:
+def _read_actions(cursor: Cursor, actions: Mapping[str, object], severity: Severity) -> tuple[str, ...]:
     before, names = len(cursor.context.report), []
     for item in cursor.items():
         name = item.read(REFERENCE)
         if name in names:
             item.problem("this action is named twice", "once is enough")
-        elif name and name not in actions:
-            item.problem("no action has this name", nearest(name, actions))
+        elif name and name != ALERT and name not in actions:
+            item.problem("no action has this name", nearest(name, [*actions, ALERT]))
         elif name:
             names.append(name)
-    if not names and len(cursor.context.report) == before:
-        cursor.problem("the rule names no action", "name at least one of the section actions", found="")
+    if not names and len(cursor.context.report) == before and severity is not Severity.INFO:
+        hint = "name at least one of the section actions, or alert; a rule that is only observed has severity: info"
+        cursor.problem("the rule names no action", hint, found="")
     return tuple(names)
 
 
@@ -189,11 +182,20 @@ RULE = Shape(
     (
         _part(WHEN, "when"),
         _part(CLEAR, "clear"),
+        Part(
+            "unless",
+            "Conditions that keep the rule from tripping while one of them is true.",
+            {"type": "array", "minItems": 1},
+            required=False,
+        ),
+        Part("schedule", SCHEDULE.help, {}, required=False),
         NEEDS,
         WITHOUT,
         SEVERITY,
         Part(
-            "actions", "What is done, in this order.", {"type": "array", "minItems": 1, "items": dict(REFERENCE.schema)}
+            "actions",
+            "What is done, in this order; alert tells people; [] with severity info: the rule is only observed.",
+            {"type": "array", "items": dict(REFERENCE.schema)},
         ),
     ),
 )

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from keeper.config import basics, chain
+from keeper.config import basics, chain, conditions, thresholds
 from keeper.config.actions import ACTION, READ, UNDO
+from keeper.config.adjust import BOUNDS
 from keeper.config.audit import AUDIT
+from keeper.config.limits import LIMITS
 from keeper.config.loader import ROOT
 from keeper.config.markets import MARKET
-from keeper.config.rules import CLEAR, RULE, WHEN
+from keeper.config.rules import CLOCK, RULE, SCHEDULE
 from keeper.config.shape import NAME, Field, Part, Shape
 from keeper.config.signals import signal_shapes
 from keeper.config.sources import KINDS as SOURCE_KINDS
 from keeper.domain.record import Json
-from keeper.domain.units import Span
+from keeper.domain.units import NO_SPAN, Span, format_ratio, plain
+from keeper.domain.verdict import Severity
 
 Object = dict[str, Json]
 
@@ -26,8 +30,14 @@ _PLACEHOLDER: Object = {"type": "string", "pattern": r"\$\{.+\}"}
 
 def json_schema() -> dict[str, Json]:
     """The whole configuration. An editor checks the form with it; ``keeper check`` checks the sense as well."""
-    rule = _shape(RULE, when=_condition(WHEN), clear=_condition(CLEAR))
-    market = _shape(MARKET, signals=_named(_one_of(signal_shapes())), rules=_named(rule))
+    rule = _shape(
+        RULE,
+        when=_conditions(conditions.WHEN, _THRESHOLDS),
+        clear=_conditions(conditions.CLEAR, (*_THRESHOLDS, thresholds.SHARE_OF_TRIP)),
+        unless={"type": "array", "minItems": 1, "items": _condition(conditions.MEMBER, _THRESHOLDS)},
+        schedule=_shape(SCHEDULE),
+    )
+    market = _shape(MARKET, signals=_named(_one_of(signal_shapes())), rules=_named(_asking(rule)))
     endpoints: Object = {"type": "array", "minItems": 1, "items": _shape(chain.ENDPOINT)}
     policies = {part.key: _shape(chain.POLICY) for part in chain.QUORUM.parts}
     root = _shape(
@@ -37,12 +47,27 @@ def json_schema() -> dict[str, Json]:
         audit=_shape(AUDIT),
         sources=_named(_one_of(SOURCE_KINDS)),
         markets=_named(market),
-        actions=_named(_shape(ACTION, read=_shape(READ), undo=_shape(UNDO))),
+        actions=_named(_action(), least=0),
+        limits=_shape(LIMITS),
         signer=_one_of(basics.SIGNERS),
         routes=_named(_one_of(basics.ROUTES), least=0),
         notify={"type": "array", "items": _one_of(basics.NOTIFIERS)},
     )
     return {"$schema": DIALECT, "title": "keeper", **root}
+
+
+def _action() -> Object:
+    """What is expected is either written down or follows from the new value."""
+    expected: Object = {"description": READ.help, "required": ["expect"]}
+    either: list[Json] = [{"required": ["new", "bounds", "safe_side"]}, {"properties": {"read": expected}}]
+    return {**_shape(ACTION, read=_shape(READ), undo=_shape(UNDO), bounds=_shape(BOUNDS)), "oneOf": either}
+
+
+def _asking(rule: Object) -> Object:
+    """A rule asks for something, or is only observed."""
+    observed: Object = {"required": ["severity"], "properties": {"severity": {"const": Severity.INFO.value}}}
+    asks: Object = {"properties": {"actions": {"minItems": 1}}}
+    return {**rule, "anyOf": [observed, asks]}
 
 
 def _shape(shape: Shape, **nested: Object) -> Object:
@@ -75,20 +100,40 @@ def _field(field: Field[Any]) -> Object:
 
 def _default(field: Field[Any]) -> Json:
     """The default as people write it; None where being left out has a meaning of its own."""
-    if field.required or not field.default:
+    if field.required or field.implied or field.default == NO_SPAN:
+        return None
+    if isinstance(field.default, Decimal) and field.default:
+        return format_ratio(field.default) if field.kind.schema.get("type") == "string" else plain(field.default)
+    if not field.default:
         return 0 if field.default == 0 and field.kind.schema.get("minimum") == 0 else None
     if isinstance(field.default, Span):
         return str(field.default)
     if isinstance(field.default, Enum):
         return str(field.default.value)
+    if field.kind is CLOCK:
+        return "24:00"
     if isinstance(field.default, int) and field.kind.schema.get("type") == "string":
         return str(Span(ms=field.default))
     return field.default if isinstance(field.default, int | str) else None
 
 
-def _condition(shape: Shape) -> Object:
+_THRESHOLDS = (thresholds.MULTIPLE, thresholds.LINE)
+
+
+def _conditions(single: Shape, levels: Sequence[Shape]) -> Object:
+    """One condition, or a group of them."""
+    members: Object = {"type": "array", "minItems": 2, "items": _condition(conditions.MEMBER, levels)}
+    groups = (conditions.ALL, conditions.ANY, conditions.AT_LEAST)
+    choices: list[Json] = [_condition(single, levels)]
+    choices += [_shape(group, **dict.fromkeys(("all", "any", "of"), members)) for group in groups]
+    return {"oneOf": choices}
+
+
+def _condition(shape: Shape, levels: Sequence[Shape]) -> Object:
+    ways: list[Json] = [dict(conditions.ABOVE.schema), *(_shape(level) for level in levels)]
+    level: Object = {"anyOf": ways}
     exactly_one: list[Json] = [{"required": ["above"]}, {"required": ["below"]}]
-    return {**_shape(shape), "oneOf": exactly_one}
+    return {**_shape(shape, above=level, below=level), "oneOf": exactly_one}
 
 
 def _one_of(shapes: Mapping[str, Shape]) -> Object:

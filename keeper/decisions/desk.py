@@ -3,6 +3,9 @@
 Order. Decisions stand in the order of the ladder: severity (critical first), then the order of the configuration, then the order of a rule's
 actions. So when several rules ask for one action, the most severe one gets it.
 
+A rule asks, and gets the first of these answers that fits: what people forbid (``authority``), how the action stands (``standing``), something
+stronger is in effect (``ladder``), too few rules ask for it, the budget is spent (``budget``); else the action.
+
 On change, and always. An act is told each time. A declined action is told when its reason or its incident changes, a hold when a rule's
 reason changes; both are counted at every tick (``COUNTS``).
 
@@ -10,24 +13,36 @@ A tripped rule asks for its actions at every tick until it is clear: also while 
 usable, because a pause that failed is not to be dropped because the price feed died with it.
 
 An incident of a market opens with its first trip, and closes when every rule of the market is clear (one that is only pending is not).
-The breaker of the market is tripped and armed again with it.
+The breaker of the market is tripped and armed again with it, as long as nobody locked or disarmed it: then incidents are told all the same.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 
+from keeper.decisions import budget, ladder
 from keeper.decisions import standing as standings
+from keeper.decisions.authority import Authority
 from keeper.decisions.breaker import BreakerState, BreakerTrigger, advance
-from keeper.decisions.ids import Ids
-from keeper.decisions.spec import ActionPolicy
-from keeper.decisions.standing import Standing
-from keeper.domain.decision import Decision, DecisionKind, DecisionReason, IncidentEvent, IncidentPhase
+from keeper.decisions.spec import NO_LIMITS, ActionPolicy, Limits
+from keeper.decisions.standing import Answer, Standing
+from keeper.decisions.state import DeskState
+from keeper.domain.decision import (
+    ALERT,
+    BreakerEvent,
+    Decision,
+    DecisionKind,
+    DecisionReason,
+    IncidentEvent,
+    IncidentPhase,
+)
+from keeper.domain.intervention import Intervention
 from keeper.domain.observation import Observation
 from keeper.domain.signal import SignalValue
 from keeper.domain.snapshot import ActionOutcome
@@ -46,9 +61,17 @@ def count_key(kind: DecisionKind, reason: DecisionReason) -> str:
 COUNTS = (
     count_key(DecisionKind.ACT, DecisionReason.TRIPPED),
     count_key(DecisionKind.ACT, DecisionReason.RETRY),
+    count_key(DecisionKind.ALERT, DecisionReason.TRIPPED),
     count_key(DecisionKind.DECLINED, DecisionReason.IN_FLIGHT),
     count_key(DecisionKind.DECLINED, DecisionReason.IN_EFFECT),
     count_key(DecisionKind.DECLINED, DecisionReason.COOLDOWN),
+    count_key(DecisionKind.DECLINED, DecisionReason.TAKEN_BACK),
+    count_key(DecisionKind.DECLINED, DecisionReason.STRONGER),
+    count_key(DecisionKind.DECLINED, DecisionReason.NO_RULE_QUORUM),
+    count_key(DecisionKind.DECLINED, DecisionReason.BUDGET),
+    count_key(DecisionKind.DECLINED, DecisionReason.LOCKED),
+    count_key(DecisionKind.DECLINED, DecisionReason.LIFTED),
+    count_key(DecisionKind.DECLINED, DecisionReason.SWITCHED_OFF),
     count_key(DecisionKind.HOLD, DecisionReason.WARMING),
     count_key(DecisionKind.HOLD, DecisionReason.NO_INPUT),
     count_key(DecisionKind.HOLD, DecisionReason.NO_INPUT_ALERT),
@@ -84,25 +107,11 @@ class Judged:
     changed: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
-@dataclass(slots=True)
-class DeskState:
-    """What the desk remembers.
-
-    ``incidents`` by market position while they are open; ``declined`` and ``held`` (INSIDE: not held) are what was told last.
-    """
-
-    breakers: list[BreakerState]
-    held: Bytes
-    standings: dict[tuple[int, str], Standing] = field(default_factory=dict)
-    incidents: dict[int, str] = field(default_factory=dict)
-    declined: dict[tuple[int, str], tuple[DecisionReason, str]] = field(default_factory=dict)
-    ids: Ids = field(default_factory=Ids)
-
-
 @dataclass(frozen=True, slots=True)
 class Resolution:
     decisions: tuple[Decision, ...]
     incidents: tuple[IncidentEvent, ...]
+    breakers: tuple[BreakerEvent, ...]
     counts: Mapping[str, int]
 
 
@@ -112,11 +121,20 @@ class Desk:
     ``rules`` are grouped by market, in the order of ``markets``.
     """
 
-    def __init__(self, markets: Sequence[str], rules: Sequence[DeskRule], policies: Iterable[ActionPolicy]) -> None:
+    def __init__(
+        self,
+        markets: Sequence[str],
+        rules: Sequence[DeskRule],
+        policies: Iterable[ActionPolicy],
+        limits: Limits = NO_LIMITS,
+    ) -> None:
+        self._limits = limits
+        self._authority = Authority(markets, limits.lock_ms)
         self._markets = tuple(markets)
         self._positions = {name: index for index, name in enumerate(self._markets)}
         self._rules = tuple(rules)
         self._policies = {policy.name: policy for policy in policies}
+        self._shared = {policy.name for policy in self._policies.values() if policy.needs_rules > 1}
         self._alerts = np.array([rule.alerts for rule in rules], dtype=np.bool_)
         by_severity = sorted(range(len(rules)), key=lambda rule: LADDER.index(rules[rule].severity))
         self._ladder: Ints = np.array(by_severity, dtype=np.int64)
@@ -126,13 +144,23 @@ class Desk:
 
     def initial_state(self) -> DeskState:
         """Every breaker armed, nothing known of any action."""
-        return DeskState([BreakerState.ARMED] * len(self._markets), np.full(len(self._rules), INSIDE, dtype=np.int8))
+        count = len(self._markets)
+        return DeskState([BreakerState.ARMED] * count, np.full(len(self._rules), INSIDE, dtype=np.int8), [0] * count)
 
     def decide(
-        self, state: DeskState, judged: Judged, facts: Facts, outcomes: Iterable[ActionOutcome], at_ms: int, block: int
+        self,
+        state: DeskState,
+        judged: Judged,
+        facts: Facts,
+        outcomes: Iterable[ActionOutcome],
+        at_ms: int,
+        block: int,
+        interventions: Iterable[Intervention] = (),
     ) -> Resolution:
-        """One tick. The outcomes count first, so an action that failed may be decided again at once (if its policy says so)."""
+        """One tick. The outcomes count first, so an action that failed may be decided again at once (if its policy says so); then what people did."""
         self._learn(state, outcomes, at_ms)
+        turns = self._authority.hear(state, interventions, at_ms, block)
+        budget.forget(state.acts, at_ms)
         tripped = judged.state >= TRIPPED
         unready = (judged.reason == NOT_ENOUGH_DATA) | (judged.reason == NOT_USABLE)
         newly_held = unready & (judged.reason != state.held)
@@ -141,6 +169,7 @@ class Desk:
         incidents = self._open(state, [rule for rule in concerned if tripped[rule]], facts, at_ms, block)
         for key in [key for key in state.declined if not tripped[key[0]]]:
             del state.declined[key]
+        askers = self._askers(state, tripped) if self._shared else Counter()
         counts = dict.fromkeys(COUNTS, 0)
         decisions: list[Decision] = []
         for rule in concerned:
@@ -148,14 +177,16 @@ class Desk:
                 reason = self._hold_reason(rule, int(judged.reason[rule]))
                 decisions.append(self._hold(state, rule, reason, facts, at_ms, block))
             if tripped[rule]:
-                decisions += self._ask(state, rule, facts, counts, at_ms, block)
+                decisions += self._ask(state, rule, facts, counts, askers, at_ms, block)
         for code, reason in HOLD_REASONS.items():
             counts[count_key(DecisionKind.HOLD, reason)] = int(np.count_nonzero(judged.reason == code))
         alerts = int(np.count_nonzero((judged.reason == NOT_USABLE) & self._alerts))
         counts[count_key(DecisionKind.HOLD, DecisionReason.NO_INPUT_ALERT)] = alerts
         counts[count_key(DecisionKind.HOLD, DecisionReason.NO_INPUT)] -= alerts
-        incidents += self._close(state, judged, facts, at_ms, block)
-        return Resolution(tuple(decisions), tuple(incidents), counts)
+        closed = self._close(state, judged, facts, at_ms, block)
+        for event in closed:
+            turns += self._authority.closed(state, self._positions[event.market], at_ms, block)
+        return Resolution(tuple(decisions), (*incidents, *closed), tuple(turns), counts)
 
     def breakers(self, state: DeskState) -> dict[str, BreakerState]:
         """The breaker of every market by its name."""
@@ -183,7 +214,8 @@ class Desk:
             name = self._markets[market]
             incident = state.ids.issue(f"{name}@{block}", block)
             state.incidents[market] = incident
-            state.breakers[market] = advance(state.breakers[market], BreakerTrigger.TRIP)
+            if state.breakers[market] is BreakerState.ARMED:
+                state.breakers[market] = advance(state.breakers[market], BreakerTrigger.TRIP)
             events.append(IncidentEvent(incident, name, IncidentPhase.OPENED, facts.verdict(rule), at_ms, block))
         return events
 
@@ -195,7 +227,6 @@ class Desk:
                 continue
             last = first + int(np.argmax(judged.changed[first:end]))
             del state.incidents[market]
-            state.breakers[market] = advance(state.breakers[market], BreakerTrigger.CLEAR)
             name = self._markets[market]
             events.append(IncidentEvent(incident, name, IncidentPhase.CLOSED, facts.verdict(last), at_ms, block))
         return events
@@ -223,19 +254,75 @@ class Desk:
             block=block,
         )
 
+    def _askers(
+        self, state: DeskState, tripped: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    ) -> Counter[tuple[int, str]]:
+        """How many tripped rules of each market ask for each action that needs several; one that is switched off does not count."""
+        found: Counter[tuple[int, str]] = Counter()
+        for place in np.flatnonzero(tripped):
+            rule = self._rules[int(place)]
+            for action in self._shared.intersection(rule.actions):
+                if self._authority.forbids(state, rule.market, rule.name, action) is None:
+                    found[rule.market, action] += 1
+        return found
+
+    def _answer(
+        self, state: DeskState, rule: int, action: str, askers: Mapping[tuple[int, str], int], at_ms: int
+    ) -> Answer:
+        """What a tripped rule gets for one of its actions."""
+        name, market, severity = self._rules[rule].name, self._rules[rule].market, self._rules[rule].severity
+        incident = state.incidents[market]
+        forbidden = self._authority.forbids(state, market, name, action)
+        if forbidden is not None:
+            return DecisionKind.DECLINED, forbidden
+        if action == ALERT:
+            again = state.alerted.get(rule) == incident
+            return (
+                (DecisionKind.DECLINED, DecisionReason.IN_EFFECT)
+                if again
+                else (DecisionKind.ALERT, DecisionReason.TRIPPED)
+            )
+        policy = self._policies[action]
+        kind, reason = standings.answer(state.standings.get((market, action), Standing()), policy, incident, at_ms)
+        if kind is not DecisionKind.ACT:
+            return kind, reason
+        if ladder.stronger_in_effect(state.standings, self._policies, market, action, incident):
+            return DecisionKind.DECLINED, DecisionReason.STRONGER
+        if action in self._shared and askers.get((market, action), 0) < policy.needs_rules:
+            return DecisionKind.DECLINED, DecisionReason.NO_RULE_QUORUM
+        fresh = reason is not DecisionReason.RETRY
+        if (
+            fresh
+            and not budget.exempt(self._limits, policy, severity)
+            and budget.spent(state.acts, self._limits, market)
+        ):
+            return DecisionKind.DECLINED, DecisionReason.BUDGET
+        return kind, reason
+
     def _ask(
-        self, state: DeskState, rule: int, facts: Facts, counts: dict[str, int], at_ms: int, block: int
+        self,
+        state: DeskState,
+        rule: int,
+        facts: Facts,
+        counts: dict[str, int],
+        askers: Mapping[tuple[int, str], int],
+        at_ms: int,
+        block: int,
     ) -> list[Decision]:
         """The answers to a tripped rule that are worth telling."""
         market = self._rules[rule].market
         incident = state.incidents[market]
         decisions = []
         for action in self._rules[rule].actions:
-            standing = state.standings.get((market, action), Standing())
-            kind, reason = standings.answer(standing, self._policies[action], incident, at_ms)
+            kind, reason = self._answer(state, rule, action, askers, at_ms)
             counts[count_key(kind, reason)] += 1
             if kind is DecisionKind.ACT:
                 state.standings[market, action] = standings.acted(incident, at_ms)
+                state.declined.pop((rule, action), None)
+                if reason is not DecisionReason.RETRY:
+                    state.acts.append((at_ms, market))
+            elif kind is DecisionKind.ALERT:
+                state.alerted[rule] = incident
                 state.declined.pop((rule, action), None)
             elif state.declined.get((rule, action)) == (reason, incident):
                 continue

@@ -24,3 +24,9 @@ class Ids:
         used = self.issued.setdefault(block, {})
         used[base] = used.get(base, 0) + 1
         return base if used[base] == 1 else f"{base}~{used[base]}"
+
+    def given(self, id: str, block: int) -> None:
+        """This one is given out already: never again at this block."""
+        base, _, number = id.partition("~")
+        used = self.issued.setdefault(block, {})
+        used[base] = max(used.get(base, 0), int(number) if number.isdigit() else 1)

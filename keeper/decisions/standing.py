@@ -2,18 +2,20 @@
 
 What a tripped rule gets, asking in some incident:
 
-========= ============================================ ===================================
-phase     and                                          answer
-========= ============================================ ===================================
-idle                                                   act, tripped
-in-flight                                              declined, already-in-flight
-failed    less than ``retry_ms`` ago                   declined, cooldown
-failed    in this incident, ``retry_ms`` or more ago   act, retry-after-failure
-failed    in another one, ``retry_ms`` or more ago     act, tripped
-worked    in this incident                             declined, already-done
-worked    in another one, less than ``cooldown_ms`` ago   declined, cooldown
-worked    in another one, ``cooldown_ms`` or more ago  act, tripped
-========= ============================================ ===================================
+========== ================================================= ===============================
+phase      and                                               answer
+========== ================================================= ===============================
+idle                                                         act, tripped
+in-flight                                                    declined, already-in-flight
+failed     less than ``retry_ms`` ago                        declined, cooldown
+failed     in this incident, ``retry_ms`` or more ago        act, retry-after-failure
+failed     in another one, ``retry_ms`` or more ago          act, tripped
+worked     in this incident                                  declined, already-done
+worked     in another one, less than ``cooldown_ms`` ago     declined, cooldown
+worked     in another one, ``cooldown_ms`` or more ago       act, tripped
+taken-back in this incident                                  declined, taken-back
+taken-back in another one                                    as worked
+========== ================================================= ===============================
 
 So an action that worked is never repeated within its incident, however long that lasts: should the council have taken it back
 in the meantime, the keeper does not argue. A new incident may act again, once the cooldown has passed.
@@ -27,6 +29,7 @@ an act was decided                in-flight, until something else is told
 submitted                         in-flight
 included, superseded, dry-run     worked
 failed, reverted, expired         failed
+taken back by somebody            taken-back, when it had worked
 ================================= ============================================
 
 An outcome of an action that was never decided (before a restart, say) counts all the same; its incident is then not known and
@@ -35,7 +38,7 @@ equals no other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from keeper.decisions.spec import ActionPolicy
@@ -48,6 +51,7 @@ class Phase(StrEnum):
     IN_FLIGHT = "in-flight"
     WORKED = "worked"
     FAILED = "failed"
+    TAKEN_BACK = "taken-back"
 
 
 PHASE_AFTER: dict[OutcomeKind, Phase] = {
@@ -80,7 +84,9 @@ def answer(standing: Standing, policy: ActionPolicy, incident: str, at_ms: int) 
         return DecisionKind.DECLINED, DecisionReason.IN_FLIGHT
     if standing.phase is Phase.WORKED and same:
         return DecisionKind.DECLINED, DecisionReason.IN_EFFECT
-    if standing.phase is Phase.WORKED and ago_ms < policy.cooldown_ms:
+    if standing.phase is Phase.TAKEN_BACK and same:
+        return DecisionKind.DECLINED, DecisionReason.TAKEN_BACK
+    if standing.phase in (Phase.WORKED, Phase.TAKEN_BACK) and ago_ms < policy.cooldown_ms:
         return DecisionKind.DECLINED, DecisionReason.COOLDOWN
     if standing.phase is Phase.FAILED and ago_ms < policy.retry_ms:
         return DecisionKind.DECLINED, DecisionReason.COOLDOWN
@@ -92,6 +98,11 @@ def answer(standing: Standing, policy: ActionPolicy, incident: str, at_ms: int) 
 def acted(incident: str, at_ms: int) -> Standing:
     """After an act was decided."""
     return Standing(Phase.IN_FLIGHT, incident, at_ms)
+
+
+def taken_back(standing: Standing) -> Standing:
+    """After somebody undid it. The cooldown goes on counting from when it worked."""
+    return replace(standing, phase=Phase.TAKEN_BACK) if standing.phase is Phase.WORKED else standing
 
 
 def told(standing: Standing, outcome: OutcomeKind, at_ms: int) -> Standing:

@@ -82,7 +82,7 @@ class _Parser:
         self._steps: list[Step] = []
         self._depth = 0
         self._at = 0
-        self._token = ""
+        self._word = ""
         self._next = 0
         if len(text) > MAX_LENGTH:
             raise UnitError(f"longer than {MAX_LENGTH} characters", remedy=_REMEDY)
@@ -90,7 +90,7 @@ class _Parser:
     def expression(self) -> Expression:
         self._advance()
         self._sum()
-        if self._token:
+        if self._word:
             raise self._unexpected("an operator, or the end")
         return Expression(self._text, tuple(self._steps))
 
@@ -99,23 +99,23 @@ class _Parser:
         blank = _BLANK.match(self._text, self._next)
         self._at = blank.end() if blank else self._next
         if self._at == len(self._text):
-            self._token = ""
+            self._word = ""
             return
         match = _TOKEN.match(self._text, self._at)
         if match is None:
             raise self._error("neither a number, a word nor an operator")
-        self._token, self._next = match.group(), match.end()
+        self._word, self._next = match.group(), match.end()
 
     def _sum(self) -> None:
         self._product()
-        while (operator := self._token) and operator in "+-":
+        while (operator := self._word) and operator in "+-":
             self._advance()
             self._product()
             self._steps.append((operator, 0))
 
     def _product(self) -> None:
         self._factor()
-        while (operator := self._token) and operator in "*/":
+        while (operator := self._word) and operator in "*/":
             self._advance()
             self._factor()
             self._steps.append((operator, 0))
@@ -124,24 +124,24 @@ class _Parser:
         self._depth += 1
         if self._depth > MAX_NESTING:
             raise self._error(f"nested deeper than {MAX_NESTING} levels")
-        token = self._token
-        if token == "-":
+        word = self._word
+        if word == "-":
             self._advance()
             self._factor()
             self._steps.append(("-1", 0))
-        elif token == "(":
+        elif word == "(":
             self._advance()
             self._sum()
             self._expect(")", "a closing parenthesis")
-        elif token in _FUNCTIONS:
+        elif word in _FUNCTIONS:
             self._advance()
-            self._arguments(token)
-        elif token == CURRENT:
+            self._arguments(word)
+        elif word == CURRENT:
             self._advance()
             self._steps.append((CURRENT, 0))
-        elif token[:1].isdigit():
+        elif word[:1].isdigit():
             self._advance()
-            self._steps.append(("number", Fraction(token)))
+            self._steps.append(("number", Fraction(word)))
         else:
             raise self._unexpected("a number, current, min, max or an opening parenthesis")
         self._depth -= 1
@@ -150,7 +150,7 @@ class _Parser:
         self._expect("(", "an opening parenthesis")
         self._sum()
         count = 1
-        while self._token == ",":
+        while self._word == ",":
             self._advance()
             self._sum()
             count += 1
@@ -159,13 +159,13 @@ class _Parser:
         self._expect(")", "a closing parenthesis")
         self._steps.append((function, count))
 
-    def _expect(self, token: str, words: str) -> None:
-        if self._token != token:
+    def _expect(self, word: str, words: str) -> None:
+        if self._word != word:
             raise self._unexpected(words)
         self._advance()
 
     def _unexpected(self, wanted: str) -> UnitError:
-        return self._error(f"{wanted} is needed" + ("" if self._token else ", and the text ends"))
+        return self._error(f"{wanted} is needed" + ("" if self._word else ", and the text ends"))
 
     def _error(self, message: str) -> UnitError:
         return UnitError(f"character {self._at + 1}: {message}", remedy=_REMEDY)

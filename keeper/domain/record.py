@@ -40,6 +40,10 @@ class RecordKind(StrEnum):
     CHAIN = "chain"
     """The way along the chain was not plain: another node, another branch, blocks late, missed or passed over."""
     NOTIFICATION = "notification"
+    SWITCH = "switch"
+    """An operator switched something off or on."""
+    BREAKER = "breaker"
+    """A market's breaker turned by something else than the beginning or the end of an incident."""
     STOP = "stop"
 
 

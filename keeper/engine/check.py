@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from keeper.domain.decision import ALERT
 from keeper.domain.errors import Problem
-from keeper.domain.observation import WITHOUT_VALUE
 from keeper.domain.units import Span, Unit
 from keeper.engine.check_derived import problems_of_derived
+from keeper.engine.check_rules import problems_of_rules
 from keeper.engine.derivation import circles, in_order
 from keeper.engine.gate import problems_of_gates
 from keeper.engine.spec import EngineSpec, MarketSpec, SourceSpec
-from keeper.engine.wiring import inputs_among
-from keeper.rules.spec import Condition, RuleSpec, Side
+from keeper.engine.wiring import inputs_among, units_of
 from keeper.signals.registry import SIGNALS
 from keeper.signals.spec import Param, ParamType, ParamValue, SignalKind, SignalSpec
 
@@ -56,6 +56,8 @@ def _problems_of(spec: EngineSpec) -> Iterator[Problem]:
         for key, ms in (("cooldown", action.cooldown_ms), ("retry", action.retry_ms)):
             if ms < 0:
                 yield _problem(f"actions.{action.name}.{key}", ms, "a time is never negative")
+        if action.name == ALERT:
+            yield _problem(f"actions.{ALERT}", ALERT, "this name is taken: the action alert is always there")
     yield from _twice("markets", [market.name for market in spec.markets])
     sources = {source.name: source for source in spec.sources}
     actions = {action.name for action in spec.actions}
@@ -66,11 +68,11 @@ def _problems_of(spec: EngineSpec) -> Iterator[Problem]:
 def _of_market(market: MarketSpec, sources: Mapping[str, SourceSpec], actions: set[str]) -> Iterator[Problem]:
     path = f"markets.{market.name}"
     yield from _twice(f"{path}.signals", [signal.name for signal in market.signals])
-    yield from _of_signals(f"{path}.signals", market, sources)
+    found = list(_of_signals(f"{path}.signals", market, sources))
+    yield from found
     yield from _twice(f"{path}.rules", [rule.name for rule in market.rules])
-    signals = {signal.name for signal in market.signals}
-    for rule in market.rules:
-        yield from _of_rule(f"{path}.rules.{rule.name}", rule, signals, actions)
+    units = {} if found else units_of(market, {name: source.unit for name, source in sources.items()})
+    yield from problems_of_rules(f"{path}.rules", market, units, actions)
 
 
 def _of_signals(path: str, market: MarketSpec, sources: Mapping[str, SourceSpec]) -> Iterator[Problem]:
@@ -81,7 +83,13 @@ def _of_signals(path: str, market: MarketSpec, sources: Mapping[str, SourceSpec]
         for problem in _of_signal(f"{path}.{signal.name}", signal, {*sources, *own}):
             sound = False
             yield problem
+        kind = SIGNALS.get(signal.kind)
         for name in signal.sources:
+            if name in own and kind is not None and kind.timed:
+                sound = False
+                yield _problem(
+                    f"{path}.{signal.name}", name, f"a {signal.kind} is of a source: a signal has no time of its own"
+                )
             if name in own and name in sources:
                 sound = False
                 yield _problem(
@@ -155,45 +163,3 @@ def _unfit(param: Param, value: ParamValue) -> str | None:
     if param.minimum is not None and isinstance(value, int | Decimal) and value < param.minimum:
         return f"this is less than {param.minimum}"
     return None
-
-
-def _of_rule(path: str, rule: RuleSpec, signals: set[str], actions: set[str]) -> Iterator[Problem]:
-    if rule.when.signal not in signals:
-        yield _problem(
-            f"{path}.when.signal", rule.when.signal, "this market has no such signal", ", ".join(sorted(signals))
-        )
-    if rule.clear.signal != rule.when.signal:
-        yield _problem(
-            f"{path}.clear.signal", rule.clear.signal, "a rule clears on the signal that it trips on", rule.when.signal
-        )
-    if not rule.needs or rule.needs & WITHOUT_VALUE:
-        yield _problem(f"{path}.needs", ", ".join(sorted(rule.needs)), "a rule needs qualities that come with a value")
-    conditions = (("when", rule.when), ("clear", rule.clear))
-    sound = True
-    for name, condition in conditions:
-        if not condition.threshold.is_finite():
-            sound = False
-            yield _problem(f"{path}.{name}", condition.threshold, "a threshold is a finite number")
-        if _length(condition.hold) < 0:
-            yield _problem(f"{path}.{name}.for", condition.hold, "a time is never negative")
-    if sound:
-        yield from _of_gap(path, rule.when, rule.clear)
-    yield from _twice(f"{path}.actions", rule.actions)
-    for action in rule.actions:
-        if action not in actions:
-            yield _problem(f"{path}.actions", action, "there is no such action", ", ".join(sorted(actions)))
-
-
-def _of_gap(path: str, when: Condition, clear: Condition) -> Iterator[Problem]:
-    if when.side is clear.side:
-        other = Side.BELOW if when.side is Side.ABOVE else Side.ABOVE
-        yield _problem(f"{path}.clear", clear.side, "a rule clears on the other side", other)
-        return
-    gap = when.threshold - clear.threshold if when.side is Side.ABOVE else clear.threshold - when.threshold
-    if gap <= 0:
-        hint = f"it trips {when.side} {when.threshold}: clear it further {clear.side}"
-        yield _problem(f"{path}.clear", clear.threshold, "there is no gap between tripping and clearing", hint)
-
-
-def _length(span: Span) -> int:
-    return (span.ms if span.ms is not None else span.blocks) or 0

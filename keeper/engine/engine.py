@@ -6,18 +6,25 @@ decide. Nothing but the snapshot and the state goes in, so the same snapshots gi
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
-from keeper.decisions.desk import Desk, DeskRule, DeskState, Judged
+from keeper.decisions.desk import Desk, DeskRule, Judged
+from keeper.decisions.recall import Decided, Happened, Places, recall
+from keeper.decisions.standing import Phase, Standing
+from keeper.decisions.state import DeskState
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import ConfigurationError
 from keeper.domain.snapshot import Snapshot
 from keeper.engine.check import problems_of
 from keeper.engine.derive import Deriver, DeriveState
+from keeper.engine.fingerprint import fingerprint
 from keeper.engine.gate import Gates, GateState
 from keeper.engine.grade import Grader, GradeState
 from keeper.engine.kernel import Kernel, Memory
+from keeper.engine.memento import Memento, Refusal, RefusalReason, desk_plain, memory_arrays, read
 from keeper.engine.spec import EngineSpec
 from keeper.engine.tick import Table, Tick
 from keeper.rules import threshold
@@ -49,6 +56,8 @@ class Engine:
     """Immutable; made by ``compile_engine``. Its states are independent of each other, so one engine can drive several runs."""
 
     def __init__(self, spec: EngineSpec) -> None:
+        self.spec = spec
+        self.fingerprint = fingerprint(spec)
         self._kernel = Kernel(spec)
         self._grader = Grader(spec.sources)
         self._gates = Gates(spec.sources)
@@ -58,7 +67,12 @@ class Engine:
             for index, market in enumerate(spec.markets)
             for rule in market.rules
         ]
-        self._desk = Desk([market.name for market in spec.markets], desk_rules, spec.actions)
+        self._desk = Desk([market.name for market in spec.markets], desk_rules, spec.actions, spec.limits)
+        self._places = Places(
+            {market.name: index for index, market in enumerate(spec.markets)},
+            {(spec.markets[rule.market].name, rule.name): index for index, rule in enumerate(desk_rules)},
+            frozenset(action.name for action in spec.actions),
+        )
 
     def initial_state(self) -> EngineState:
         """Nothing seen, every rule clear, every breaker armed."""
@@ -99,20 +113,73 @@ class Engine:
             graded=tuple(state.grades.graded),
             values=board.values[first:, 0].copy(),
             status=board.status[first:, 0].copy(),
-            rules=threshold.State._make(column.copy() for column in rules),
+            rules=threshold.said(rules),
         )
-        resolution = self._desk.decide(state.desk, judged, table, snapshot.outcomes, at_ms, block)
+        resolution = self._desk.decide(
+            state.desk, judged, table, snapshot.outcomes, at_ms, block, snapshot.interventions
+        )
         tick = Tick(
             at_ms=at_ms,
             block=snapshot.block,
             observations=table.graded,
             decisions=resolution.decisions,
             incidents=resolution.incidents,
+            turns=resolution.breakers,
             counts=resolution.counts,
             breakers=self._desk.breakers(state.desk),
             table=table,
         )
         return state, tick
+
+    def save(self, state: EngineState) -> Memento:
+        """What ``state`` is at this moment, as a copy."""
+        return Memento(
+            spec=self.fingerprint,
+            at_ms=state.at_ms,
+            memory=[(name, array.copy()) for name, array in memory_arrays(state.memory)],
+            desk=desk_plain(state.desk),
+            changes={name: list(known) for name, known in state.derived.changes.items()},
+            missing_since_ms=self._grader.missing_since_ms(state.grades),
+        )
+
+    def load(self, body: Mapping[str, Any]) -> EngineState | Refusal:
+        """The state that was saved with this body by an engine of the same spec, which goes on as that one would. Raises nothing."""
+        if not isinstance(body, Mapping):
+            return Refusal(RefusalReason.MALFORMED, "not an object")
+        state = self.initial_state()
+        found = read(
+            body,
+            spec=self.spec,
+            fingerprint=self.fingerprint,
+            kernel=self._kernel,
+            desk=state.desk,
+            places=self._places,
+        )
+        if isinstance(found, Refusal):
+            return found
+        state.at_ms = found.at_ms
+        state.memory = found.memory
+        state.desk = found.desk
+        state.derived.changes = found.changes
+        self._grader.missing(state.grades, found.missing_since_ms)
+        return state
+
+    def recall(self, state: EngineState, happened: Sequence[Happened], decided: Sequence[Decided]) -> None:
+        """Takes in what was decided at ticks after the last one of ``state`` that were not recorded; changes it in place."""
+        recall(state.desk, happened, decided, self._places)
+
+    def standings(self, state: EngineState) -> dict[tuple[str, str], Standing]:
+        """How every action stands that was ever decided, by (market, action)."""
+        names = [market.name for market in self.spec.markets]
+        return {(names[market], action): one for (market, action), one in state.desk.standings.items()}
+
+    def in_flight(self, state: EngineState) -> dict[tuple[str, str], Standing]:
+        """Those of which the end is not known."""
+        return {key: one for key, one in self.standings(state).items() if one.phase is Phase.IN_FLIGHT}
+
+    def open_incidents(self, state: EngineState) -> dict[str, str]:
+        """The id of the open incident of each market that has one."""
+        return {self.spec.markets[market].name: incident for market, incident in state.desk.incidents.items()}
 
     def warm_up(self) -> None:
         """Compiles, or loads from the cache, all that a tick needs, by a tick nobody sees. To be called before the first real one."""

@@ -7,7 +7,7 @@ its word; a time in milliseconds is decimal text. Keys are the names of the fiel
 from __future__ import annotations
 
 from keeper.domain.block import BlockStamp
-from keeper.domain.decision import Decision, IncidentEvent
+from keeper.domain.decision import BreakerEvent, Decision, IncidentEvent
 from keeper.domain.observation import Observation
 from keeper.domain.record import Json
 from keeper.domain.signal import SignalStatus, SignalValue
@@ -44,6 +44,21 @@ def incident_body(event: IncidentEvent) -> dict[str, Json]:
         "at_ms": str(event.at_ms),
         "block": event.block,
         "verdict": verdict_body(event.verdict),
+    }
+
+
+def breaker_body(event: BreakerEvent) -> dict[str, Json]:
+    """A breaker that was turned from outside."""
+    return {
+        "market": event.market,
+        "before": event.before,
+        "after": event.after,
+        "trigger": event.trigger,
+        "reason": event.reason,
+        "incident": event.incident,
+        "at_ms": str(event.at_ms),
+        "block": event.block,
+        "until_ms": str(event.until_ms) if event.until_ms else None,
     }
 
 

@@ -22,6 +22,8 @@ def gated(own: Observation, needed: Observation) -> Observation:
         reason = f"{needed.source} is down"
     else:
         return own
+    if own.quality is Quality.STALE and own.reason.startswith(reason):
+        return own  # as it was recorded, and is fed again
     also = "" if own.quality is Quality.OK else f", and {own.quality} ({own.reason})"
     return replace(own, quality=Quality.STALE, reason=f"{reason}{also}")
 

@@ -20,6 +20,7 @@ BITS = {quality: 1 << place for place, quality in enumerate(Quality)}
 MAX_MAGNITUDE = 300
 """Beyond 1e±300 a number has no float, and written plainly it would fill the log."""
 
+NOT_THERE = "not in the snapshot"
 _OK = Quality.OK
 
 
@@ -30,7 +31,7 @@ def grade(source: SourceSpec, said: Observation | None, at_ms: int) -> Observati
     whatever it was said to be. An observation exactly ``max_age_ms`` old is still good.
     """
     if said is None:
-        return Observation(source.name, None, source.unit, at_ms, quality=Quality.MISSING, reason="not in the snapshot")
+        return Observation(source.name, None, source.unit, at_ms, quality=Quality.MISSING, reason=NOT_THERE)
     if said.quality in WITHOUT_VALUE:
         return said if said.value is None else replace(said, value=None)
     if said.unit is not source.unit:
@@ -132,6 +133,20 @@ class Grader:
             state.bits[changed] = BITS[_OK]
             state.values[changed] = state.any_values[changed] = values
             state.own_ms[changed] = own_ms
+
+    def missing_since_ms(self, state: GradeState) -> dict[str, int]:
+        """Since when each source that should be in the snapshot has not been in it: a part of what is said of it."""
+        return {
+            source.name: graded.received_ms
+            for source, said, graded in zip(self._sources, state.said, state.graded, strict=True)
+            if said is None and source.derived is None and graded.reason == NOT_THERE
+        }
+
+    def missing(self, state: GradeState, since_ms: Mapping[str, int]) -> None:
+        """The sources are missing since then."""
+        for index, source in enumerate(self._sources):
+            if source.name in since_ms:
+                self._grade_one(state, index, None, since_ms[source.name])
 
     def _grade_one(self, state: GradeState, index: int, said: Observation | None, at_ms: int) -> None:
         source = self._sources[index]

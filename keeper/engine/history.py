@@ -92,97 +92,117 @@ class Sweeper:
         self._kernel = Kernel(self._spec)
         self._wiring = self._kernel.wiring
         self._memory = self._kernel.fresh()
-        self._columns = _columns_of(self._spec.sources, tracks)
+        self._tracks = tracks
         self._market = MarketRun(market.name)
         self._open: dict[int, Trip] = {}
 
     def run(self, ticks: Ticks) -> MarketRun:
         """Everything from the first tick to the last."""
-        board = empty_board(self._wiring.rows, min(CHUNK, len(ticks.at_ms)))
-        codes = threshold.blank(len(self._wiring.rules), len(board.at_ms))
+        columns = _columns_of(self._spec.sources, self._tracks, ticks)
+        board = codes = None
         for first in range(0, len(ticks.at_ms), CHUNK):
-            here = slice(first, first + CHUNK)
-            count = len(ticks.at_ms[here])
-            if count < len(board.at_ms):
+            here = slice(first, min(first + CHUNK, len(ticks.at_ms)))
+            count = here.stop - here.start
+            if board is None or codes is None or count != len(board.at_ms):
                 board = empty_board(self._wiring.rows, count)
                 codes = threshold.blank(len(self._wiring.rules), count)
             board.at_ms[:], board.block[:] = ticks.at_ms[here], ticks.block[here]
-            qualities = self._fill(board)
+            qualities = columns.read(board, here)
+            self._others(board, qualities)
             before = self._memory.rules.state.copy()
             self._kernel.run(board, self._memory, codes)
-            self._note(board, codes, before, qualities)
+            self._note(board, codes, before)
+            self._hold(codes, qualities)
             self._market.ticks += count
         self._market.trips += [trip for _, trip in sorted(self._open.items())]
         self._market.trips.sort(key=lambda trip: trip.at_ms)
         return self._market
 
-    def _fill(self, board: Board) -> Bytes:
-        """Writes the sources, and returns the quality of each at each tick (sources x ticks)."""
-        sources = len(self._spec.sources)
-        qualities = np.full((sources, len(board.at_ms)), MISSING, dtype=np.int8)
-        self._columns.read(board, qualities)
+    def _others(self, board: Board, qualities: Sequence[Bytes]) -> None:
+        """The rows of sources that are needed in other qualities than OK alone, then those of OK alone; ``values`` hold every quality so far."""
+        sources = len(qualities)
         for row, (source, accepts) in enumerate(self._wiring.other_sources, start=sources):
             good = _BITS[qualities[source]] & accepts != 0
             board.values[row] = np.where(good, board.values[source], np.nan)
             board.own_ms[row] = board.own_ms[source]
-        board.values[:sources][qualities != OK] = np.nan
-        first = self._wiring.first_signal
-        board.status[:first] = np.where(np.isnan(board.values[:first]), NO_INPUT, READY)
-        return qualities
-
-    def _note(self, board: Board, codes: threshold.Codes, before: Bytes, qualities: Bytes) -> None:
-        up = codes.state >= TRIPPED
-        was = np.concatenate(((before >= TRIPPED)[:, None], up[:, :-1]), axis=1)
-        for rule, tick in sorted(zip(*np.nonzero(up != was), strict=True), key=lambda pair: int(pair[1])):
-            at_ms = int(board.at_ms[tick])
-            if up[rule, tick]:
-                self._open[int(rule)] = self._trip(int(rule), int(tick), at_ms, board)
+            board.status[row] = np.where(np.isnan(board.values[row]), NO_INPUT, READY)
+        for row, quality in enumerate(qualities):
+            if quality.any():
+                board.values[row][quality != OK] = np.nan
+                board.status[row] = np.where(np.isnan(board.values[row]), NO_INPUT, READY)
             else:
-                self._market.trips.append(replace(self._open.pop(int(rule)), cleared_ms=at_ms))
-        self._hold(codes, qualities)
+                board.status[row] = READY
+
+    def _note(self, board: Board, codes: threshold.Codes, before: Bytes) -> None:
+        """The trips that begin and end at these ticks."""
+        turns: list[tuple[int, int, bool]] = []
+        for rule, states in enumerate(codes.state):
+            was_up = bool(before[rule] >= TRIPPED)
+            if not was_up and not states.any():
+                continue  # clear throughout, as nearly always
+            up = states >= TRIPPED
+            turned = np.flatnonzero(np.diff(up, prepend=was_up))
+            turns += [(int(tick), rule, bool(up[tick])) for tick in turned]
+        for tick, rule, tripped in sorted(turns):
+            at_ms = int(board.at_ms[tick])
+            if tripped:
+                self._open[rule] = self._trip(rule, tick, at_ms, board)
+            else:
+                self._market.trips.append(replace(self._open.pop(rule), cleared_ms=at_ms))
 
     def _trip(self, rule: int, tick: int, at_ms: int, board: Board) -> Trip:
         row = self._wiring.rules[rule]
-        value = float(board.values[self._wiring.signals[row.signals[0]].row, tick])
-        return Trip(row.rule.name, at_ms, row.rule.when.signal, value, float(row.rule.when.threshold))
+        member, value, level = self._kernel.shown(rule, tick, board)
+        return Trip(row.rule.name, at_ms, row.rule.when.members[member].signal, value, level)
 
-    def _hold(self, codes: threshold.Codes, qualities: Bytes) -> None:
+    def _hold(self, codes: threshold.Codes, qualities: Sequence[Bytes]) -> None:
         """Counts the ticks at which some rule was held, each once, by the worst that stands in its way."""
-        held = codes.reason == NOT_USABLE
-        blind = held.any(axis=0)
-        if warming := int(np.count_nonzero((codes.reason == NOT_ENOUGH_DATA).any(axis=0) & ~blind)):
-            self._market.held["warming"] += warming
-        if not blind.any():
+        held = [(rule, reasons == NOT_USABLE) for rule, reasons in enumerate(codes.reason) if NOT_USABLE in reasons]
+        blind = np.logical_or.reduce([ticks for _, ticks in held]) if held else None
+        warming = [reasons == NOT_ENOUGH_DATA for reasons in codes.reason if NOT_ENOUGH_DATA in reasons]
+        if warming:
+            early = np.logical_or.reduce(warming)
+            if count := int(np.count_nonzero(early if blind is None else early & ~blind)):
+                self._market.held["warming"] += count
+        if blind is None:
             return
-        behind = np.zeros((len(self._spec.sources), held.shape[1]), dtype=bool)
-        for rule, row in enumerate(self._wiring.rules):
-            for signal in row.signals:
-                behind[list(self._wiring.signals[signal].evidence)] |= held[rule]
-        worst = np.where(behind, qualities, OK).max(axis=0)[blind]
-        for code, count in zip(*np.unique(worst, return_counts=True), strict=True):
+        worst = np.full(len(blind), OK, dtype=np.int8)
+        for rule, ticks in held:
+            for signal in self._wiring.rules[rule].signals:
+                for source in self._wiring.signals[signal].evidence:
+                    np.maximum(worst, np.where(ticks, qualities[source], OK), out=worst)
+        for code, count in zip(*np.unique(worst[blind], return_counts=True), strict=True):
             self._market.held["not-a-number" if code == OK else str(QUALITIES[code])] += int(count)
 
 
 class _Columns:
     """All sources of one market, tick by tick, whatever they are made of."""
 
-    def __init__(self, sources: Sequence[SourceSpec], tracks: Mapping[str, Track]) -> None:
+    def __init__(self, sources: Sequence[SourceSpec], tracks: Mapping[str, Track], ticks: Ticks) -> None:
+        self._sources = sources
+        self._missing: Bytes = np.full(min(CHUNK, len(ticks.at_ms)), MISSING, dtype=np.int8)
         self._plain = [
-            (place, source, tracks[source.name])
+            (place, source, track, _same(track.known_ms, ticks.at_ms))
             for place, source in enumerate(sources)
-            if source.derived is None and source.needs is None and source.name in tracks
+            if (track := tracks.get(source.name)) is not None
         ]
 
-    def read(self, board: Board, qualities: Bytes) -> None:
-        for place, source, track in self._plain:
-            _align(source, track, board.at_ms, board.values[place], board.own_ms[place], qualities[place])
+    def read(self, board: Board, here: slice) -> list[Bytes]:
+        """Writes values of every quality and own times, and gives the quality of each source at each tick."""
+        qualities = [self._missing[: len(board.at_ms)]] * len(self._sources)
+        for place, source, track, at_every_tick in self._plain:
+            if at_every_tick:
+                qualities[place] = _copy(source, track, here, board.at_ms, board.values[place], board.own_ms[place])
+            else:
+                qualities[place] = _align(source, track, board.at_ms, board.values[place], board.own_ms[place])
+        return qualities
 
 
 class _Derived(_Columns):
     """The same where some sources are made of others or need others: through the objects that do it live, one tick after the other."""
 
-    def __init__(self, sources: Sequence[SourceSpec], tracks: Mapping[str, Track]) -> None:
-        self._sources = sources
+    def __init__(self, sources: Sequence[SourceSpec], tracks: Mapping[str, Track], ticks: Ticks) -> None:
+        super().__init__(sources, {}, ticks)
         self._tracks = [(source, tracks[source.name]) for source in sources if source.name in tracks]
         self._next = [0] * len(self._tracks)
         self._latest: dict[str, Observation] = {}
@@ -190,7 +210,8 @@ class _Derived(_Columns):
         self._grades, self._gated = self._grader.initial_state(), self._gates.initial_state()
         self._made = self._deriver.initial_state()
 
-    def read(self, board: Board, qualities: Bytes) -> None:
+    def read(self, board: Board, here: slice) -> list[Bytes]:
+        qualities = np.empty((len(self._sources), len(board.at_ms)), dtype=np.int8)
         for tick, at in enumerate(board.at_ms):
             at_ms = int(at)
             self._advance(at_ms)
@@ -200,6 +221,7 @@ class _Derived(_Columns):
             board.values[: len(self._sources), tick] = self._grades.any_values
             board.own_ms[: len(self._sources), tick] = self._grades.own_ms
             qualities[:, tick] = _PLACE_OF_BIT[self._grades.bits]
+        return list(qualities)
 
     def _advance(self, at_ms: int) -> None:
         for index, (source, track) in enumerate(self._tracks):
@@ -225,22 +247,41 @@ def observation(source: SourceSpec, track: Track, place: int) -> Observation:
     )
 
 
-def _columns_of(sources: Sequence[SourceSpec], tracks: Mapping[str, Track]) -> _Columns:
-    derived = any(source.derived is not None or source.needs is not None for source in sources)
-    return _Derived(sources, tracks) if derived else _Columns(sources, tracks)
+def _columns_of(sources: Sequence[SourceSpec], tracks: Mapping[str, Track], ticks: Ticks) -> _Columns:
+    made_of_others = any(source.derived is not None or source.needs is not None for source in sources)
+    return (_Derived if made_of_others else _Columns)(sources, tracks, ticks)
 
 
-def _align(source: SourceSpec, track: Track, at_ms: Ints, values: Floats, own_ms: Ints, quality: Bytes) -> None:
-    """What the track says at these ticks: the last that was known, STALE when it is too old."""
+def _same(one: Ints, other: Ints) -> bool:
+    return one is other or np.array_equal(one, other)
+
+
+def _copy(source: SourceSpec, track: Track, here: slice, at_ms: Ints, values: Floats, own_ms: Ints) -> Bytes:
+    """What a track says that has something at each of these ticks."""
+    values[:], quality = track.values[here], track.quality[here]
+    own_ms[:] = track.own_ms[here]
+    return _aged(source, at_ms, values, own_ms, quality, fresh=track.own_ms is track.known_ms)
+
+
+def _align(source: SourceSpec, track: Track, at_ms: Ints, values: Floats, own_ms: Ints) -> Bytes:
+    """What the track says at these ticks: the last that was known."""
     place = np.searchsorted(track.known_ms, at_ms, side="right") - 1
     known = place >= 0
-    quality[:] = np.where(known, track.quality[place], MISSING)
+    quality = np.where(known, track.quality[place], MISSING).astype(np.int8)
     values[:] = np.where(known, track.values[place], np.nan)
-    valued = ~np.isnan(values)
-    own_ms[:] = np.where(valued, track.own_ms[place], NEVER)
-    if source.max_age_ms is not None:
-        limit = min(source.max_age_ms, FOREVER)
-        quality[valued & (at_ms - own_ms > limit)] = STALE
+    own_ms[:] = track.own_ms[place]
+    return _aged(source, at_ms, values, own_ms, quality, fresh=False)
+
+
+def _aged(source: SourceSpec, at_ms: Ints, values: Floats, own_ms: Ints, quality: Bytes, *, fresh: bool) -> Bytes:
+    """The same qualities, with STALE where something is too old; what has no value has no time. ``fresh``: everything is of its tick."""
+    without = np.isnan(values)
+    if without.any():
+        own_ms[without] = NEVER
+    if fresh or source.max_age_ms is None:
+        return quality
+    old = ~without & (at_ms - own_ms > min(source.max_age_ms, FOREVER))
+    return np.where(old, np.int8(STALE), quality) if old.any() else quality
 
 
 def sources_behind(spec: EngineSpec, market: MarketSpec) -> tuple[str, ...]:

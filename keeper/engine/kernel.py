@@ -42,3 +42,7 @@ class Kernel:
         for bank, own in zip(self.wiring.banks, memory.banks, strict=True):
             bank.statistic.step(board, bank.slots, bank.params, own)
         threshold.judge(board, self._rules, memory.rules, codes)
+
+    def shown(self, rule: int, tick: int, board: Board) -> tuple[int, float, float]:
+        """What a verdict of this rule shows at this tick of a board that was run: (position of the condition in ``when``, value, threshold)."""
+        return threshold.shown(rule, tick, board, self._rules)

@@ -11,11 +11,13 @@ from decimal import Decimal
 from typing import Any
 
 from keeper.domain.block import BlockStamp
+from keeper.domain.intervention import Intervention, InterventionKind
 from keeper.domain.observation import Observation, Quality
 from keeper.domain.outcome import OutcomeKind
 from keeper.domain.record import Json
 from keeper.domain.snapshot import ActionOutcome, Snapshot
 from keeper.domain.units import Unit
+from keeper.engine.grade import NOT_THERE
 
 
 def inputs_body(snapshot: Snapshot) -> dict[str, Json]:
@@ -34,6 +36,18 @@ def inputs_body(snapshot: Snapshot) -> dict[str, Json]:
         ]
     if snapshot.disputed_ms:
         body["disputed_ms"] = [[str(after), str(through)] for after, through in snapshot.disputed_ms]
+    if snapshot.interventions:
+        body["interventions"] = [
+            {
+                "kind": str(one.kind),
+                "at_ms": str(one.at_ms),
+                "market": one.market,
+                "rule": one.rule,
+                "action": one.action,
+                "reason": one.reason,
+            }
+            for one in snapshot.interventions
+        ]
     return body
 
 
@@ -42,9 +56,10 @@ def snapshot_of(body: Mapping[str, Any]) -> Snapshot:
     return Snapshot(
         block=_block(body["block"]),
         at_ms=int(body["at_ms"]),
-        observations={one["source"]: _observation(one) for one in body["observations"]},
+        observations={one["source"]: _observation(one) for one in body["observations"] if one["reason"] != NOT_THERE},
         outcomes=_outcomes(body.get("outcomes", ())),
         disputed_ms=tuple((int(after), int(through)) for after, through in body.get("disputed_ms", ())),
+        interventions=_interventions(body.get("interventions", ())),
     )
 
 
@@ -74,5 +89,14 @@ def _observation(body: Mapping[str, Any]) -> Observation:
 def _outcomes(bodies: Sequence[Mapping[str, Any]]) -> tuple[ActionOutcome, ...]:
     return tuple(
         ActionOutcome(one["market"], one["action"], OutcomeKind(one["kind"]), one["reason"], int(one["at_ms"]))
+        for one in bodies
+    )
+
+
+def _interventions(bodies: Sequence[Mapping[str, Any]]) -> tuple[Intervention, ...]:
+    return tuple(
+        Intervention(
+            InterventionKind(one["kind"]), int(one["at_ms"]), one["market"], one["rule"], one["action"], one["reason"]
+        )
         for one in bodies
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keeper.decisions.spec import ActionPolicy
+from keeper.decisions.spec import NO_LIMITS, ActionPolicy, Limits
 from keeper.domain.units import Unit
 from keeper.engine.derivation import Derivation, How
 from keeper.rules.spec import RuleSpec
 from keeper.signals.spec import SignalSpec
 
-__all__ = ["ActionPolicy", "Derivation", "EngineSpec", "How", "MarketSpec", "SourceSpec"]
+__all__ = ["ActionPolicy", "Derivation", "EngineSpec", "How", "Limits", "MarketSpec", "SourceSpec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +44,4 @@ class EngineSpec:
     sources: tuple[SourceSpec, ...]
     markets: tuple[MarketSpec, ...]
     actions: tuple[ActionPolicy, ...]
+    limits: Limits = NO_LIMITS

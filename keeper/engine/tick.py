@@ -8,12 +8,12 @@ from functools import cached_property
 
 from keeper.decisions.breaker import BreakerState
 from keeper.domain.block import BlockStamp
-from keeper.domain.decision import Decision, IncidentEvent
+from keeper.domain.decision import BreakerEvent, Decision, IncidentEvent
 from keeper.domain.observation import Observation
 from keeper.domain.signal import SignalStatus, SignalValue
 from keeper.domain.verdict import Verdict
 from keeper.engine.wiring import Wiring
-from keeper.rules.threshold import REASONS, STATES, State
+from keeper.rules.threshold import REASONS, STATES, Said
 from keeper.signals.bank import Bytes, Floats
 
 
@@ -28,7 +28,7 @@ class Table:
     graded: tuple[Observation, ...]
     values: Floats
     status: Bytes
-    rules: State
+    rules: Said
 
     def signal(self, index: int) -> SignalValue:
         """The signal at this position."""
@@ -41,11 +41,11 @@ class Table:
         return Verdict(
             market=row.market,
             rule=row.rule.name,
-            signal=row.rule.when.signal,
+            signal=row.rule.when.members[self.rules.member[rule]].signal,
             state=STATES[self.rules.state[rule]],
             reason=REASONS[self.rules.reason[rule]],
             value=float(self.rules.value[rule]),
-            threshold=float(row.rule.when.threshold),
+            threshold=float(self.rules.threshold[rule]),
             headroom=float(self.rules.headroom[rule]),
             since_ms=int(self.rules.since_ms[rule]),
             since_block=int(self.rules.since_block[rule]),
@@ -66,7 +66,8 @@ class Table:
 class Tick:
     """``at_ms`` is the time that counted (never before the last tick's), ``observations`` are graded and in the order of the configuration.
 
-    ``counts`` has every key of ``keeper.decisions.desk.COUNTS``; ``breakers`` every market. A signal that rules need in different
+    ``counts`` has every key of ``keeper.decisions.desk.COUNTS``; ``breakers`` every market, ``turns`` are what turned
+    one of them besides the beginning and the end of an incident. A signal that rules need in different
     qualities is there once for each of them. ``signals`` and ``verdicts`` are in the order of the
     configuration and are made when first asked for.
     """
@@ -76,6 +77,7 @@ class Tick:
     observations: tuple[Observation, ...]
     decisions: tuple[Decision, ...]
     incidents: tuple[IncidentEvent, ...]
+    turns: tuple[BreakerEvent, ...]
     counts: Mapping[str, int]
     breakers: Mapping[str, BreakerState]
     table: Table

@@ -1,12 +1,13 @@
-"""Reading an action's effect: now, and after it was mined. Raises OutsideError."""
+"""Reading an action's receipt and its effect: now, and after it was mined. Raises OutsideError."""
 
 from __future__ import annotations
 
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, Refused
 from keeper.domain.evm import CallResult, Receipt
+from keeper.domain.intent import Intent
 from keeper.execution.planner import ArmedAction
-from keeper.ports.chain import ChainReader
+from keeper.ports.chain import AccountReader, ChainReader
 
 
 async def effect_now(chain: ChainReader, armed: ArmedAction) -> str | None:
@@ -43,6 +44,20 @@ async def effect_after(
         return armed.effect_text(result), block.number, True
     except MalformedAnswer as error:
         return f"unreadable: {error.message}", block.number, False
+
+
+async def receipt_now(accounts: AccountReader, intent: Intent) -> Receipt | None:
+    """Of whichever attempt is mined."""
+    for attempt in reversed(intent.attempts):
+        receipt = await accounts.receipt(attempt.tx_hash)
+        if receipt is not None:
+            return receipt
+    return None
+
+
+def place(receipt: Receipt) -> tuple[str, str]:
+    """Which transaction, in which block."""
+    return receipt.tx_hash, receipt.block_hash
 
 
 async def _ask(chain: ChainReader, armed: ArmedAction, block: BlockStamp) -> CallResult:

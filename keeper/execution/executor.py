@@ -6,12 +6,14 @@ new head and start-up after a crash all call it. What keeps an effect from happe
 - an intent of a (market, action) is written only while none is open (the database enforces it);
 - an attempt is written with its nonce before it is sent, so a restart sends the same bytes again, once the gate lets the call through;
 - another attempt of the same intent takes the same nonce, or a new one only when the old nonce is used up by something else;
-- before anything new is signed, the effect is read: what is there already is not done again.
+- before anything new is signed, the effect is read: what is there already is not done again, and a new value that was made of a current one
+  that is not there any more is not sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -23,8 +25,8 @@ from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.record import Draft
 from keeper.execution import endings, journal, opening, written
 from keeper.execution.edges import Edges, Terms
-from keeper.execution.effect import effect_after, effect_now
-from keeper.execution.gate import already_there, simulated
+from keeper.execution.effect import effect_after, effect_now, place, receipt_now
+from keeper.execution.gate import already_there, not_adjusted, overtaken, simulated
 from keeper.execution.opener import Opener
 from keeper.execution.pen import Lane, Pen
 from keeper.execution.planner import ArmedAction
@@ -95,6 +97,12 @@ class Executor:
         """
         self._pen.head = block
         works = await self._opener.write_down(items, block, marks)
+        for work in works:
+            work.read_at = block.hash
+        if len(works) == 1:  # most often; a task of its own would only cost time
+            with contextlib.suppress(AuditError):
+                await self.drive(works[0])
+            return
         for result in await asyncio.gather(*(self.drive(work) for work in works), return_exceptions=True):
             if isinstance(result, BaseException) and not isinstance(result, AuditError):
                 raise result
@@ -115,7 +123,7 @@ class Executor:
         for work in self.open_works:
             async with work.lock:
                 waiting = work.intent.state in (IntentState.SIGNED, IntentState.SUBMITTED)
-                if waiting and work.cleared and not work.never_sent and self._terms.live:
+                if waiting and work.cleared and not work.never_sent and self._terms.live and await self._holds(work):
                     await self._send(work)
 
     async def drive(self, work: Work) -> None:
@@ -194,7 +202,7 @@ class Executor:
             return True
         async with self._sending:
             fits = work.intent.attempts[-1].nonce == self._pen.next_nonce(self._open.values())
-            if fits:
+            if fits and await self._holds(work):
                 work.unsent = frozenset()
                 await self._send(work)
             return fits
@@ -204,8 +212,10 @@ class Executor:
         armed = work.armed
         if armed is None:
             return endings.not_configured(work)
+        if (refusal := not_adjusted(armed)) is not None:
+            return refusal
         if work.simulation is None or work.intent.effect_before == UNKNOWN:
-            outcome = already_there(armed, await effect_now(self._edges.chain, armed))
+            outcome = overtaken(armed, await effect_now(self._edges.chain, armed))
             if outcome is not None:
                 return outcome
         if self.sender is None:
@@ -220,6 +230,8 @@ class Executor:
     async def _sign_and_send(self, work: Work, replaces: Attempt | None = None) -> None:
         """One more attempt: written down, then sent. One at a time, so that a refused nonce is free again for the next."""
         async with self._sending:
+            if not await self._holds(work):
+                return
             attempt = await self._pen.write(work, self._open.values(), replaces)
             if isinstance(attempt, Outcome):
                 if replaces is None:  # else the one that was to be replaced may still be mined
@@ -272,12 +284,28 @@ class Executor:
             await self._send_if_cleared(work)
         elif ours and self._outbid(work, attempt):
             await self._sign_and_send(work, replaces=attempt)
-        elif work.answer is None or work.answer.kind not in journal.ACCEPTED:
+        elif (work.answer is None or work.answer.kind not in journal.ACCEPTED) and await self._holds(work):
             await self._send(work)
+
+    async def _holds(self, work: Work) -> bool:
+        """Whether a parameter is still what its new value was made of. If not, the intent ends, unless it was mined."""
+        head = self._pen.head
+        first = work.last_attempt is None or work.never_sent
+        if work.armed is None or work.armed.adjusted is None or (first and head and head.hash == work.read_at):
+            return not work.blind
+        outcome = overtaken(work.armed, await effect_now(self._edges.chain, work.armed))
+        if outcome is None:
+            return True
+        attempt = work.last_attempt
+        if attempt is None or work.never_sent:
+            await self._close(work, outcome)
+        elif not await self._found_mined(work):
+            await self._close(work, endings.perhaps_sent(outcome, attempt))
+        return False
 
     async def _found_mined(self, work: Work) -> bool:
         """Whether one of the attempts has a receipt, which is then written down."""
-        receipt = await self._receipt(work)
+        receipt = await receipt_now(self._edges.accounts, work.intent)
         if receipt is None:
             return False
         work.marks.setdefault("included", self._edges.clock.monotonic_ms())
@@ -316,9 +344,9 @@ class Executor:
 
     async def _judge(self, work: Work) -> None:
         """A receipt is not success: its status, its block, and then the effect at that block."""
-        receipt = await self._receipt(work)
+        receipt = await receipt_now(self._edges.accounts, work.intent)
         written_down = work.mined
-        moved = receipt is not None and written_down is not None and _place(receipt) != _place(written_down)
+        moved = receipt is not None and written_down is not None and place(receipt) != place(written_down)
         if receipt is None or moved:
             gone = written_down.tx_hash if written_down else work.intent.attempts[-1].tx_hash
             await self._append(work, journal.receipt_gone_draft(work.intent, gone, self._edges.clock.now_ms()))
@@ -368,16 +396,5 @@ class Executor:
             work.unsure = True
             raise
 
-    async def _receipt(self, work: Work) -> Receipt | None:
-        for attempt in reversed(work.intent.attempts):
-            receipt = await self._edges.accounts.receipt(attempt.tx_hash)
-            if receipt is not None:
-                return receipt
-        return None
-
     def _expired(self, work: Work) -> bool:
         return self._edges.clock.now_ms() > work.intent.expires_ms
-
-
-def _place(receipt: Receipt) -> tuple[str, str]:
-    return receipt.tx_hash, receipt.block_hash

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from keeper.domain.adjustment import IN_EFFECT, Adjustment, Refusal
 from keeper.domain.evm import Simulation
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
+from keeper.domain.units import format_ratio
 from keeper.execution.planner import ArmedAction
 from keeper.execution.reverts import explain
 
@@ -20,6 +22,61 @@ def already_there(armed: ArmedAction, current: str | None) -> Outcome | None:
         Reason.WOULD_LOOSEN,
         f"{read.signature} is {current}, which is tighter than {armed.action.effect.expect}: the keeper only tightens",
     )
+
+
+def not_adjusted(armed: ArmedAction) -> Outcome | None:
+    """The end of an action whose parameter has no new value; None when it has one, or needs none."""
+    adjustment, adjusted = armed.action.adjustment, armed.adjusted
+    if adjustment is None or adjusted is None or adjusted.refusal is None:
+        return None
+    read = armed.action.effect.read
+    current = f"{read.signature} is {adjusted.current}"
+    if adjusted.refusal is Refusal.UNKNOWN:
+        return Outcome(
+            OutcomeKind.FAILED,
+            Reason.CURRENT_UNKNOWN,
+            f"{read.signature} was not known for sure when this was decided: it did not answer, or another action was changing it",
+            remedy="nothing was signed; it is decided anew after its `retry`",
+        )
+    why = f"{current}: {_REFUSALS[adjusted.refusal]} ({_terms(adjustment)})"
+    if adjusted.refusal in IN_EFFECT:
+        looser = adjusted.refusal is Refusal.LOOSER
+        return Outcome(OutcomeKind.SUPERSEDED, Reason.WOULD_LOOSEN if looser else Reason.ALREADY_IN_EFFECT, why)
+    return Outcome(
+        OutcomeKind.FAILED,
+        Reason.NO_NEW_VALUE,
+        why,
+        remedy="nothing was signed; correct `new`, `bounds` or `max_step` of the action, or set the parameter by hand",
+    )
+
+
+def overtaken(armed: ArmedAction, current: str | None) -> Outcome | None:
+    """The end of an action that has nothing left to do, or whose parameter is not any more what its new value was made of."""
+    there = already_there(armed, current)
+    if there is not None or armed.adjusted is None or current == str(armed.adjusted.current):
+        return there
+    read = armed.action.effect.read
+    return Outcome(
+        OutcomeKind.FAILED,
+        Reason.CURRENT_CHANGED,
+        f"{read.signature} is {current}, and {armed.action.effect.expect} was made of {armed.adjusted.current}",
+        remedy="it is decided anew after its `retry`, from what is there then",
+    )
+
+
+_REFUSALS = {
+    Refusal.SAME: "the new value is the same",
+    Refusal.LOOSER: "the new value would be looser, and the keeper only tightens",
+    Refusal.AT_BOUND: "as tight as the bounds allow",
+    Refusal.STEP_TOO_SMALL: "the largest step is less than one unit",
+    Refusal.OUT_OF_REACH: "the largest step does not lead into the bounds",
+    Refusal.NOT_COMPUTABLE: "the new value cannot be computed: something is divided by zero",
+}
+
+
+def _terms(adjustment: Adjustment) -> str:
+    step = "any step" if adjustment.max_step is None else f"a step of {format_ratio(adjustment.max_step)} at most"
+    return f"{adjustment.expression}, from {adjustment.least} to {adjustment.most}, {step}"
 
 
 def simulated(armed: ArmedAction, sender: str, simulation: Simulation) -> Outcome | None:

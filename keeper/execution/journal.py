@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from keeper.domain.adjustment import adjustment_body
 from keeper.domain.evm import Receipt
 from keeper.domain.intent import Attempt, Intent
 from keeper.domain.outcome import Outcome
@@ -33,6 +34,8 @@ def intent_draft(intent: Intent, armed: ArmedAction, sender: str | None) -> Draf
         "effect_expected": action.effect.expect,
         "expires_ms": str(intent.expires_ms),
     }
+    if action.adjustment is not None and armed.adjusted is not None:
+        body["adjustment"] = adjustment_body(action.adjustment, armed.adjusted)
     return _draft(RecordKind.INTENT, intent, intent.created_ms, body)
 
 

@@ -60,7 +60,7 @@ class Opener:
         self, items: Sequence[opening.Item], block: BlockStamp, marks: Mapping[str, float]
     ) -> Sequence[Work]:
         for tries_left in reversed(range(OPENING_TRIES)):
-            planned = opening.plan(items, [work.key for work in self._open.values()], self._pen.sender, marks)
+            planned = opening.plan(items, list(self._open.values()), self._pen.sender, marks)
             if self._pen.sender is not None:
                 opening.simulate_meanwhile(planned, self._edges.accounts, self._pen.sender, block)
             try:

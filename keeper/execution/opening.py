@@ -12,8 +12,9 @@ from keeper.domain.intent import Attempt, Intent, IntentState
 from keeper.domain.outcome import Outcome
 from keeper.domain.record import Draft, RecordKind
 from keeper.execution import journal
-from keeper.execution.gate import already_there
+from keeper.execution.gate import already_there, not_adjusted
 from keeper.execution.pen import Pen
+from keeper.execution.planner import ArmedAction
 from keeper.execution.work import UNKNOWN, Order, Work
 from keeper.ports.chain import AccountReader
 
@@ -33,11 +34,13 @@ class Opening:
             work.drop_simulation()
 
 
-def plan(
-    items: Sequence[Item], taken: Iterable[tuple[str, str]], sender: str | None, marks: Mapping[str, float]
-) -> Opening:
-    """An intent for every order whose (market, action) is not ``taken``, by an open intent or by an earlier item."""
-    keys = set(taken)
+def plan(items: Sequence[Item], open_works: Sequence[Work], sender: str | None, marks: Mapping[str, float]) -> Opening:
+    """An intent for every order whose (market, action) has none, open or of an earlier item.
+
+    A parameter's new value is made of its current one here; one that another intent is changing is as good as unknown.
+    """
+    keys = {work.key for work in open_works}
+    changing = {work.armed.effect_call for work in open_works if work.armed is not None}
     drafts: list[Draft] = []
     works: list[Work] = []
     for draft, order in items:
@@ -45,9 +48,14 @@ def plan(
         if order is None or order.armed.key in keys:
             continue
         keys.add(order.armed.key)
-        work = Work(_intent(order), order.armed, dict(marks))
+        if order.armed.action.adjustment is not None and order.armed.effect_call in changing:
+            order = replace(order, before=None)
+        armed = order.armed.at(order.before)
+        if not_adjusted(armed) is None:
+            changing.add(armed.effect_call)
+        work = Work(_intent(order, armed), armed, dict(marks))
         works.append(work)
-        drafts.append(journal.intent_draft(work.intent, order.armed, sender))
+        drafts.append(journal.intent_draft(work.intent, armed, sender))
     return Opening(tuple(drafts), tuple(works))
 
 
@@ -55,7 +63,9 @@ def simulate_meanwhile(opening: Opening, accounts: AccountReader, sender: str, b
     """Starts the simulations while the intents are being written: both must be done before anything is sent."""
     for work in opening.works:
         armed = work.armed
-        if armed is not None and already_there(armed, work.intent.effect_before) is None:
+        if armed is None or not_adjusted(armed) is not None:
+            continue
+        if already_there(armed, work.intent.effect_before) is None:
             work.simulation = asyncio.ensure_future(accounts.simulate(work.call, sender, block))
 
 
@@ -95,8 +105,7 @@ def refused(items: Sequence[Item], endings: Iterable[tuple[Work, Outcome]], at_m
     return [*(draft for draft, _ in items), *outcomes]
 
 
-def _intent(order: Order) -> Intent:
-    armed = order.armed
+def _intent(order: Order, armed: ArmedAction) -> Intent:
     return Intent(
         id=order.id,
         market=armed.action.market,

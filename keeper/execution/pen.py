@@ -108,7 +108,8 @@ class Pen:
         ready: dict[UnsignedTransaction, SignedTransaction] = {}
         for each in armed:
             gas_limit = each.action.gas_limit or self._gas.get(each.key)
-            if gas_limit is not None:
+            # What follows from the current value is signed when that is known: a value of now may be another at the trip.
+            if gas_limit is not None and each.action.adjustment is None:
                 transaction = self._transaction(each.call, nonce, fees, gas_limit)
                 signed = self._signed_before.get(transaction)
                 if signed is None:

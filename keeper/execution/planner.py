@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keeper.domain.abi import Function, decode_results, encode_call, parse_signature, to_text
 from keeper.domain.action import Action, Call, SafeSide
+from keeper.domain.adjustment import IN_EFFECT, NEW, Adjusted
 from keeper.domain.errors import MalformedAnswer
 from keeper.domain.evm import CallResult
 
 
 @dataclass(frozen=True, slots=True)
 class ArmedAction:
-    """An action that is ready: ``call`` makes it happen, ``effect_call`` shows whether it did."""
+    """An action that is ready: ``call`` makes it happen, ``effect_call`` shows whether it did.
+
+    One that makes a parameter's new value of its current one has a call without data, which is never sent; ``at`` gives the one that may be.
+    ``adjusted`` is what the value came to there.
+    """
 
     action: Action
     call: Call
     effect_call: Call
     effect_view: Function
+    adjusted: Adjusted | None = None
 
     @property
     def key(self) -> tuple[str, str]:
         """(market, action): at most one intent of a key is open."""
         return self.action.market, self.action.name
+
+    def at(self, current: str | None) -> ArmedAction:
+        """The action where the view answers this; itself when it is the same whatever the view answers. Text that is no number is unknown."""
+        adjustment = self.action.adjustment
+        if adjustment is None:
+            return self
+        try:
+            adjusted = adjustment.adjusted(None if current is None else int(current))
+        except ValueError:
+            adjusted = adjustment.adjusted(None)
+        expect = str(adjusted.current) if adjusted.refusal in IN_EFFECT else NEW
+        if adjusted.new is None:
+            action = replace(self.action, effect=replace(self.action.effect, expect=expect))
+            return replace(self, action=action, call=Call(self.call.to, b""), adjusted=adjusted)
+        action = _with_new(self.action, str(adjusted.new))
+        return replace(self, action=action, call=encode_call(action.call), adjusted=adjusted)
 
     def effect_text(self, result: CallResult) -> str:
         """What the view answered, in the form of ``Effect.expect``. Raises MalformedAnswer when it reverted or is no such value."""
@@ -53,9 +75,17 @@ class ArmedAction:
 
 def arm(action: Action) -> ArmedAction:
     """Encodes the action's calls. Raises UnitError when a signature and its arguments do not fit."""
+    call = encode_call(
+        action.call if action.adjustment is None else _with_new(action, str(action.adjustment.least)).call
+    )
     return ArmedAction(
         action=action,
-        call=encode_call(action.call),
+        call=call if action.adjustment is None else Call(call.to, b""),
         effect_call=encode_call(action.effect.read),
         effect_view=parse_signature(action.effect.read.signature),
     )
+
+
+def _with_new(action: Action, new: str) -> Action:
+    args = tuple(new if arg == NEW else arg for arg in action.call.args)
+    return replace(action, call=replace(action.call, args=args), effect=replace(action.effect, expect=new))

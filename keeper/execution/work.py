@@ -34,6 +34,8 @@ class Work:
     ``mined`` is the receipt that was written down, ``trouble`` what the last drive stopped at. ``unsure``: a write failed, so the journal
     may be further than ``intent``. ``cleared``: the gate let the call through, so that an attempt may be sent.
     ``unsent``: the nonces of attempts that this run signed and has never sent, so that others may take them.
+    ``read_at`` is the hash of the block at which ``effect_before`` was read, as far as this run knows. ``blind``: the call was made of a
+    current value that cannot be read any more, so what was sent is only watched.
     """
 
     intent: Intent
@@ -46,6 +48,8 @@ class Work:
     unsure: bool = False
     cleared: bool = False
     unsent: frozenset[int] = frozenset()
+    read_at: str = ""
+    blind: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

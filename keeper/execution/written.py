@@ -21,12 +21,21 @@ NEWEST_ATTEMPTS = 1_000
 async def take_up(store: AuditStore, armed: Mapping[tuple[str, str], ArmedAction], intent: Intent) -> Work:
     """An open intent as the journal has it. A configuration that has another call for the action now cannot judge this one."""
     now = armed.get((intent.market, intent.action))
+    if now is not None:
+        now = now.at(intent.effect_before)
     if now is not None and (now.call.to, "0x" + now.call.data.hex()) != (intent.to, intent.data):
         now = None
     mined = await receipt_of(store, intent) if intent.state is IntentState.MINED else None
     # A first attempt is written down before its simulation has answered; any later step says that the gate had let the call through.
     first = intent.state is IntentState.SIGNED and len(intent.attempts) == 1
-    return Work(intent, now, mined=mined, cleared=now is None or not (first or intent.state is IntentState.OPEN))
+    cleared = now is None or not (first or intent.state is IntentState.OPEN)
+    return Work(intent, now, mined=mined, cleared=cleared, blind=now is None and await _adjusts(store, intent))
+
+
+async def _adjusts(store: AuditStore, intent: Intent) -> bool:
+    """Whether the call was made of a current value, as it was written down."""
+    record = await _newest(store, intent, RecordKind.INTENT)
+    return record is not None and "adjustment" in record.body
 
 
 async def receipt_of(store: AuditStore, intent: Intent) -> Receipt | None:

@@ -1,4 +1,4 @@
-"""The threshold rule with persistence and hysteresis, over all rules at once.
+"""Rules with persistence and hysteresis, all of them in one compiled pass.
 
 ::
 
@@ -11,32 +11,38 @@
 
 A hold of nothing (0 or 1 block, or no time) goes from CLEAR to TRIPPED, or from TRIPPED to CLEAR, in one tick.
 
-Persistence in blocks counts ticks at a higher block than the last one counted: a second tick at the same block (a pushed price)
-adds nothing, though it can end the streak. Where the chain goes back (a reorganisation), the tick adds nothing and counting goes on from
-the lower block. Persistence in time is measured from the first true tick, at the keeper's time.
+A group is true when so many of its members are as it needs, false when these can no longer be reached, and otherwise nobody can tell. While nobody
+can tell, the rule neither trips nor clears, and a half-filled persistence without breaks starts anew: a tick at which
+nobody could tell is not one at which the condition held. A rule that says so counts a member whose input is not usable as a breach instead
+(BLIND): true among those that trip it, false among those that clear it. Not enough data (WARMING) is never a breach.
 
-While the signal is not ready the rule neither trips nor clears, and every half-filled persistence starts anew: a tick at which
-nobody could tell is not one at which the condition held. A rule that says so counts input that is not usable as a breach instead
-(BLIND): it goes the way of ``when`` above, and a tripped one stays tripped. Not enough data (WARMING) is never a breach.
+A suppressor that is true, and the hours outside of its schedule, keep a rule that is not tripped from tripping, and end what has gathered of its
+persistence. A tripped one stays tripped and may clear. A suppressor of which nobody can tell does not suppress: not to see must not disarm.
 
-Headroom is the share of the threshold that is left: ``(threshold - value) / |threshold|`` for ``above`` and ``(value - threshold) /
-|threshold|`` for ``below``; 0 at the threshold, negative beyond it. ``above`` reaches 1 at a value of 0, ``below`` at
-twice the threshold. A threshold of 0 has no share: there it is the distance itself, in the signal's unit. NaN without a value.
+k of n: what has gathered starts anew when the rule has tripped, when it has cleared, and also, while it is clear, whenever ``clear`` has held
+for long enough to clear it. (Otherwise a stricter rule, not having tripped and cleared in between, could remember more than a looser one
+and trip when that does not.) What has gathered of a ``clear`` that counts k of n starts anew at every tick at which ``when`` holds.
+
+What a verdict shows is the member of ``when`` that decides: of those that can be told, sorted by headroom, the one that the group needs as its
+last (the smallest headroom for ``any``, the largest for ``all``). With fewer of these than it needs the largest; when even that one is
+beyond, the group has no headroom. Where what decides is that nobody can tell, it shows the first member of which nobody can, with that headroom.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from keeper.domain.units import Span
 from keeper.domain.verdict import RuleState, VerdictReason
-from keeper.rules.spec import RuleSpec, Side, Without
-from keeper.signals.bank import NEVER, READY, WARMING, Board, Bytes, Floats, Ints
+from keeper.rules.hours import days_of, on_duty
+from keeper.rules.persistence import held, holds_of, missed, no_streaks
+from keeper.rules.spec import RuleSpec, Schedule, Without
+from keeper.rules.terms import Terms, beyond, headroom_of, own_level, room_of, stands, terms_of
+from keeper.signals.bank import NEVER, NO_INPUT, READY, WARMING, Board, Bytes, Floats, Ints
 
 CLEAR, PENDING, TRIPPED, CLEARING = range(4)
 STATES = (RuleState.CLEAR, RuleState.PENDING, RuleState.TRIPPED, RuleState.CLEARING)
@@ -53,46 +59,68 @@ RECOVERED = REASONS.index(VerdictReason.RECOVERED)
 NOT_ENOUGH_DATA = REASONS.index(VerdictReason.WARMING)
 NOT_USABLE = REASONS.index(VerdictReason.NO_INPUT)
 NOT_USABLE_BREACH = REASONS.index(VerdictReason.BLIND)
+SUPPRESSED = REASONS.index(VerdictReason.SUPPRESSED)
+OFF_SCHEDULE = REASONS.index(VerdictReason.OFF_SCHEDULE)
 
-BY_BLOCKS = -1
+
+RULE = np.dtype(
+    [
+        ("trips", np.int64),
+        ("clears", np.int64),
+        ("unless", np.int64),
+        ("end", np.int64),
+        ("trip_needs", np.int64),
+        ("clear_needs", np.int64),
+        ("blind_trips", np.int8),
+        ("days", np.int64),
+        ("begin_ms", np.int64),
+        ("end_ms", np.int64),
+    ]
+)
+"""``trips``, ``clears`` and ``unless`` are where its conditions begin among all, ``end`` where the next rule's do; ``*_needs`` how many must be true.
+
+``blind_trips`` is 1 when input that is not usable counts as a breach; ``days``, ``begin_ms`` and ``end_ms`` are its hours.
+"""
 
 
 class Params(NamedTuple):
-    """Per rule.
+    """``rules`` are RULE each, ``terms`` their conditions (TERM), ``trip_holds`` and ``clear_holds`` (HOLD) how long each rule's must hold.
 
-    ``signal`` is the board's row of its signal, ``above`` 1 when it trips above and clears below (0 the other way round),
-    ``trip_at`` and ``clear_at`` the thresholds, ``*_ms`` the holds in time (BY_BLOCKS: in blocks), ``*_blocks`` in blocks, ``blind_trips`` 1
-    when input that is not usable counts as a breach.
+    Records instead of a column each, because handing many arrays from function to function costs more than judging.
     """
 
-    signal: Ints
-    above: Bytes
-    trip_at: Floats
-    trip_ms: Ints
-    trip_blocks: Ints
-    clear_at: Floats
-    clear_ms: Ints
-    clear_blocks: Ints
-    blind_trips: Bytes
+    rules: NDArray[np.void]
+    terms: NDArray[np.void]
+    trip_holds: NDArray[np.void]
+    clear_holds: NDArray[np.void]
 
 
-class State(NamedTuple):
-    """Per rule.
-
-    ``state``, ``reason``, ``value``, ``headroom``, ``since_ms`` and ``since_block`` are what a verdict says. ``streak`` counts the
-    blocks for which the condition that would change the state has held (0: it does not hold), ``streak_ms`` is the time of its first tick,
-    ``streak_block`` the last block counted.
-    """
+class Said(NamedTuple):
+    """What the verdicts say, per rule; ``member`` is the position of the deciding one in ``when``."""
 
     state: Bytes
     reason: Bytes
+    member: Ints
     value: Floats
+    threshold: Floats
     headroom: Floats
     since_ms: Ints
     since_block: Ints
-    streak: Ints
-    streak_ms: Ints
-    streak_block: Ints
+
+
+class State(NamedTuple):
+    """Per rule: the columns of ``Said``, and what has gathered of its persistences (``trip`` and ``clear``, STREAK)."""
+
+    state: Bytes
+    reason: Bytes
+    member: Ints
+    value: Floats
+    threshold: Floats
+    headroom: Floats
+    since_ms: Ints
+    since_block: Ints
+    trip: NDArray[np.void]
+    clear: NDArray[np.void]
 
 
 class Codes(NamedTuple):
@@ -104,24 +132,21 @@ class Codes(NamedTuple):
 
 def prepare(rules: Sequence[tuple[RuleSpec, Mapping[str, int]]]) -> Params:
     """The parameters of all rules; with each rule come the board's rows of its signals, by their names."""
-
-    def ms_of(spans: Sequence[Span]) -> Ints:
-        return np.array([BY_BLOCKS if span.ms is None else span.ms for span in spans], dtype=np.int64)
-
-    def blocks_of(spans: Sequence[Span]) -> Ints:
-        return np.array([span.blocks or 0 for span in spans], dtype=np.int64)
-
-    trip, clear = [rule.when.hold for rule, _ in rules], [rule.clear.hold for rule, _ in rules]
+    rows, first = [], 0
+    for rule, _ in rules:
+        clears = first + len(rule.when.members)
+        unless = clears + len(rule.clear.members)
+        end = unless + len(rule.unless)
+        hours = rule.schedule or Schedule(frozenset())
+        needs = rule.when.needed, rule.clear.needed
+        blind = rule.without is Without.TRIP
+        rows.append((first, clears, unless, end, *needs, blind, days_of(rule.schedule), hours.from_ms, hours.to_ms))
+        first = end
     return Params(
-        signal=np.array([row_of[rule.when.signal] for rule, row_of in rules], dtype=np.int64),
-        above=np.array([rule.when.side is Side.ABOVE for rule, _ in rules], dtype=np.int8),
-        trip_at=_floats([float(rule.when.threshold) for rule, _ in rules]),
-        trip_ms=ms_of(trip),
-        trip_blocks=blocks_of(trip),
-        clear_at=_floats([float(rule.clear.threshold) for rule, _ in rules]),
-        clear_ms=ms_of(clear),
-        clear_blocks=blocks_of(clear),
-        blind_trips=np.array([rule.without is Without.TRIP for rule, _ in rules], dtype=np.int8),
+        rules=np.array(rows, dtype=RULE),
+        terms=terms_of(rules),
+        trip_holds=holds_of([rule.when.hold for rule, _ in rules]),
+        clear_holds=holds_of([rule.clear.hold for rule, _ in rules]),
     )
 
 
@@ -130,121 +155,240 @@ def blank(rules: int, ticks: int) -> Codes:
     return Codes(np.zeros((rules, ticks), dtype=np.int8), np.zeros((rules, ticks), dtype=np.int8))
 
 
-def _floats(values: Sequence[float]) -> NDArray[np.float64]:
-    return np.array(values, dtype=np.float64)
-
-
 def allocate(params: Params) -> State:
     """Every rule CLEAR, not judged yet."""
-    rules = len(params.signal)
-
-    def ints(value: int) -> Ints:
-        return np.full(rules, value, dtype=np.int64)
-
+    rules = len(params.rules)
     return State(
         state=np.full(rules, CLEAR, dtype=np.int8),
         reason=np.full(rules, NOT_USABLE, dtype=np.int8),
+        member=np.zeros(rules, dtype=np.int64),
         value=np.full(rules, np.nan),
+        threshold=np.full(rules, np.nan),
         headroom=np.full(rules, np.nan),
-        since_ms=ints(NEVER),
-        since_block=ints(NEVER),
-        streak=ints(0),
-        streak_ms=ints(0),
-        streak_block=ints(0),
+        since_ms=np.full(rules, NEVER, dtype=np.int64),
+        since_block=np.full(rules, NEVER, dtype=np.int64),
+        trip=no_streaks(rules),
+        clear=no_streaks(rules),
     )
 
 
-@njit(cache=True, error_model="numpy")
-def beyond(value: float, threshold: float, above: bool) -> bool:
-    """Strictly on that side of the threshold."""
-    return value > threshold if above else value < threshold
+def said(state: State) -> Said:
+    """A copy of what the verdicts say now."""
+    return Said._make(column.copy() for column in state[: len(Said._fields)])
 
 
-@njit(cache=True, error_model="numpy")
-def headroom_of(value: float, threshold: float, above: bool) -> float:
-    left = threshold - value if above else value - threshold
-    return left if threshold == 0.0 else left / abs(threshold)
-
-
-@njit(cache=True, error_model="numpy")
-def held(rule: int, at_ms: int, block: int, hold_ms: int, hold_blocks: int, state: State) -> bool:
-    """Counts this tick, at which the condition holds, and says whether it has held for long enough."""
-    if state.streak[rule] == 0:
-        state.streak[rule] = 1
-        state.streak_ms[rule] = at_ms
-    elif block > state.streak_block[rule]:
-        state.streak[rule] += 1
-    state.streak_block[rule] = block
-    if hold_ms == BY_BLOCKS:
-        return bool(state.streak[rule] >= hold_blocks)
-    return bool(at_ms - state.streak_ms[rule] >= hold_ms)
-
-
-@njit(cache=True, error_model="numpy")
-def answer(rule: int, at_ms: int, block: int, value: float, params: Params, state: State) -> tuple[int, int]:
-    """(state, reason) of one rule whose signal is ready."""
-    above = params.above[rule] == 1
-    if state.state[rule] < TRIPPED:
-        if not beyond(value, params.trip_at[rule], above):
-            state.streak[rule] = 0
-            return CLEAR, INSIDE
-        if not held(rule, at_ms, block, params.trip_ms[rule], params.trip_blocks[rule], state):
-            return PENDING, PERSISTING
-        state.streak[rule] = 0
-        return TRIPPED, BREACHED
-    if not beyond(value, params.clear_at[rule], not above):
-        state.streak[rule] = 0
-        return TRIPPED, STILL_TRIPPED
-    if not held(rule, at_ms, block, params.clear_ms[rule], params.clear_blocks[rule], state):
-        return CLEARING, RECOVERING
-    state.streak[rule] = 0
-    return CLEAR, RECOVERED
-
-
-@njit(cache=True, error_model="numpy")
-def blind(rule: int, at_ms: int, block: int, params: Params, state: State) -> tuple[int, int]:
-    """(state, reason) of one rule that counts input that is not usable as a breach, while it is not."""
-    if state.state[rule] >= TRIPPED:
-        state.streak[rule] = 0
-        return TRIPPED, NOT_USABLE_BREACH
-    if not held(rule, at_ms, block, params.trip_ms[rule], params.trip_blocks[rule], state):
-        return PENDING, NOT_USABLE_BREACH
-    state.streak[rule] = 0
-    return TRIPPED, NOT_USABLE_BREACH
+def shown(index: int, tick: int, board: Board, params: Params) -> tuple[int, float, float]:
+    """(position, value, threshold) of the deciding member of this rule's ``when`` at this tick of a board that was judged."""
+    _, member, value, level, _ = measured(params.rules[index], tick, board.values, board.status, params.terms)
+    return int(member), float(value), float(level)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def judge(board: Board, params: Params, state: State, codes: Codes) -> None:
     """All rules over all ticks of the board, whose signals have been stepped; ``state`` is afterwards that of the last tick."""
-    for rule in range(len(params.signal)):
+    values, status, terms = board.values, board.status, params.terms
+    for index in range(len(params.rules)):
+        rule = params.rules[index]
+        trip_hold, clear_hold = params.trip_holds[index], params.clear_holds[index]
+        trip, clear = state.trip[index], state.clear[index]
         for tick in range(len(board.at_ms)):
-            judge_one(rule, tick, board, params, state)
-            codes.state[rule, tick] = state.state[rule]
-            codes.reason[rule, tick] = state.reason[rule]
+            at_ms, block = board.at_ms[tick], board.block[tick]
+            before = state.state[index]
+            stand, member, value, level, room = measured(rule, tick, values, status, terms)
+            if before < TRIPPED:
+                after, reason = while_clear(
+                    stand, rule, tick, at_ms, block, values, status, terms, trip_hold, clear_hold, trip, clear
+                )
+            else:
+                after, reason = while_tripped(
+                    stand, rule, tick, at_ms, block, values, status, terms, clear_hold, trip, clear
+                )
+            if after != before or state.since_ms[index] == NEVER:
+                state.since_ms[index] = at_ms
+                state.since_block[index] = block
+            state.state[index] = after
+            state.reason[index] = reason
+            state.member[index] = member
+            state.value[index] = value
+            state.threshold[index] = level
+            state.headroom[index] = room
+            codes.state[index, tick] = after
+            codes.reason[index, tick] = reason
 
 
 @njit(cache=True, error_model="numpy")
-def judge_one(rule: int, tick: int, board: Board, params: Params, state: State) -> None:
-    """One rule at one tick."""
-    at_ms, block = board.at_ms[tick], board.block[tick]
-    status = board.status[params.signal[rule], tick]
-    value = board.values[params.signal[rule], tick]
-    before = state.state[rule]
-    if status == READY:
-        after, reason = answer(rule, at_ms, block, value, params, state)
-        room = headroom_of(value, params.trip_at[rule], params.above[rule] == 1)
-    else:
-        room = np.nan
-        if status != WARMING and params.blind_trips[rule] == 1:
-            after, reason = blind(rule, at_ms, block, params, state)
+def while_clear(
+    stand: int,
+    rule: Any,
+    tick: int,
+    at_ms: int,
+    block: int,
+    values: Floats,
+    status: Bytes,
+    terms: Terms,
+    trip_hold: Any,
+    clear_hold: Any,
+    trip: Any,
+    clear: Any,
+) -> tuple[int, int]:
+    """(state, reason) of a rule that is not tripped; ``stand`` is how its ``when`` stands."""
+    holds = stand in (BREACHED, NOT_USABLE_BREACH)
+    over = False
+    if trip_hold["of"] > 0:
+        back = recovery(rule, tick, values, status, terms) == RECOVERED
+        over = back_for_long(at_ms, block, back, holds, clear_hold, clear)
+    if not on_duty(rule["days"], rule["begin_ms"], rule["end_ms"], at_ms):
+        trip["run"] = 0
+        return CLEAR, OFF_SCHEDULE
+    if holds and tally(rule["unless"], rule["end"], tick, values, status, terms)[0] > 0:
+        trip["run"] = 0
+        return CLEAR, SUPPRESSED
+    if not holds:
+        missed(block, trip_hold, trip)
+        if over:
+            trip["run"] = 0
+        return CLEAR, stand
+    if not held(at_ms, block, trip_hold, trip):
+        return PENDING, PERSISTING if stand == BREACHED else stand
+    trip["run"] = 0
+    clear["run"] = 0
+    return TRIPPED, stand
+
+
+@njit(cache=True, error_model="numpy")
+def while_tripped(
+    stand: int,
+    rule: Any,
+    tick: int,
+    at_ms: int,
+    block: int,
+    values: Floats,
+    status: Bytes,
+    terms: Terms,
+    clear_hold: Any,
+    trip: Any,
+    clear: Any,
+) -> tuple[int, int]:
+    """(state, reason) of a rule that is tripped; ``stand`` is how its ``when`` stands."""
+    reason = recovery(rule, tick, values, status, terms)
+    breached = stand in (BREACHED, NOT_USABLE_BREACH)
+    over = back_for_long(at_ms, block, reason == RECOVERED, breached, clear_hold, clear)
+    if reason != RECOVERED:
+        return TRIPPED, reason
+    if not over:
+        return CLEARING, RECOVERING
+    trip["run"] = 0
+    clear["run"] = 0
+    return CLEAR, RECOVERED
+
+
+@njit(cache=True, error_model="numpy")
+def back_for_long(at_ms: int, block: int, back: bool, breached: bool, clear_hold: Any, clear: Any) -> bool:
+    """Counts this tick for ``clear``, and says whether that has held for long enough."""
+    if breached and clear_hold["of"] > 0:
+        clear["run"] = 0
+    if back:
+        return held(at_ms, block, clear_hold, clear)
+    missed(block, clear_hold, clear)
+    return False
+
+
+@njit(cache=True, error_model="numpy")
+def measured(rule: Any, tick: int, values: Floats, status: Bytes, terms: Terms) -> tuple[int, int, float, float, float]:
+    """(how ``when`` stands, then of its deciding member the position, the value, the threshold and the headroom)."""
+    first, end = rule["trips"], rule["clears"]
+    needs, blind = rule["trip_needs"], rule["blind_trips"] == 1
+    if end - first > 1:
+        true, warming, gone = tally(first, end, tick, values, status, terms)
+        stand = breach(true, warming, gone, needs, blind)
+        place, room = ranked(first, end, needs, tick, values, status, terms)
+        if stand not in (BREACHED, INSIDE):
+            place = in_the_way(
+                first, end, WARMING if stand == NOT_ENOUGH_DATA else NO_INPUT, tick, values, status, terms
+            )
+        term = terms[place]
+        level = own_level(term, tick, values, status)[1]
+        return stand, place - first, values[term["signal"], tick], level, room
+    term = terms[first]
+    value = values[term["signal"], tick]
+    known, level = own_level(term, tick, values, status)
+    known = max(known, int(status[term["signal"], tick]))
+    if known != READY:
+        stand = breach(0, int(known == WARMING), int(known == NO_INPUT), needs, blind)
+        return stand, 0, value, level, np.nan
+    above = term["above"] == 1
+    return BREACHED if beyond(value, level, above) else INSIDE, 0, value, level, headroom_of(value, level, above)
+
+
+@njit(cache=True, error_model="numpy")
+def breach(true: int, warming: int, gone: int, needs: int, blind: bool) -> int:
+    """How ``when`` stands: BREACHED, NOT_USABLE_BREACH, INSIDE, or why nobody can tell."""
+    if true >= needs:
+        return BREACHED
+    if true + warming + gone < needs:
+        return INSIDE
+    if blind and true + gone >= needs:
+        return NOT_USABLE_BREACH
+    return NOT_USABLE if gone > 0 and not blind else NOT_ENOUGH_DATA
+
+
+@njit(cache=True, error_model="numpy")
+def recovery(rule: Any, tick: int, values: Floats, status: Bytes, terms: Terms) -> int:
+    """How ``clear`` stands: RECOVERED, STILL_TRIPPED, NOT_USABLE_BREACH (not, as that counts as a breach), or why nobody can tell."""
+    needs, blind = rule["clear_needs"], rule["blind_trips"] == 1
+    true, warming, gone = tally(rule["clears"], rule["unless"], tick, values, status, terms)
+    if true >= needs:
+        return RECOVERED
+    if true + warming + gone < needs:
+        return STILL_TRIPPED
+    if blind and true + warming < needs:
+        return NOT_USABLE_BREACH
+    return NOT_USABLE if gone > 0 and not blind else NOT_ENOUGH_DATA
+
+
+@njit(cache=True, error_model="numpy")
+def tally(first: int, end: int, tick: int, values: Floats, status: Bytes, terms: Terms) -> tuple[int, int, int]:
+    """How many of these conditions are true, how many have not enough data, and how many no usable input."""
+    true = warming = gone = 0
+    for place in range(first, end):
+        known, holds = stands(terms[place], tick, values, status, terms)
+        if known == READY:
+            true += int(holds)
+        elif known == WARMING:
+            warming += 1
         else:
-            after = TRIPPED if before >= TRIPPED else CLEAR
-            reason = NOT_ENOUGH_DATA if status == WARMING else NOT_USABLE
-            state.streak[rule] = 0
-    if after != before or state.since_ms[rule] == NEVER:
-        state.since_ms[rule] = at_ms
-        state.since_block[rule] = block
-    state.state[rule] = after
-    state.reason[rule] = reason
-    state.value[rule] = value
-    state.headroom[rule] = room
+            gone += 1
+    return true, warming, gone
+
+
+@njit(cache=True, error_model="numpy")
+def in_the_way(first: int, end: int, wanted: int, tick: int, values: Floats, status: Bytes, terms: Terms) -> int:
+    """The first of these conditions that has this status."""
+    for place in range(first, end):
+        if stands(terms[place], tick, values, status, terms)[0] == wanted:
+            return place
+    return first
+
+
+@njit(cache=True, error_model="numpy")
+def ranked(
+    first: int, end: int, needs: int, tick: int, values: Floats, status: Bytes, terms: Terms
+) -> tuple[int, float]:
+    """(member, headroom): the one whose headroom is the smallest but ``needs - 1`` of those that can be told, else the largest of them."""
+    chosen, found, best = first, np.nan, -1
+    told = 0
+    for place in range(first, end):
+        room = room_of(terms[place], tick, values, status)
+        if np.isnan(room):
+            continue
+        told += 1
+        rank = 0
+        for other in range(first, end):
+            against = room_of(terms[other], tick, values, status)
+            if against < room or (against == room and other < place):
+                rank += 1
+        if best < rank < needs:
+            chosen, found, best = place, room, rank
+    if told < needs and found < 0:
+        found = np.nan
+    return chosen, found

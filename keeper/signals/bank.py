@@ -5,7 +5,8 @@ Every statistic's module offers the same names::
     Params, State           NamedTuples of arrays whose first axis is the slot
     prepare(specs)          the parameters as arrays; a row a spec
     allocate(params)        a fresh state
-    one(...)                one slot at one tick, compiled: (value, status)
+    one(...)                one slot at one tick, compiled: (value, status); ``forceinline`` where it is handed many arrays, because a call
+                            counts a reference to each, which takes longer than most statistics
     step(board, slots, params, state)
                             all slots over all ticks of a board, compiled; writes what it finds into the board
 

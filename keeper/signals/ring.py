@@ -1,9 +1,9 @@
 """Windows, compiled: time cut into intervals, and a ring that remembers the last value of each.
 
-Definition. A window of time is cut into intervals ``j = floor(t / sampling)``, counted from 1970 UTC, so that a restart does not move them; one of
-blocks into ``j = floor(block / sampling)``; of samples each tick that has an input is an interval of its own. With ``n`` intervals to the
-window and ``i`` the one in progress, the value of an interval is the last in it, and the one in progress counts with its last value so
-far, so that a shock shows at once and not when the interval ends.
+Definition. A window of time is cut into intervals ``j = floor(t / sampling)``, counted from 1970 UTC, so that a restart does not move them; one
+of blocks into ``j = floor(block / sampling)``; of samples each tick that has an input is an interval of its own. With ``n`` intervals to the
+window and ``i`` the one in progress, the value of an interval is the last in it, and the one in progress counts with its last value so far, so
+that a shock shows at once and not when the interval ends.
 
 Gaps. An interval without a value has that of the one before it. After a gap longer than the window (more than ``n`` intervals from value to
 value) what was known is no past any more: it starts anew.
@@ -74,13 +74,26 @@ def fresh_ring(cut: Cut) -> Ring:
 
 
 @njit(cache=True, error_model="numpy")
+def interval_of(where: int, last: int, by: int, each: int) -> int:
+    """The interval of a tick that has an input, at this time or block; ``last`` is that of the one before (NEVER: there was none). Never before
+    ``last``.
+    """
+    if by == BY_SAMPLE:
+        return 0 if last == NEVER else last + 1
+    if last != NEVER:  # a division takes longer than all the rest, and is seldom needed
+        since = where - last * each
+        if since < each:
+            return last
+        if since < 2 * each:
+            return last + 1
+    return int(where // each)
+
+
+@njit(cache=True, error_model="numpy")
 def interval_at(slot: int, at_ms: int, block: int, last: int, cut: Cut) -> int:
-    """The interval of a tick that has an input; ``last`` is that of the one before (NEVER: there was none). Never before ``last``."""
-    if cut.by[slot] == BY_TIME:
-        return int(max(at_ms // cut.each[slot], last))
-    if cut.by[slot] == BY_BLOCK:
-        return int(max(block // cut.each[slot], last))
-    return 0 if last == NEVER else last + 1
+    """``interval_of`` for a slot."""
+    by = cut.by[slot]
+    return int(interval_of(block if by == BY_BLOCK else at_ms, last, by, cut.each[slot]))
 
 
 @njit(cache=True, error_model="numpy")

@@ -34,7 +34,8 @@ class ParamType(StrEnum):
 class Param:
     """One parameter of a kind of signal. ``help`` is one sentence, shown by ``keeper schema`` and the documents.
 
-    ``many``: a SOURCE parameter that takes a list; it is the last of them.
+    ``many``: a SOURCE parameter that takes a list of at least ``least``; it is the last of them. Where one is enough, its name may stand alone.
+    ``implied``: the default only says that nothing was given, and the real one follows from other parameters; people are not shown it.
     """
 
     name: str
@@ -45,6 +46,19 @@ class Param:
     choices: tuple[str, ...] = ()
     minimum: int | Decimal | None = None
     many: bool = False
+    least: int = 2
+    implied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What the documents show of a kind: ``signals`` as a configuration holds them (YAML, the last one is drawn), made of the sources that
+    ``scripts/signals_path.py`` lists; ``above`` or ``below`` is a threshold for it, written as in a rule.
+    """
+
+    signals: str
+    above: str = ""
+    below: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +85,8 @@ class SignalKind:
     same. ``output`` is the unit of the value, and so of the thresholds it is held against; None: the unit of its sources.
     ``formula`` is one line for the documents, ``reference`` where it comes from. ``check`` looks at the parameters together (defaults
     filled in, sources left out), after each was looked at alone. ``module`` holds the compiled step; only the engine imports it,
-    because a command that does not evaluate anything must not pay for the compiler.
+    because a command that does not evaluate anything must not pay for the compiler. ``timed``: it looks at the own time of its inputs, which
+    only sources have: made of a signal it would never have a value.
     """
 
     kind: str
@@ -83,12 +98,15 @@ class SignalKind:
     module: str
     reference: str = ""
     check: ParamCheck = _no_problems
+    example: Example | None = None
+    timed: bool = False
 
     def wrong_number(self, inputs: int) -> str | None:
         """What is wrong with this many sources, if anything."""
         named = len(self.sources)
         if self.sources[-1].many:
-            return None if inputs > named else f"a {self.kind} needs at least {named + 1} sources"
+            least = named - 1 + self.sources[-1].least
+            return None if inputs >= least else f"a {self.kind} needs at least {least} sources"
         return None if inputs == named else f"a {self.kind} needs {named} sources"
 
     def source(self, place: int) -> Param:

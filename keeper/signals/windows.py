@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from keeper.domain.units import Span
-from keeper.signals.spec import Param, ParamProblem, ParamType, ParamValue
+from keeper.signals.spec import Param, ParamProblem, ParamType, ParamValue, SignalSpec
 
 MAX_INTERVALS = 100_000
 """The most intervals a window may be cut into: more would be memory for no better an estimate (a week of 6-second intervals fits)."""
@@ -23,8 +24,36 @@ SAMPLING = Param(
     "The window is cut into intervals of this length, of which each counts with its last value; left out: a sixtieth of a time, one block.",
     required=False,
     default=Span(samples=1),
+    implied=True,
 )
 """The default stands for: the usual one of this window, see ``sampling_of``."""
+
+ANNUALISED = Param(
+    "annualised",
+    ParamType.CHOICE,
+    "Whether the volatility is that of a year of 365 days instead of that of the window; only a time can be.",
+    required=False,
+    default="no",
+    choices=("no", "yes"),
+)
+YEAR_MS = 365 * 86_400_000
+
+
+def scale_of(spec: SignalSpec, horizon: Span) -> float:
+    """What a volatility over ``horizon`` is multiplied by: 1, or the root of how often a year holds it when ``annualised`` is asked for.
+
+    Returns that are not correlated have variances that add up, so a volatility grows with the root of time.
+    """
+    return math.sqrt(YEAR_MS / horizon.ms) if spec.word("annualised") == "yes" and horizon.ms else 1.0
+
+
+def check_annualised(params: Mapping[str, ParamValue], name: str = "window") -> tuple[ParamProblem, ...]:
+    """A year holds no known number of blocks or samples."""
+    window = params[name]
+    assert isinstance(window, Span)
+    if params.get("annualised") == "yes" and window.ms is None:
+        return (ParamProblem("annualised", "only over a window of time is there a year", "write for example: 1h"),)
+    return ()
 
 
 def sampling_of(window: Span, given: Span) -> Span:
@@ -43,12 +72,12 @@ def intervals_of(window: Span, sampling: Span) -> tuple[int, int]:
     return each, long // each
 
 
-def check_window(params: Mapping[str, ParamValue], at_least: int = 2) -> tuple[ParamProblem, ...]:
-    """What is wrong with ``window`` and ``sampling`` taken together."""
-    window, given = params["window"], params.get("sampling", Span(samples=1))
+def check_window(params: Mapping[str, ParamValue], at_least: int = 2, name: str = "window") -> tuple[ParamProblem, ...]:
+    """What is wrong with the window of this name and ``sampling`` taken together."""
+    window, given = params[name], params.get("sampling", Span(samples=1))
     assert isinstance(window, Span)
     assert isinstance(given, Span)
-    hint = "for example window: 1h, sampling: 1m"
+    hint = f"for example {name}: 1h, sampling: 1m"
     if given.samples not in (None, 1):
         return (ParamProblem("sampling", "an interval is a time, a number of blocks, or one sample", hint),)
     sampling = sampling_of(window, given)
@@ -57,9 +86,9 @@ def check_window(params: Mapping[str, ParamValue], at_least: int = 2) -> tuple[P
     if _length(sampling) < 1:
         return (ParamProblem("sampling", "an interval is longer than nothing", hint),)
     if _length(window) % _length(sampling):
-        return (ParamProblem("window", f"the window is not a whole number of intervals of {sampling}", hint),)
+        return (ParamProblem(name, f"the window is not a whole number of intervals of {sampling}", hint),)
     if _length(window) // _length(sampling) < at_least:
-        return (ParamProblem("window", f"the window holds fewer than {at_least} intervals of {sampling}", hint),)
+        return (ParamProblem(name, f"the window holds fewer than {at_least} intervals of {sampling}", hint),)
     if _length(window) // _length(sampling) > MAX_INTERVALS:
         return (ParamProblem("sampling", f"the window holds more than {MAX_INTERVALS} intervals of {sampling}", hint),)
     return ()

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from keeper.domain.observation import Quality
 from keeper.domain.outcome import OutcomeKind, Reason
 from keeper.domain.record import RecordKind
-from keeper.signals.registry import SIGNALS
 
 pytestmark = pytest.mark.architecture
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def _read(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
-
-
-def test_signals_page__is_what_the_script_writes() -> None:
-    text = _read("operator/signals-and-rules.md")
-    assert _script("signals_page").page(text) == text, "run: .venv/bin/python scripts/signals_page.py"
-
-
-@pytest.mark.parametrize("kind", sorted(SIGNALS))
-def test_signals_page__has_every_kind(kind: str) -> None:
-    assert f"### `{kind}`" in _read("operator/signals-and-rules.md")
 
 
 @pytest.mark.parametrize("quality", list(Quality))

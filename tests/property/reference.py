@@ -24,7 +24,7 @@ class Reference:
     """``formula`` gives the last answer of a history; ``specs`` draws signals; ``bound`` is the largest relative error allowed.
 
     ``scale_free``: the value must not change when all inputs are multiplied by one number. ``own_times``: the formula takes, after the
-    history, the own time of the inputs at each tick.
+    history, the own time of the inputs at each tick. ``margin`` is the largest absolute error allowed, for values that are differences.
     """
 
     formula: Callable[..., Output]
@@ -32,6 +32,7 @@ class Reference:
     bound: float
     scale_free: bool
     own_times: bool = False
+    margin: float = 0.0
 
     def answer(self, spec: SignalSpec, ticks: Sequence[Input], own_ms: Sequence[int] | None) -> Output:
         """The last answer of this history."""

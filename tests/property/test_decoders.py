@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable
 from decimal import Decimal
 
 import httpx
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from keeper.adapters.chain import answers, hexes
 from keeper.adapters.chain.fees import next_base_fee_wei
-from keeper.adapters.chain.multicall import decode_aggregate3, encode_aggregate3
+from keeper.adapters.chain.multicall import Aggregate3Answers, decode_aggregate3, encode_aggregate3
 from keeper.adapters.prices.chainlink import ChainlinkSource
 from keeper.adapters.prices.contract_call import ContractCallSource
 from keeper.adapters.prices.http import HttpSource
@@ -210,6 +211,36 @@ def test_multicall__any_answer__is_read_as_word_by_word(
     except MalformedAnswer:
         ours = None
     assert ours == word_by_word(raw, len(pairs))
+
+
+def read_or_none(decode: Callable[[bytes], list[CallResult]], raw: bytes) -> list[CallResult] | None:
+    try:
+        return decode(raw)
+    except MalformedAnswer:
+        return None
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.binary(max_size=40)), min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, 30), words), min_size=1, max_size=4),
+)
+def test_multicall__answers_that_differ_in_a_word__each_is_read_as_alone(
+    pairs: list[tuple[bool, bytes]], changes: list[tuple[int, bytes]]
+) -> None:
+    raw = reference_encode(["(bool,bytes)[]"], [pairs])
+    answers = Aggregate3Answers(len(pairs))
+    for place, word in [(99, b""), *changes, (99, b"")]:  # first and last as it is
+        changed = raw[: place * 32] + word + raw[place * 32 + 32 :] if place * 32 < len(raw) else raw
+        alone = read_or_none(lambda one: decode_aggregate3(one, len(pairs)), changed)
+        assert read_or_none(answers.decode, changed) == alone
+
+
+@given(st.lists(st.lists(st.tuples(st.booleans(), st.binary(max_size=3)), min_size=3, max_size=3), max_size=4))
+def test_multicall__answers_of_one_layout__each_is_read_as_alone(blocks: list[list[tuple[bool, bytes]]]) -> None:
+    answers = Aggregate3Answers(3)
+    for pairs in blocks:
+        raw = reference_encode(["(bool,bytes)[]"], [pairs])
+        assert answers.decode(raw) == [CallResult(ok, data) for ok, data in pairs]
 
 
 @given(hostile, st.integers(0, 5))

@@ -1,12 +1,13 @@
-"""RUL: what must hold of every rule, whatever its signal does."""
+"""RUL: what must hold of every rule, whatever its signals do."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
-from itertools import accumulate, pairwise
+from itertools import pairwise
+from random import Random
 
 import numpy as np
 import pytest
@@ -15,105 +16,73 @@ from hypothesis import strategies as st
 
 from keeper.domain.signal import SignalStatus
 from keeper.domain.units import Span
-from keeper.domain.verdict import RuleState, Severity
+from keeper.domain.verdict import RuleState
 from keeper.rules import threshold
-from keeper.rules.spec import Condition, RuleSpec, Side, Without
-from keeper.rules.threshold import STATES
-from tests.support.rulings import Said, judge
+from keeper.rules.spec import Condition, Group, Level, Moving, OutOf, RuleSpec, Share, Side, Without
+from keeper.rules.threshold import STATES, Params, State
+from tests.property.rule_texts import (
+    NAMES,
+    NO_INPUT,
+    READY,
+    WARMING,
+    Moment,
+    at_once,
+    is_on_duty,
+    is_suppressed,
+    moments,
+    plain_rules,
+    plainly,
+    rules,
+    when_at,
+)
+from tests.support.rulings import Said, board_of, judge
 
 pytestmark = pytest.mark.property
 
-TIMES = settings(max_examples=150, deadline=None)
+TIMES = settings(max_examples=200, deadline=None)
 TRIPPED = {RuleState.TRIPPED, RuleState.CLEARING}
 
 
-@dataclass(frozen=True)
-class Moment:
-    at_ms: int
-    block: int
-    value: float
-    status: SignalStatus
+def compiled(*specs: RuleSpec) -> Params:
+    return threshold.prepare([(rule, {name: NAMES.index(name) for name in rule.signals}) for rule in specs])
 
 
-holds = st.one_of(st.integers(0, 4).map(lambda n: Span(blocks=n)), st.integers(0, 40).map(lambda ms: Span(ms=ms)))
-numbers = st.integers(-40, 40).map(lambda tenth: tenth / 10)
-statuses = st.sampled_from([SignalStatus.READY] * 8 + [SignalStatus.WARMING, SignalStatus.NO_INPUT])
-
-
-@st.composite
-def rules(draw: st.DrawFn) -> RuleSpec:
-    """Any sound rule over values from -4 to 4."""
-    low, high = sorted(draw(st.lists(st.integers(-30, 30), min_size=2, max_size=2, unique=True)))
-    side = draw(st.sampled_from(Side))
-    trip, clear = (high, low) if side is Side.ABOVE else (low, high)
-    other = Side.BELOW if side is Side.ABOVE else Side.ABOVE
-    return RuleSpec(
-        "r",
-        Condition("s", side, Decimal(trip) / 10, draw(holds)),
-        Condition("s", other, Decimal(clear) / 10, draw(holds)),
-        Severity.CRITICAL,
-        (),
-    )
-
-
-@st.composite
-def moments(draw: st.DrawFn, reorganised: bool = True) -> list[Moment]:
-    """A history: time never goes back; blocks mostly go on, sometimes stay, sometimes go back."""
-    steps = st.tuples(
-        st.integers(0, 15), st.sampled_from([1, 1, 1, 1, 0, 2, -2] if reorganised else [1, 1, 0, 2]), numbers, statuses
-    )
-    drawn = draw(st.lists(steps, min_size=1, max_size=60))
-    times = accumulate(step[0] for step in drawn)
-    blocks = accumulate((step[1] for step in drawn), initial=100)
-    return [Moment(at, block, step[2], step[3]) for at, block, step in zip(times, blocks, drawn, strict=False)]
+def said(history: Sequence[Moment]) -> list[Said]:
+    return [(one.at_ms, one.block, one.values, one.statuses) for one in history]
 
 
 def judged(rule: RuleSpec, history: Sequence[Moment]) -> list[RuleState]:
-    params = threshold.prepare([(rule, dict.fromkeys(rule.signals, 0))])
+    params = compiled(rule)
     live, over = threshold.allocate(params), threshold.allocate(params)
-    said: list[Said] = [
-        (one.at_ms, one.block, [one.value if one.status is SignalStatus.READY else math.nan], [one.status])
-        for one in history
-    ]
-    states = [STATES[int(judge(params, live, [tick]).state[0, 0])] for tick in said]
-    if said:
-        at_once = judge(params, over, said)
-        assert [STATES[int(code)] for code in at_once.state[0]] == states, "one tick a call, or all in one, is the same"
+    states = [STATES[int(judge(params, live, [tick]).state[0, 0])] for tick in said(history)]
+    if history:
+        codes = judge(params, over, said(history))
+        assert [STATES[int(code)] for code in codes.state[0]] == states, "one tick a call, or all in one, is the same"
         for column, other in zip(live, over, strict=True):
             np.testing.assert_array_equal(column, other)
     return states
 
 
-def is_true(condition: Condition, moment: Moment) -> bool:
-    """The condition holds at this tick, and somebody could tell."""
-    if moment.status is not SignalStatus.READY:
-        return False
-    at = float(condition.threshold)
-    return moment.value > at if condition.side is Side.ABOVE else moment.value < at
+def verdicts(rule: RuleSpec, history: Sequence[Moment]) -> list[State]:
+    """A copy of everything after each tick."""
+    params = compiled(rule)
+    state = threshold.allocate(params)
+    found = []
+    for tick in said(history):
+        judge(params, state, [tick])
+        found.append(State._make(column.copy() for column in state))
+    return found
 
 
-def satisfied(condition: Condition, streak: Sequence[Moment]) -> bool:
-    """Plainly: these ticks, each of which is true, are long enough."""
-    if condition.hold.ms is not None:
-        return streak[-1].at_ms - streak[0].at_ms >= condition.hold.ms
-    return 1 + sum(later.block > earlier.block for earlier, later in pairwise(streak)) >= (condition.hold.blocks or 0)
+def trips(states: Sequence[RuleState]) -> int:
+    return sum(after in TRIPPED and before not in TRIPPED for before, after in pairwise([RuleState.CLEAR, *states]))
 
 
-def plainly(rule: RuleSpec, history: Sequence[Moment]) -> list[RuleState]:
-    """The rule as its description reads: a list of ticks for which the awaited condition has held without a break."""
-    states: list[RuleState] = []
-    tripped, streak = False, list[Moment]()
-    for moment in history:
-        awaited = rule.clear if tripped else rule.when
-        streak = [*streak, moment] if is_true(awaited, moment) else []
-        if streak and satisfied(awaited, streak):
-            tripped, streak = not tripped, []
-            states.append(RuleState.TRIPPED if tripped else RuleState.CLEAR)
-        elif streak:
-            states.append(RuleState.CLEARING if tripped else RuleState.PENDING)
-        else:
-            states.append(RuleState.TRIPPED if tripped else RuleState.CLEAR)
-    return states
+def each(side: Condition | Group, change: Callable[[Condition], Condition]) -> Condition | Group:
+    """The same with every condition changed."""
+    if isinstance(side, Condition):
+        return change(side)
+    return replace(side, members=tuple(change(one) for one in side.members))
 
 
 @TIMES
@@ -123,20 +92,29 @@ def test_rul_1__compiled_pass__equals_the_plain_description(rule: RuleSpec, hist
 
 
 @TIMES
+@given(plain_rules(), moments())
+def test_rul_1__one_fixed_condition__equals_the_plain_description(rule: RuleSpec, history: list[Moment]) -> None:
+    assert judged(rule, history) == plainly(rule, history)
+
+
+@TIMES
 @given(rules(), moments(), st.integers(1, 30))
 def test_rul_2__threshold_moved_further_out__never_adds_a_trip(
     rule: RuleSpec, history: list[Moment], tenths: int
 ) -> None:
-    out = Decimal(tenths) / 10 * (1 if rule.when.side is Side.ABOVE else -1)
-    strict = replace(rule, when=replace(rule.when, threshold=rule.when.threshold + out))
+    strict = replace(rule, when=each(rule.when, lambda one: further_out(one, Decimal(tenths) / 10)))
     loose_states, strict_states = judged(rule, history), judged(strict, history)
     for loosely, strictly in zip(loose_states, strict_states, strict=True):
         assert strictly not in TRIPPED or loosely in TRIPPED
     assert trips(strict_states) <= trips(loose_states)
 
 
-def trips(states: Sequence[RuleState]) -> int:
-    return sum(after in TRIPPED and before not in TRIPPED for before, after in pairwise([RuleState.CLEAR, *states]))
+def further_out(condition: Condition, distance: Decimal) -> Condition:
+    out = distance if condition.side is Side.ABOVE else -distance
+    level = condition.threshold
+    assert not isinstance(level, Share)
+    moved: Level = replace(level, base=level.base + out) if isinstance(level, Moving) else level + out
+    return replace(condition, threshold=moved)
 
 
 @TIMES
@@ -144,21 +122,27 @@ def trips(states: Sequence[RuleState]) -> int:
 def test_rul_3__trip_and_clear__are_never_nearer_than_the_persistence(rule: RuleSpec, history: list[Moment]) -> None:
     states = [RuleState.CLEAR, *judged(rule, history)]
     turned = None
-    for (before, after), moment in zip(pairwise(states), history, strict=True):
+    for place, ((before, after), moment) in enumerate(zip(pairwise(states), history, strict=True)):
         if (before in TRIPPED) == (after in TRIPPED):
             continue
-        awaited = rule.when if after in TRIPPED else rule.clear
+        hold = rule.when.hold if after in TRIPPED else rule.clear.hold
         if turned is not None:
-            assert moment.at_ms - turned.at_ms >= (awaited.hold.ms or 0)
-            assert moment.block - turned.block >= (awaited.hold.blocks or 0) - 1
-        turned = moment
+            last = history[turned]
+            if isinstance(hold, OutOf):
+                assert place - turned >= hold.count - 1
+                assert hold.ticks or moment.block - last.block >= hold.count - 1
+            else:
+                assert moment.at_ms - last.at_ms >= (hold.ms or 0)
+                assert moment.block - last.block >= (hold.blocks or 0) - 1
+        turned = place
 
 
 @TIMES
-@given(rules(), moments())
+@given(plain_rules(), moments())
 def test_rul_4__between_the_thresholds__nothing_turns(rule: RuleSpec, history: list[Moment]) -> None:
-    middle = float((rule.when.threshold + rule.clear.threshold) / 2)
-    quiet = [replace(moment, value=middle) for moment in history]
+    middle = float((rule.first.fixed + rule.clear.members[0].fixed) / 2)
+    quiet = [replace(moment, values=(middle, *moment.values[1:])) for moment in history]
+    quiet = [one if one.statuses[0] is READY else replace(one, values=(math.nan, *one.values[1:])) for one in quiet]
     start = len(history) // 2
     states = judged(rule, [*history[:start], *quiet[start:]])
     begin = states[start - 1] in TRIPPED if start else False
@@ -166,33 +150,140 @@ def test_rul_4__between_the_thresholds__nothing_turns(rule: RuleSpec, history: l
 
 
 @TIMES
-@given(rules(), moments())
-def test_rul_5__signal_that_is_not_ready__never_trips_and_never_clears(rule: RuleSpec, history: list[Moment]) -> None:
-    states = [RuleState.CLEAR, *judged(rule, history)]
-    for (before, after), moment in zip(pairwise(states), history, strict=True):
-        if moment.status is not SignalStatus.READY:
+@given(rules(), moments(), st.sampled_from([WARMING, NO_INPUT]))
+def test_rul_5__signals_that_are_not_ready__never_trip_and_never_clear(
+    rule: RuleSpec, history: list[Moment], missing: SignalStatus
+) -> None:
+    rule = replace(rule, without=Without.HOLD)
+    blind = [
+        replace(one, values=(math.nan,) * 3, statuses=(missing,) * 3) if place % 3 == 2 else one
+        for place, one in enumerate(history)
+    ]
+    states = [RuleState.CLEAR, *judged(rule, blind)]
+    for place, (before, after) in enumerate(pairwise(states)):
+        if place % 3 == 2:
             assert after is (RuleState.TRIPPED if before in TRIPPED else RuleState.CLEAR)
+
+
+@TIMES
+@given(plain_rules(), moments())
+def test_rul_5__streak_without_breaks__is_emptied_by_a_tick_at_which_nobody_can_tell(
+    rule: RuleSpec, history: list[Moment]
+) -> None:
+    rule = replace(rule, when=replace(rule.first, hold=Span(blocks=3)))
+    ticks = [*history, replace(history[-1], values=(math.nan,) * 3, statuses=(WARMING,) * 3)]
+    far = 1e6 if rule.first.side is Side.ABOVE else -1e6
+    block, at_ms = max(one.block for one in ticks), ticks[-1].at_ms
+    ticks += [Moment(at_ms, block + more, (far, 0.0, 0.0), (READY,) * 3) for more in (1, 2, 3)]
+    last = judged(rule, ticks)[-3:]
+    if last[0] not in TRIPPED:
+        assert last == [RuleState.PENDING, RuleState.PENDING, RuleState.TRIPPED]
 
 
 @TIMES
 @given(rules(), moments())
 def test_rul_6__mirrored_values_and_rule__give_the_same_states(rule: RuleSpec, history: list[Moment]) -> None:
-    sides = {Side.ABOVE: Side.BELOW, Side.BELOW: Side.ABOVE}
+    mirrored = replace(
+        rule,
+        when=each(rule.when, mirror),
+        clear=each(rule.clear, mirror),
+        unless=tuple(mirror(one) for one in rule.unless),
+    )
+    turned = [replace(moment, values=tuple(-value for value in moment.values)) for moment in history]
+    assert judged(mirrored, turned) == judged(rule, history)
 
-    def mirror(condition: Condition) -> Condition:
-        return replace(condition, side=sides[condition.side], threshold=-condition.threshold)
 
-    mirrored = replace(rule, when=mirror(rule.when), clear=mirror(rule.clear))
-    assert judged(mirrored, [replace(moment, value=-moment.value) for moment in history]) == judged(rule, history)
+def mirror(condition: Condition) -> Condition:
+    level = condition.threshold
+    turned: Level = level
+    if isinstance(level, Decimal):
+        turned = -level
+    elif isinstance(level, Moving):
+        low, high = level.at_least, level.at_most
+        turned = replace(
+            level,
+            base=-level.base,
+            at_least=None if high is None else -high,
+            at_most=None if low is None else -low,
+        )
+    return replace(condition, side=condition.side.other, threshold=turned)
 
 
 @TIMES
-@given(rules(), moments())
+@given(plain_rules(), moments())
 def test_rul_7__blindness_as_a_breach__is_a_value_far_beyond(rule: RuleSpec, history: list[Moment]) -> None:
-    far = 1e9 if rule.when.side is Side.ABOVE else -1e9
+    far = 1e9 if rule.first.side is Side.ABOVE else -1e9
     seeing = [
-        replace(one, value=far, status=SignalStatus.READY) if one.status is SignalStatus.NO_INPUT else one
+        replace(one, values=(far, *one.values[1:]), statuses=(READY, *one.statuses[1:]))
+        if one.statuses[0] is NO_INPUT
+        else one
         for one in history
     ]
     assert judged(replace(rule, without=Without.TRIP), history) == judged(rule, seeing)
     assert judged(replace(rule, without=Without.ALERT), history) == judged(rule, history)
+
+
+@TIMES
+@given(rules(), rules(), moments(), st.randoms())
+def test_rul_8__order_of_rules_and_of_conditions__does_not_matter(
+    rule: RuleSpec, other: RuleSpec, history: list[Moment], random: Random
+) -> None:
+    order = list(range(len(rule.when.members)))
+    random.shuffle(order)
+    turned = rule
+    if isinstance(rule.when, Group):
+        turned = replace(rule, when=replace(rule.when, members=tuple(rule.when.members[place] for place in order)))
+    if len({(one.signal, one.side) for one in rule.when.members}) == len(order):  # else others would be undone
+        assert judged(turned, history) == judged(rule, history)
+        for one, another in zip(verdicts(rule, history), verdicts(turned, history), strict=True):
+            np.testing.assert_array_equal(one.headroom, another.headroom)
+    params = compiled(other, rule)
+    state = threshold.allocate(params)
+    codes = judge(params, state, said(history))
+    assert [STATES[int(code)] for code in codes.state[1]] == judged(rule, history)
+    assert [STATES[int(code)] for code in codes.state[0]] == judged(other, history)
+
+
+@TIMES
+@given(rules(), moments())
+def test_rul_9__suppressed_or_off_schedule__never_trips_and_never_adds_a_trip(
+    rule: RuleSpec, history: list[Moment]
+) -> None:
+    states = [RuleState.CLEAR, *judged(rule, history)]
+    free = judged(replace(rule, unless=(), schedule=None), history)
+    for (before, after), moment, freely in zip(pairwise(states), history, free, strict=True):
+        if before not in TRIPPED and after is not RuleState.CLEAR:
+            assert is_on_duty(rule.schedule, moment.at_ms)
+            assert not is_suppressed(rule, moment)
+        assert after not in TRIPPED or freely in TRIPPED
+
+
+@TIMES
+@given(rules(), moments())
+def test_rul_10__when_and_clear__are_never_true_together(rule: RuleSpec, history: list[Moment]) -> None:
+    params, board = compiled(rule), board_of(said(history))
+    row, terms = params.rules[0], params.terms
+    for tick in range(len(history)):
+        stand = threshold.measured(row, tick, board.values, board.status, terms)[0]
+        if stand in (threshold.BREACHED, threshold.NOT_USABLE_BREACH):
+            assert threshold.recovery(row, tick, board.values, board.status, terms) != threshold.RECOVERED
+
+
+@TIMES
+@given(rules(), moments())
+def test_rul_11__headroom__is_negative_just_where_the_rule_is_beyond_and_is_that_of_the_deciding_member(
+    rule: RuleSpec, history: list[Moment]
+) -> None:
+    rule = replace(rule, without=Without.HOLD)
+    alone = [
+        verdicts(RuleSpec("r", at_once(one), rule.clear.members[0], rule.severity, ()), history)
+        for one in rule.when.members
+    ]
+    for tick, state in enumerate(verdicts(rule, history)):
+        room = float(state.headroom[0])
+        assert (room < 0) is (when_at(rule, history[tick]) is True)
+        rooms = sorted(float(each_alone[tick].headroom[0]) for each_alone in alone)
+        if not any(math.isnan(one) for one in rooms):
+            assert room == rooms[rule.when.needed - 1]
+            member = rule.when.members[int(state.member[0])]
+            assert state.value[0] == history[tick].says(member.signal)[1]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import count
 
 from keeper.adapters.audit.canonical import canonical, record_hash
@@ -13,6 +14,7 @@ from keeper.adapters.routes.public import PublicRoute
 from keeper.adapters.signing.local import LocalSigner
 from keeper.domain.abi import parse_signature
 from keeper.domain.action import Action, ActionKind, Effect, FunctionCall, SafeSide
+from keeper.domain.adjustment import NEW, Adjustment
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import SigningError, StoreUnavailable, Unreachable
 from keeper.domain.evm import SignedTransaction, UnsignedTransaction
@@ -70,6 +72,22 @@ def limit(to: int = 100, *, side: SafeSide = SafeSide.LOWER, market: str = "ETH-
     effect = Effect(FunctionCall(VAULT, "limit()(uint256)"), str(to))
     call = FunctionCall(VAULT, "setLimit(uint256)", (str(to),))
     return arm(Action("limit", market, ActionKind.RATE_LIMIT, call, effect, "public", EXPIRES_MS, safe_side=side))
+
+
+def adjust(
+    expression: str = "current * 0.5",
+    *,
+    least: int = 100,
+    most: int = 1_000_000,
+    max_step: Decimal | None = None,
+    side: SafeSide = SafeSide.LOWER,
+    name: str = "adjust",
+) -> ArmedAction:
+    """The limit, made of what it is."""
+    effect = Effect(FunctionCall(VAULT, "limit()(uint256)"), NEW)
+    call = FunctionCall(VAULT, "setLimit(uint256)", (NEW,))
+    action = Action(name, "ETH-PERP", ActionKind.ADJUST, call, effect, "public", EXPIRES_MS, safe_side=side)
+    return arm(replace(action, adjustment=Adjustment(expression, side, least, most, max_step)))
 
 
 class Faults:

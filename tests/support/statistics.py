@@ -53,6 +53,11 @@ def spec_of(kind: str, *sources: str, **params: ParamValue) -> SignalSpec:
     return SignalSpec("one", kind, sources or ("of",), tuple(params.items()))
 
 
+def is_near(answer: Output, value: float, rel: float = 0.0, abs: float = 0.0) -> bool:
+    """Whether it is READY and within these bounds of the value."""
+    return answer[0] is SignalStatus.READY and math.isclose(answer[1], value, rel_tol=rel, abs_tol=abs)
+
+
 def drive(
     spec: SignalSpec,
     ticks: Sequence[Input],

@@ -7,17 +7,14 @@ write lock, so that two processes cannot fork it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DBAPIError
 
 from keeper.adapters.audit.chaining import Ready, chain, make_ready
-from keeper.adapters.audit.engine import BUSY_TIMEOUT_MS, database_errors, make_engine, write_transaction
+from keeper.adapters.audit.engine import BUSY_TIMEOUT_MS, database_errors, make_engine, write_cursor
 from keeper.adapters.audit.head import require_head
 from keeper.adapters.audit.journal import (
     Change,
@@ -34,6 +31,7 @@ from keeper.adapters.audit.location import sqlite_file
 from keeper.adapters.audit.migrate import current, upgrade
 from keeper.adapters.audit.pages import page_statement, to_record
 from keeper.adapters.audit.statements import Statements, open_intents, record_values
+from keeper.adapters.audit.worker import Worker
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.intent import Intent, IntentState
 from keeper.domain.record import GENESIS, Draft, Record, RecordQuery
@@ -48,8 +46,8 @@ class SqlAuditStore:
         self._url = url
         self._engine = engine
         self._sql = Statements("?" if engine.dialect.paramstyle == "qmark" else "%s")
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="audit-write")
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="audit-read")
+        self._writing = Worker("audit-write")
+        self._reading = Worker("audit-read")
         self._write_connection: Connection | None = None
         self._read_connection: Connection | None = None
         self._closed = False
@@ -93,18 +91,17 @@ class SqlAuditStore:
         if self._closed:
             return
         self._closed = True
-        loop = asyncio.get_running_loop()
         # queued behind whatever is still to be written
-        await loop.run_in_executor(self._writing, self._drop_writer)
-        await loop.run_in_executor(self._reading, self._drop_reader)
-        await loop.run_in_executor(self._writing, self._engine.dispose)
-        self._writing.shutdown(wait=False)
-        self._reading.shutdown(wait=False)
+        await self._writing.run(self._drop_writer)
+        await self._reading.run(self._drop_reader)
+        await self._writing.run(self._engine.dispose)
+        self._writing.end()
+        self._reading.end()
 
-    async def _run(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    async def _run(self, worker: Worker, work: Callable[[], T]) -> T:
         if self._closed:
             raise StoreUnavailable("the audit store is closed")
-        return await asyncio.get_running_loop().run_in_executor(executor, work)
+        return await worker.run(work)
 
     def _prepare(self, create: bool) -> None:
         path = sqlite_file(self._url)
@@ -120,8 +117,7 @@ class SqlAuditStore:
         with database_errors(self._url, self._driver_error):
             connection = self._writer()
             try:
-                # The driver's own cursor: a statement through SQLAlchemy costs more than the statement, and an action waits for this commit.
-                with write_transaction(connection), closing(connection.connection.cursor()) as cursor:
+                with write_cursor(connection) as cursor:
                     row = cursor.execute(self._sql.head).fetchone()
                     records = chain(ready, row[0] if row else 0, row[1] if row else GENESIS)
                     cursor.executemany(

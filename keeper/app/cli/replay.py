@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +48,7 @@ def run(output: Output, request: Request) -> int:
 def _run_files(output: Output, request: Request) -> int:
     from keeper.app.replay.files import read
     from keeper.app.replay.mapping import places_of
+    from keeper.app.replay.report import write_report
     from keeper.app.replay.run import replay
     from keeper.app.replay.scorecard import read_labels, score
     from keeper.config import load
@@ -57,23 +59,20 @@ def _run_files(output: Output, request: Request) -> int:
     compile_engine(config.engine)  # says what is impossible before the files are read
     markets = [market.name for market in config.engine.markets]
     incidents = read_labels(request.labels, markets) if request.labels else ()
+    if request.report:
+        with _writing(request.report):  # a minute of work should not end in this
+            request.report.open("a", encoding="utf-8").close()
     progress = _Progress(output)
     progress.say(f"reading {counted(len(request.data), 'file')} ...")
     data = read(request.data, sort=request.sort)
     places = places_of(config.sources, request.mapping, data.series)
     done = replay(config, data, places, request.block_ms, request.jobs, progress.say)
     progress.end()
-    card = score(done.runs, incidents, done.first_ms, done.last_ms) if request.labels else None
+    card = score(done.runs, incidents, done.spans) if request.labels else None
     if request.report:
-        from keeper.app.replay.report import write_report
-
         behind = {market.name: sources_behind(config.engine, market) for market in config.engine.markets}
-        try:
+        with _writing(request.report):
             write_report(request.report, request.config, data, done, card, behind)
-        except OSError as error:
-            raise KeeperError(
-                f"cannot write {request.report}: {error.strerror}", remedy="name another file for --report"
-            ) from None
     output.document(document_of(data, done, card))
     _tell(output, data, done, card)
     return Exit.DONE
@@ -126,6 +125,15 @@ def _run_recorded(output: Output, request: Request) -> int:
         )
         output.say(f"  {one.id}: {word}", "red")
     return Exit.FOUND if done.differences and same else Exit.DONE
+
+
+@contextmanager
+def _writing(report: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot write {report}: {error.strerror or error}"
+        raise KeeperError(message, remedy="name another file for --report") from None
 
 
 class _Progress:
@@ -193,6 +201,7 @@ def _card(card: Scorecard) -> dict[str, object]:
                 "tripped_at": None if one.trip is None else iso(one.trip.at_ms),
                 "delay_s": None if one.trip is None else (one.trip.at_ms - one.incident.onset_ms) / 1000,
                 "detected": one.trip is not None,
+                "covered": one.covered,
                 "rule": None if one.trip is None else one.trip.rule,
             }
             for one in card.detections
@@ -241,17 +250,18 @@ def _tell_card(output: Output, card: Scorecard) -> None:
     output.say(f"detected {card.detected} of {len(card.detections)}", "bold")
     for one in card.detections:
         if one.trip is None:
-            output.say(f"  {one.incident.name} ({one.incident.market}): not detected", "red")
+            why = "" if one.covered else ": the data do not reach there"
+            output.say(f"  {one.incident.name} ({one.incident.market}): not detected{why}", "red")
         else:
             delay = (one.trip.at_ms - one.incident.onset_ms) / 60_000
             output.say(
                 f"  {one.incident.name} ({one.incident.market}): {delay:.1f} min after onset, by {one.trip.rule}"
             )
-    value, low, high = rate(card.false_trips, card.years)
-    output.say(
-        f"{counted(card.false_trips, 'false trip')} in {card.market_days:.1f} market-days: "
-        f"{value:.3g} per market-year, 95 % interval {low:.3g} to {high:.3g}"
-    )
+    told = f"{counted(card.false_trips, 'false trip')} in {card.market_days:.1f} market-days"
+    if card.years > 0:
+        value, low, high = rate(card.false_trips, card.years)
+        told += f": {value:.3g} per market-year, 95 % interval {low:.3g} to {high:.3g}"
+    output.say(told)
 
 
 def iso(at_ms: int) -> str:

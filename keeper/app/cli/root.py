@@ -22,8 +22,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 audit_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
+switch_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 db_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(audit_app, name="audit", help="Read and verify the audit log: keeper audit CONFIG log | verify.")
+app.add_typer(
+    switch_app,
+    name="switch",
+    help="Forbid the keeper to act, or allow it again: keeper switch CONFIG off | on | list.",
+)
 app.add_typer(db_app, name="db", help="The database's schema: keeper db CONFIG upgrade | current.")
 
 LOG_EXAMPLES = (
@@ -240,6 +246,52 @@ def audit_verify(ctx: typer.Context) -> None:
     from keeper.app.cli.audit import verify
 
     raise typer.Exit(verify(ctx.ensure_object(Output), ctx.meta["config"]))
+
+
+SwitchMarket = Annotated[str | None, typer.Option("--market", help="Only this market.")]
+SwitchRule = Annotated[str | None, typer.Option("--rule", help="Only what this rule asks for.")]
+SwitchAction = Annotated[str | None, typer.Option("--action", help="Only this action; alert too.")]
+SwitchReason = Annotated[str, typer.Option("--reason", help="Why, for the log and for those who come after.")]
+
+
+@switch_app.command("off")
+def switch_off(
+    ctx: typer.Context,
+    reason: SwitchReason,
+    market: SwitchMarket = None,
+    rule: SwitchRule = None,
+    action: SwitchAction = None,
+) -> None:
+    """Forbid everything, or what the options name. The keeper goes on watching, recording and telling."""
+    from keeper.app.cli.switch import Request, run
+    from keeper.domain.intervention import InterventionKind
+
+    asked = Request(InterventionKind.SWITCHED_OFF, market, rule, action, reason)
+    raise typer.Exit(run(ctx.ensure_object(Output), ctx.meta["config"], asked))
+
+
+@switch_app.command("on")
+def switch_on(
+    ctx: typer.Context,
+    reason: SwitchReason,
+    market: SwitchMarket = None,
+    rule: SwitchRule = None,
+    action: SwitchAction = None,
+) -> None:
+    """Allow it again; for a market, or for everything, it also ends a lock."""
+    from keeper.app.cli.switch import Request, run
+    from keeper.domain.intervention import InterventionKind
+
+    asked = Request(InterventionKind.SWITCHED_ON, market, rule, action, reason)
+    raise typer.Exit(run(ctx.ensure_object(Output), ctx.meta["config"], asked))
+
+
+@switch_app.command("list")
+def switch_list(ctx: typer.Context) -> None:
+    """Show what is off, since when and why."""
+    from keeper.app.cli.switch import show
+
+    raise typer.Exit(show(ctx.ensure_object(Output), ctx.meta["config"]))
 
 
 @db_app.command("upgrade")

@@ -9,13 +9,14 @@ from enum import StrEnum
 
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.times import from_iso, to_iso
-from keeper.app.cli import not_done
+from keeper.app.cli import not_done, switch
 from keeper.app.cli.no_value import why_no_value
 from keeper.app.cli.nothing_yet import log_exists, remedy
 from keeper.app.cli.output import Output
 from keeper.app.cli.typed import keeper_command
 from keeper.app.exit_codes import Exit
 from keeper.domain.errors import StoreUnavailable
+from keeper.domain.intervention import Intervention
 from keeper.domain.record import Json, Record, RecordKind, RecordQuery
 
 BAR = 12
@@ -37,7 +38,7 @@ class Life(StrEnum):
 @dataclass(frozen=True, slots=True)
 class State:
     """Everything that is shown. ``running`` is what the last start and stop say, ``last`` the newest record of any kind,
-    ``failed`` the outcomes that open incidents are left with."""
+    ``failed`` the outcomes that open incidents are left with, ``off`` the switches that are off."""
 
     running: bool
     start: Record | None
@@ -46,6 +47,7 @@ class State:
     faults: tuple[Mapping[str, Json], ...]
     open_intents: tuple[Record, ...]
     failed: tuple[Record, ...]
+    off: tuple[Intervention, ...] = ()
 
     def life(self, now_ms: int) -> Life:
         if self.start is None:
@@ -120,6 +122,7 @@ def read_state(url: str) -> State:
         faults=tuple(faults.values()),
         open_intents=tuple(reversed(intents)),
         failed=not_done.not_done(page, since),
+        off=switch.off_in(page),
     )
 
 
@@ -143,6 +146,7 @@ def _document(state: State, now_ms: int) -> dict[str, object]:
         "faults": [dict(fault) for fault in state.faults],
         "open_intents": [record.intent for record in state.open_intents],
         "failed": [not_done.document(record) for record in state.failed],
+        "switched_off": switch.documents(state.off),
     }
 
 
@@ -164,6 +168,8 @@ def _print(output: Output, state: State, now_ms: int, config: str) -> None:
     if life is Life.NEVER_STARTED:
         output.say("never started: there is no log yet", "bold")
         output.say(f"  -> {remedy(config)}")
+        for line in switch.lines(state.off):
+            output.say(line, "yellow")
         return
     output.say(_first_line(state, now_ms), "bold")
     if life is Life.SILENT:
@@ -200,6 +206,8 @@ def _first_line(state: State, now_ms: int) -> str:
 
 def _print_troubles(output: Output, state: State) -> None:
     output.say()
+    for line in switch.lines(state.off):
+        output.say(line, "yellow")
     for record in state.failed:
         not_done.show(output, record)
     for fault in state.faults:

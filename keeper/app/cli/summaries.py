@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from keeper.adapters.audit.errors import DraftRefused
+from keeper.adapters.audit.times import to_iso
 from keeper.app.cli.no_value import why_no_value
 from keeper.domain.record import Json, Record, RecordKind
 
@@ -96,6 +97,16 @@ def _notification(body: Body, where: str) -> str:
     return f"{body['key']} by {body['notifier']}: {'delivered' if body['delivered'] else 'NOT delivered'}"
 
 
+def _switch(body: Body, where: str) -> str:
+    return f"{body['scope']} {body['state']}, by {body['by']}: {body['reason']}"
+
+
+def _breaker(body: Body, where: str) -> str:
+    until = body.get("until_ms")
+    lasting = f" until {to_iso(int(str(until)))}" if until else ""
+    return f"{body['market']} {body['before']} -> {body['after']}{lasting}: {body['reason']}"
+
+
 def _tick(body: Body, where: str) -> str:
     block = body["block"]
     return f"block {block['number']}" if isinstance(block, Mapping) else _plain(body, where)
@@ -117,6 +128,8 @@ SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.FAULT: _fault,
     RecordKind.CHAIN: _chain,
     RecordKind.NOTIFICATION: _notification,
+    RecordKind.SWITCH: _switch,
+    RecordKind.BREAKER: _breaker,
 }
 
 

@@ -74,7 +74,7 @@ class Story(Observer):
         self._output.say(f"The rules of {SHAKEN}; the other markets have the same:")
         for (market, name), rule in self._rules.items():
             if market == SHAKEN:
-                words = f"{IN_WORDS[rule.when.signal]} {_condition(rule)}: {', '.join(rule.actions)}"
+                words = f"{IN_WORDS[rule.first.signal]} {_condition(rule)}: {', '.join(rule.actions)}"
                 self._hanging(f"  {name:<18} ", words)
         self._output.say()
         self._hanging("", scenario.summary)
@@ -115,7 +115,7 @@ class Story(Observer):
         key = verdict.market, verdict.rule
         before, self._states[key] = self._states.get(key, RuleState.CLEAR), verdict.state
         rule = self._rules[key]
-        words = f"{verdict.rule}: {table.share(verdict.value)} is {rule.when.side} {table.limit(rule.when.threshold)}"
+        words = f"{verdict.rule}: {table.share(verdict.value)} is {rule.first.side} {table.limit(rule.first.fixed)}"
         if verdict.state is RuleState.TRIPPED and before not in TRIPPED:
             self._mark("TRIPPED", f"{verdict.market} {words}{_hold(rule)}", "bold red")
         elif verdict.state is RuleState.PENDING and before is not RuleState.PENDING:
@@ -182,7 +182,7 @@ def short(digest: str) -> str:
 
 
 def _condition(rule: RuleSpec) -> str:
-    return f"{rule.when.side} {table.limit(rule.when.threshold)}{_hold(rule)}"
+    return f"{rule.first.side} {table.limit(rule.first.fixed)}{_hold(rule)}"
 
 
 def _hold(rule: RuleSpec) -> str:

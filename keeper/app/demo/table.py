@@ -49,12 +49,12 @@ def columns(market: MarketSpec) -> tuple[Column, ...]:
     """One for each signal that rules look at, in the order of the rules."""
     by_signal: dict[str, list[RuleSpec]] = {}
     for rule in market.rules:
-        by_signal.setdefault(rule.when.signal, []).append(rule)
+        by_signal.setdefault(rule.first.signal, []).append(rule)
     return tuple(_column(signal, rules) for signal, rules in by_signal.items())
 
 
 def _column(signal: str, rules: Sequence[RuleSpec]) -> Column:
-    width = max(len(limit(rule.when.threshold)) for rule in rules)
+    width = max(len(limit(rule.first.fixed)) for rule in rules)
     if len(rules) == 1:
         return Column(signal, rules[0].name, {rules[0].name: ""}, width)
     return Column(signal, signal, {rule.name: rule.name.removeprefix(f"{signal}-") for rule in rules}, width)

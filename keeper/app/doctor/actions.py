@@ -13,7 +13,7 @@ from keeper.app.wiring import open_signer
 from keeper.config import model
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import KeeperError, MalformedAnswer, OutsideError, Refused
-from keeper.execution.gate import simulated
+from keeper.execution.gate import not_adjusted, simulated
 from keeper.execution.planner import ArmedAction, arm
 
 
@@ -50,13 +50,16 @@ async def _action(armed: ArmedAction, node: NodeClient, head: BlockStamp, sender
     name = f"action {action.name} on {action.market}"
     try:
         current = armed.effect_text((await node.read([armed.effect_call], head))[0])
+        armed = armed.at(current)
     except (MalformedAnswer, Refused) as error:
         return Check(name, Health.FAIL, error.message, error.remedy or "correct `target` or `read` of the action")
     if armed.in_effect(current):
         return Check(
             name, Health.WARN, f"{action.effect.read.signature} is {current}: in effect already, so not simulated"
         )
-    outcome = simulated(armed, sender, await node.simulate(armed.call, sender))
+    outcome = not_adjusted(armed)
+    if outcome is None:
+        outcome = simulated(armed, sender, await node.simulate(armed.call, sender))
     if outcome is not None:
         remedy = outcome.remedy or "correct the action, or what its contract asks of the key"
         return Check(name, Health.FAIL, f"{outcome.reason}: {outcome.message}", remedy)

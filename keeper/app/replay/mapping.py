@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from keeper.app.replay.files import Place
+from keeper.app.replay.files import Place, name_of
 from keeper.config.model import ConstantSource, DerivedSource, ExchangeSource, Source
-from keeper.config.problems import nearest
+from keeper.config.problems import nearest, shown
 from keeper.domain.errors import ConfigurationError, Problem
 
+NAMES = 10
+"""At most so many names of series are listed."""
 HINT = "--map SOURCE=VENUE:SYMBOL, or SOURCE=VENUE:SYMBOL,VENUE:SYMBOL for the median of several"
 
 
@@ -21,24 +23,32 @@ def places_of(
     known = {source.name: source for source in sources if not isinstance(source, DerivedSource | ConstantSource)}
     found: dict[str, tuple[Place, ...]] = {}
     for text in given:
-        name, _, targets = text.partition("=")
+        name, _, targets = (part.strip() for part in text.partition("="))
         if not targets:
-            problems.append(Problem("--map", None, text, "this is no mapping", HINT))
+            problems.append(Problem("--map", None, shown(text), "this is no mapping", HINT))
         elif name not in known:
-            derived = any(source.name == name for source in sources)
-            message = "this source is made of others: map those" if derived else "no source has this name"
-            problems.append(Problem("--map", None, text, message, nearest(name, known)))
+            made = any(source.name == name for source in sources)
+            message = "this source is made of others, or a constant" if made else "no source has this name"
+            problems.append(Problem("--map", None, shown(text), message, nearest(name, known)))
+        elif name in found:
+            message = f"the source {name} is mapped twice"
+            problems.append(Problem("--map", None, shown(text), message, "several venues go into one: " + HINT))
         else:
-            found[name] = tuple(
-                place for target in targets.split(",") if (place := _place(text, target, there, problems))
-            )
+            several = targets.split(",")
+            fitting = tuple(place for target in several if (place := _place(text, target, there, problems)))
+            found[name] = fitting
+            if len(set(fitting)) < len(fitting):
+                problems.append(Problem("--map", None, shown(text), "one venue would have two votes", HINT))
+            elif len(several) > 1 and not isinstance(known[name], ExchangeSource):
+                message = f"only a source of kind exchange has several venues, and {name} is none"
+                problems.append(Problem("--map", None, shown(text), message, "map it to one"))
     for name, source in known.items():
         if name not in found and (own := _by_itself(source, there)):
             found[name] = own
     if problems:
         raise ConfigurationError(tuple(problems))
     if not found:
-        names = ", ".join(sorted(_shown(place) for place in there)) or "nothing"
+        names = _listed(there) or "nothing"
         raise ConfigurationError((Problem("--map", None, "", f"no source has data; the files hold {names}", HINT),))
     return found
 
@@ -50,8 +60,13 @@ def _place(text: str, target: str, there: Mapping[Place, object], problems: list
     ]
     if len(fitting) == 1:
         return fitting[0]
-    names = [_shown(place) for place in there]
-    problems.append(Problem("--map", None, text, f"the files hold no {target}", nearest(target, names)))
+    if fitting:
+        message = f"{shown(target)} may be each of {_listed(fitting)}"
+        problems.append(Problem("--map", None, shown(text), message, "write it as the file does"))
+    else:
+        names = {name_of(place): place for place in there}
+        hint = nearest(target, names) if len(names) <= NAMES else f"they hold {_listed(there)}"
+        problems.append(Problem("--map", None, shown(text), f"the files hold no {shown(target)}", hint))
     return None
 
 
@@ -70,5 +85,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _shown(place: Place) -> str:
-    return f"{place[0]}:{place[1]}" if place[0] else place[1]
+def _listed(places: Iterable[Place]) -> str:
+    names = sorted(name_of(place) for place in places)
+    more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+    return ", ".join(names[:NAMES]) + more

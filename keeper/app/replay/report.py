@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from html import escape
+from html import escape as escape_html
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +27,14 @@ STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;padding:0 1rem;max-width:60rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
 table{border-collapse:collapse;width:100%;font-size:.9rem}td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--rule)}
-td{font-variant-numeric:tabular-nums}svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--dim)}
-.wide{overflow-x:auto}.bad{color:var(--trip)}.dim{color:var(--dim)}
+td{font-variant-numeric:tabular-nums}svg{width:100%;min-width:40rem;height:auto}svg text{font-size:11px;fill:var(--dim)}
+td,h1,h2,figcaption{overflow-wrap:anywhere}td{min-width:4rem}figure{margin:1rem 0}.wide{overflow-x:auto}.bad{color:var(--trip)}.dim{color:var(--dim)}
 """
+
+
+def escape(text: str) -> str:
+    """Text that can be nothing but text, whatever it is made of; control characters visible."""
+    return escape_html("".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text))
 
 
 def write_report(
@@ -38,7 +43,8 @@ def write_report(
     """Writes the page. ``sources`` are the names of those behind each market. Raises OSError when the file cannot be written."""
     incidents = [one.incident for one in card.detections] if card else []
     parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">",
         f"<title>Replay of {escape(config)}</title><style>{STYLE}</style>",
         f"<h1>Replay of {escape(config)}</h1>",
         f"<p>{data.rows:,} rows, {_time(done.first_ms)} to {_time(done.last_ms)} UTC, {len(done.ticks.at_ms):,} ticks.</p>",
@@ -57,18 +63,19 @@ def _card(card: Scorecard) -> str:
     rows = []
     for one in card.detections:
         found = (
-            "<td class=bad colspan=2>not detected"
+            f"<td class=bad colspan=2>not detected{'' if one.covered else ': the data do not reach there'}"
             if one.trip is None
             else (f"<td>{(one.trip.at_ms - one.incident.onset_ms) / 60_000:.1f} min<td>{escape(one.trip.rule)}")
         )
         name, market = escape(one.incident.name), escape(one.incident.market)
         rows.append(f"<tr><td>{name}<td>{market}<td>{_time(one.incident.onset_ms)}{found}")
-    value, low, high = rate(card.false_trips, card.years)
+    told = f"{card.false_trips} false trips in {card.market_days:,.1f} market-days"
+    if card.years > 0:
+        value, low, high = rate(card.false_trips, card.years)
+        told += f": {value:.3g} per market-year, {CONFIDENCE:.0%} interval {low:.3g} to {high:.3g}"
     return (
         f"<h2>Detected {card.detected} of {len(card.detections)}</h2><div class=wide><table>"
-        "<tr><th>incident<th>market<th>onset<th>delay<th>rule" + "".join(rows) + "</table></div>"
-        f"<p>{card.false_trips} false trips in {card.market_days:,.1f} market-days: {value:.3g} per market-year, "
-        f"{CONFIDENCE:.0%} interval {low:.3g} to {high:.3g}.</p>"
+        f"<tr><th>incident<th>market<th>onset<th>delay<th>rule{''.join(rows)}</table></div><p>{told}.</p>"
     )
 
 
@@ -123,9 +130,9 @@ def _picture(name: str, track: Track, run: MarketRun, done: Replay, incidents: S
     )
     ends = f"<text x={LEFT} y={HEIGHT - 4}>{_time(done.first_ms)}</text><text x={WIDTH} y={HEIGHT - 4} text-anchor=end>{_time(done.last_ms)}</text>"
     return (
-        f"<figure><figcaption class=dim>{escape(name)}</figcaption><svg viewBox='0 0 {WIDTH} {HEIGHT}' role=img "
-        f"aria-label='{escape(name, quote=True)} over time'>{bands}{trips}<polyline points='{path}' fill=none stroke='var(--line)'/>"
-        f"{marks}{ends}</svg></figure>"
+        f"<figure><figcaption class=dim>{escape(name)}</figcaption><div class=wide><svg viewBox='0 0 {WIDTH} {HEIGHT}' role=img "
+        f"aria-label='{escape(name)} over time'>{bands}{trips}<polyline points='{path}' fill=none stroke='var(--line)'/>"
+        f"{marks}{ends}</svg></div></figure>"
     )
 
 

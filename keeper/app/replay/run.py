@@ -11,20 +11,25 @@ from dataclasses import dataclass
 from keeper.app.replay.files import Data, Place
 from keeper.app.replay.tracks import track_of
 from keeper.config.model import Config, ConstantSource, DerivedSource
-from keeper.engine.history import MarketRun, Ticks, Track, sweep, ticks_of
+from keeper.engine.history import MarketRun, Ticks, Track, sources_behind, sweep, ticks_of
+from keeper.engine.spec import EngineSpec
 
 Said = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """``seconds`` is the engine's part, without reading the files; ``silent`` are the sources without data."""
+    """``seconds`` is the engine's part, without reading the files; ``silent`` are the sources without data.
+
+    ``spans`` are the first and the last time that the sources behind a market said something; a market without any is not in it.
+    """
 
     runs: tuple[MarketRun, ...]
     tracks: Mapping[str, Track]
     ticks: Ticks
     seconds: float
     silent: tuple[str, ...]
+    spans: Mapping[str, tuple[int, int]]
 
     @property
     def first_ms(self) -> int:
@@ -49,9 +54,23 @@ def replay(
     markets = config.engine.markets
     begin = time.perf_counter()
     runs: list[MarketRun] = []
-    with ThreadPoolExecutor(max_workers=jobs or os.cpu_count()) as pool:
+    pool = ThreadPoolExecutor(max_workers=jobs or os.cpu_count())
+    try:
         for number, run in enumerate(pool.map(lambda market: sweep(config.engine, market, tracks, ticks), markets), 1):
             runs.append(run)
             say(f"{number}/{len(markets)} markets")
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the markets at hand, not for all of them
     seconds = time.perf_counter() - begin
-    return Replay(tuple(runs), tracks, ticks, seconds, tuple(sorted(named - set(tracks))))
+    return Replay(
+        tuple(runs), tracks, ticks, seconds, tuple(sorted(named - set(tracks))), _spans(config.engine, tracks)
+    )
+
+
+def _spans(spec: EngineSpec, tracks: Mapping[str, Track]) -> dict[str, tuple[int, int]]:
+    spans = {}
+    for market in spec.markets:
+        own = [tracks[name].known_ms for name in sources_behind(spec, market) if name in tracks]
+        if own:
+            spans[market.name] = (min(int(times[0]) for times in own), max(int(times[-1]) for times in own))
+    return spans

@@ -1,8 +1,9 @@
 """How good the rules were, held against labelled incidents.
 
 An incident is detected by the first trip of its market within [onset, end]. A trip of a market outside all of its incidents is a false one. What is
-counted against is the time outside the incidents, in market-years of 365.25 days; a confidence interval of a count is the exact one of a Poisson
-distribution (Garwood 1936, Fiducial Limits for the Poisson Distribution, Biometrika 28).
+counted against is the time outside the incidents, in market-years of 365.25 days, of each market from the first to the last row of its own
+sources: a market without data proves nothing. A confidence interval of a count is the exact one of a Poisson distribution (Garwood 1936,
+Fiducial Limits for the Poisson Distribution, Biometrika 28).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import yaml
 
+from keeper.config.problems import nearest, shown
 from keeper.domain.errors import ConfigurationError, Problem
 from keeper.engine.history import MarketRun, Trip
 
@@ -37,10 +39,11 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """``trip`` None: it was not detected."""
+    """``trip`` None: it was not detected. ``covered``: the data of the market reach into the incident."""
 
     incident: Incident
     trip: Trip | None
+    covered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +65,40 @@ class Scorecard:
 
 def read_labels(path: Path, markets: Sequence[str]) -> tuple[Incident, ...]:
     """The labels of a file. Raises ConfigurationError with all that is wrong."""
+    told = shown(str(path))
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(
-            (Problem(str(path), None, "", f"cannot be read: {error.strerror or error}"),)
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        message = str(error).splitlines()[0]
-        raise ConfigurationError((Problem(str(path), None, "", f"is not YAML: {message}", EXAMPLE),)) from None
-    problems: list[Problem] = []
+        raise _fail(told, f"cannot be read: {error.strerror or error}", "--labels names a YAML file") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a time such as the 45th of March
+        raise _fail(told, f"is not YAML: {shown(' '.join(str(error).split()))}", EXAMPLE) from None
     given = document.get("incidents") if isinstance(document, dict) else None
     if not isinstance(given, list) or set(document) != {"incidents"}:
-        raise ConfigurationError((Problem(str(path), None, "", "one key is needed: incidents, a list", EXAMPLE),))
-    found = [_incident(f"{path} incidents[{place}]", one, markets, problems) for place, one in enumerate(given)]
+        raise _fail(told, "one key is needed: incidents, a list", EXAMPLE)
+    problems: list[Problem] = []
+    found = [_incident(f"{told} incidents[{place}]", one, markets, problems) for place, one in enumerate(given)]
     if problems:
-        raise ConfigurationError(tuple(problems))
+        raise ConfigurationError(tuple(problems), remedy="mend the labels")
     return tuple(one for one in found if one is not None)
+
+
+def _fail(path: str, message: str, hint: str) -> ConfigurationError:
+    return ConfigurationError((Problem(path, None, "", message, hint),), remedy="mend the labels")
 
 
 def _incident(path: str, given: object, markets: Sequence[str], problems: list[Problem]) -> Incident | None:
     before = len(problems)
     if not isinstance(given, dict) or set(given) != set(KEYS):
-        problems.append(Problem(path, None, str(given)[:80], "an incident has: " + ", ".join(KEYS), EXAMPLE))
+        problems.append(Problem(path, None, shown(str(given)), "an incident has: " + ", ".join(KEYS), EXAMPLE))
         return None
     times = {key: _time_ms(f"{path}.{key}", given[key], problems) for key in ("onset", "end")}
+    if not isinstance(given["name"], str) or not given["name"].strip():
+        problems.append(Problem(f"{path}.name", None, shown(str(given["name"])), "a name is a text", EXAMPLE))
     if given["market"] not in markets:
-        message = "the configuration has no such market"
-        problems.append(Problem(f"{path}.market", None, str(given["market"])[:80], message, ", ".join(markets)))
+        message, found = "the configuration has no such market", str(given["market"])
+        problems.append(Problem(f"{path}.market", None, shown(found), message, nearest(found, markets)))
     if len(problems) == before and times["end"] < times["onset"]:
-        problems.append(Problem(f"{path}.end", None, str(given["end"]), "the end lies before the onset"))
+        problems.append(Problem(f"{path}.end", None, shown(str(given["end"])), "the end lies before the onset"))
     return Incident(str(given["name"]), str(given["market"]), times["onset"], times["end"])
 
 
@@ -104,26 +111,28 @@ def _time_ms(path: str, given: object, problems: list[Problem]) -> int:
         else:
             moment = datetime.fromisoformat(str(given).strip())
     except ValueError:
-        problems.append(Problem(path, None, str(given)[:80], "this is not a time", "2023-03-11T03:10:00Z"))
+        problems.append(Problem(path, None, shown(str(given)), "this is not a time", "2023-03-11T03:10:00Z"))
         return 0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
 
 
-def score(runs: Sequence[MarketRun], incidents: Sequence[Incident], first_ms: int, last_ms: int) -> Scorecard:
-    """The trips of all markets between the two times, held against the incidents."""
+def score(runs: Sequence[MarketRun], incidents: Sequence[Incident], spans: Mapping[str, tuple[int, int]]) -> Scorecard:
+    """The trips of all markets, held against the incidents. ``spans`` are the first and the last time of each market that has data."""
     by_market = {run.market: run for run in runs}
     detections = []
     for incident in incidents:
         run = by_market.get(incident.market)
         inside = [trip for trip in run.trips if _in(trip, incident)] if run else []
-        detections.append(Detection(incident, min(inside, key=lambda trip: trip.at_ms, default=None)))
+        first_ms, last_ms = spans.get(incident.market, (incident.end_ms + 1, 0))
+        covered = incident.onset_ms <= last_ms and first_ms <= incident.end_ms
+        detections.append(Detection(incident, min(inside, key=lambda trip: trip.at_ms, default=None), covered))
     own: Mapping[str, list[Incident]] = {
         run.market: [one for one in incidents if one.market == run.market] for run in runs
     }
     false = sum(not any(_in(trip, one) for one in own[run.market]) for run in runs for trip in run.trips)
-    quiet_ms = sum(last_ms - first_ms - _covered(own[run.market], first_ms, last_ms) for run in runs)
+    quiet_ms = sum(last - first - _covered(own[market], first, last) for market, (first, last) in spans.items())
     return Scorecard(tuple(detections), false, quiet_ms / DAY_MS)
 
 

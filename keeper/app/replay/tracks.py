@@ -1,9 +1,10 @@
 """From series to what each source would have said, with the guards of the configuration.
 
-A price that is zero or less is MALFORMED, a row without a number MISSING. An exchange is held to its guards as live: own time is that of the
-last trade (the end of the last bar with volume), THIN is too little volume in quote currency within the window, STALE is nothing traded
-in it. Bars hold no bid and ask, so the spread is not asked. Of several venues the median of those that agree is taken; where fewer
-are given than the configuration asks for, all of them must agree.
+A price that is zero or less, and what is no number of a sensible size, is MALFORMED; a row without a number is MISSING. An exchange with
+``min_volume`` is held to it as live: own time is that of the last trade (the end of the last bar with volume), THIN is too little volume in
+quote currency within the window, STALE is nothing traded in it. Without ``min_volume`` nobody asks for volume, live or here. Bars hold no
+bid and ask, so the spread is not asked. Of several venues the median of those that agree is taken; where fewer are given than the
+configuration asks for, all of them must agree.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from keeper.signals.bank import Bytes, Floats, Ints
 MALFORMED, THIN = (QUALITIES.index(one) for one in (Quality.MALFORMED, Quality.THIN))
 SCALE = 10**8
 """Volumes are summed as whole numbers of hundred-millionths, which neither drift nor round."""
+MOST = 1e299
+"""More than this was never traded; it keeps absurd numbers out of sums that have no end."""
 
 
 def track_of(source: Source, series: Sequence[Series]) -> Track:
@@ -38,6 +41,7 @@ def track_of(source: Source, series: Sequence[Series]) -> Track:
 
 def _qualities(source: Source, values: Floats) -> Bytes:
     quality = np.where(np.isnan(values), MISSING, OK).astype(np.int8)
+    quality[np.isinf(values)] = MALFORMED
     if source.unit is Unit.PRICE:
         quality[values <= 0] = MALFORMED
     return quality
@@ -56,31 +60,32 @@ def _plain(source: Source, series: Series) -> Track:
 
 def _guarded(source: ExchangeSource, series: Series) -> Track:
     """One venue. Its volume is looked at when a bar ends, and when one leaves the window."""
+    if source.min_volume is None:
+        return _plain(source, series)
     base = _qualities(source, series.values)
-    if series.volumes is None or not series.bar_ms:
-        if source.min_volume is not None:
-            base[base == OK] = THIN  # nobody knows what was traded
+    if series.volumes is None:
+        base[base == OK] = THIN  # nobody knows what was traded
         return Track(series.known_ms, series.known_ms, _valued(series.values, base), base)
     traded = np.nan_to_num(series.volumes) > 0
     last_trade: Ints = np.maximum.accumulate(np.where(traded, series.known_ms, np.iinfo(np.int64).min))
-    known, place, enough, lately = _volumes(source, series, traded)
+    known, place, enough, lately = _volumes(source.min_volume, source.volume_window_ms, series, traded)
     quality = base[place]
     quality[(quality == OK) & ~enough] = THIN
     quality[((quality == OK) | (quality == THIN)) & ~lately] = STALE
     values = _valued(series.values[place], quality)
-    return Track(known, np.minimum(last_trade[place], known), values, quality)
+    own_ms = np.where(lately, last_trade[place], series.known_ms[place])
+    return Track(known, own_ms, values, quality)
 
 
 def _volumes(
-    source: ExchangeSource, series: Series, traded: NDArray[np.bool_]
+    min_volume: Decimal, window_ms: int, series: Series, traded: NDArray[np.bool_]
 ) -> tuple[Ints, Ints, NDArray[np.bool_], NDArray[np.bool_]]:
     """At each time that something changes: (the time, the bar that was the last, whether enough was traded, whether anything was)."""
-    needed = None if source.min_volume is None else int(source.min_volume * SCALE)
+    needed = min_volume * SCALE
     ends = series.known_ms.tolist()
-    amounts = [
-        0 if value != value or volume != volume else round(value * volume * SCALE)
-        for value, volume in zip(series.values.tolist(), np.asarray(series.volumes).tolist(), strict=True)
-    ]
+    with np.errstate(over="ignore", invalid="ignore"):
+        quoted = np.nan_to_num(np.clip(series.values * np.asarray(series.volumes), -MOST, MOST))
+    amounts = [round(amount * SCALE) for amount in quoted.tolist()]
     sold = traded.tolist()
     leaving: deque[int] = deque()
     known: list[int] = []
@@ -92,14 +97,14 @@ def _volumes(
     def note(at_ms: int, bar: int) -> None:
         known.append(at_ms)
         place.append(bar)
-        enough.append(needed is None or total >= needed)
+        enough.append(total >= needed)
         lately.append(trades > 0)
 
     def leave_until(at_ms: int, bar: int) -> None:
         nonlocal total, trades
-        while leaving and ends[leaving[0]] + source.volume_window_ms <= at_ms:
-            gone_ms = ends[leaving[0]] + source.volume_window_ms
-            while leaving and ends[leaving[0]] + source.volume_window_ms == gone_ms:
+        while leaving and ends[leaving[0]] + window_ms <= at_ms:
+            gone_ms = ends[leaving[0]] + window_ms
+            while leaving and ends[leaving[0]] + window_ms == gone_ms:
                 gone = leaving.popleft()
                 total -= amounts[gone]
                 trades -= sold[gone]
@@ -113,18 +118,18 @@ def _volumes(
         trades += sold[bar]
         note(end, bar)
     if ends:
-        leave_until(ends[-1] + source.volume_window_ms + 1, len(ends) - 1)
+        leave_until(ends[-1] + window_ms + 1, len(ends) - 1)
     return np.array(known, dtype=np.int64), np.array(place, dtype=np.int64), np.array(enough), np.array(lately)
 
 
 def _median(source: ExchangeSource, venues: Sequence[Track]) -> Track:
     """The consensus of several venues, whenever one of them says something new or becomes too old."""
     times = np.unique(
-        np.concatenate([one.known_ms for one in venues] + [one.own_ms + source.max_age_ms + 1 for one in venues])
+        np.concatenate([time for one in venues for time in (one.known_ms, _ageing(one, source.max_age_ms))])
     )
     at_least = min(source.min_venues, len(venues))
     places = [np.searchsorted(one.known_ms, times, side="right") - 1 for one in venues]
-    own = np.empty(len(times), dtype=np.int64)
+    own = times.copy()
     values = np.full(len(times), np.nan)
     quality = np.full(len(times), MISSING, dtype=np.int8)
     for tick, now in enumerate(times.tolist()):
@@ -133,12 +138,24 @@ def _median(source: ExchangeSource, venues: Sequence[Track]) -> Track:
             for number, (track, place) in enumerate(zip(venues, places, strict=True))
         ]
         found = consensus(members, at_least, source.outlier)
-        used = [one.at_ms for one in found.kept or members if one.at_ms is not None]
-        own[tick] = min(used, default=now)
         quality[tick] = QUALITIES.index(found.quality)
         if found.value is not None:
             values[tick] = float(found.value)
+            own[tick] = _supported_since(found.kept, source.min_venues, now)
     return Track(times, own, values, quality)
+
+
+def _supported_since(kept: Sequence[Member], min_venues: int, now_ms: int) -> int:
+    """The time that ``min_venues`` venues are not older than, as live."""
+    times = sorted((one.at_ms for one in kept if one.at_ms is not None), reverse=True)
+    return times[min(min_venues, len(times)) - 1] if times else now_ms
+
+
+def _ageing(track: Track, max_age_ms: int) -> Ints:
+    """When what it said last becomes too old, before it says something else."""
+    too_old = track.own_ms + max_age_ms + 1
+    later = np.append(track.known_ms[1:], np.iinfo(np.int64).max)
+    return too_old[(too_old > track.known_ms) & (too_old < later)]
 
 
 def _member(name: str, track: Track, place: int, now_ms: int, max_age_ms: int) -> Member:

@@ -46,11 +46,18 @@ class Scene:
         self.receipts = Receipts()
         self.notices: list[Notice] = []
         self.failed: list[tuple[str, str, str]] = []
+        self.taken_back: list[tuple[str, str, str]] = []
         self.faults = Faults(ManualClock(), lambda _: None, self.notices.append)
         accounts: Any = self.receipts
-        self.lasting = Lasting(accounts, {KEY: pause()}, self.faults, lambda *what: self.failed.append(what))
+        self.lasting = Lasting(
+            accounts,
+            {KEY: pause()},
+            self.faults,
+            lambda *what: self.failed.append(what),
+            lambda *what: self.taken_back.append(what),
+        )
         self.incident(IncidentPhase.OPENED)
-        work: Any = type("W", (), {"key": KEY})()
+        work: Any = type("W", (), {"key": KEY, "armed": None})()
         block = DONE_AT if tx_hash else None
         self.lasting.ended(work, Outcome(kind, Reason.EFFECT_VERIFIED, "", tx_hash=tx_hash, block=block))
 
@@ -86,10 +93,13 @@ async def test_lasting__taken_back_by_somebody__is_told_once_and_not_argued_with
         await scene.block(number, "false")
     assert scene.reasons == {PART: "taken-back"}
     assert scene.failed == []
+    assert scene.taken_back == [(*KEY, f"pause was taken back, as block {DONE_AT + 1} shows")]
     assert [notice.severity for notice in scene.notices] == [Severity.WARNING]
     assert "paused()(bool)" in scene.notices[0].body
     await scene.block(DONE_AT + 4, "true")
     assert scene.reasons == {}
+    await scene.block(DONE_AT + 5, "false")
+    assert len(scene.taken_back) == 2
 
 
 async def test_lasting__taken_back_by_a_reorganisation__is_decided_anew_once() -> None:
@@ -97,7 +107,7 @@ async def test_lasting__taken_back_by_a_reorganisation__is_decided_anew_once() -
     scene.receipts.known = False
     for number in range(DONE_AT, DONE_AT + 3):
         await scene.block(number, "false")
-    assert scene.failed == [(*KEY, REORGANISED)]
+    assert (scene.failed, scene.taken_back) == ([(*KEY, REORGANISED)], [])
     assert scene.reasons == {PART: REORGANISED}
     assert [notice.severity for notice in scene.notices] == [Severity.CRITICAL]
     assert TX in scene.notices[0].body
@@ -107,7 +117,7 @@ async def test_lasting__done_again_after_a_reorganisation__is_up_again() -> None
     scene = Scene()
     scene.receipts.known = False
     await scene.block(DONE_AT, "false")
-    work: Any = type("W", (), {"key": KEY})()
+    work: Any = type("W", (), {"key": KEY, "armed": None})()
     scene.lasting.ended(work, Outcome(OutcomeKind.INCLUDED, Reason.EFFECT_VERIFIED, "", tx_hash=TX, block=DONE_AT + 2))
     await scene.block(DONE_AT + 2, "true")
     assert scene.reasons == {}
@@ -175,7 +185,7 @@ async def test_lasting__the_incident_ends_while_the_node_is_asked__nothing_more_
 async def test_lasting__ended_after_its_incident__is_not_followed() -> None:
     scene = Scene()
     scene.over()
-    work: Any = type("W", (), {"key": KEY})()
+    work: Any = type("W", (), {"key": KEY, "armed": None})()
     scene.lasting.ended(work, Outcome(OutcomeKind.INCLUDED, Reason.EFFECT_VERIFIED, "", tx_hash=TX, block=DONE_AT))
     await scene.block(DONE_AT + 1, "false")
     assert scene.reasons == {}

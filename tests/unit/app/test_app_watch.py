@@ -160,6 +160,16 @@ async def test_look__an_effect_that_cannot_be_read__is_left_out_and_a_fault(cont
     assert scene.down() == {}
 
 
+async def test_look__effect_changes_breaks_and_comes_back__each_block_shows_its_own() -> None:
+    scene = Scene(armed=[arm(ACTION)])
+    seen = []
+    for word in (0, 0, 1, 2, 1, 0):
+        scene.chain.install(VENUE, lambda data, sender, storage, word=word: word.to_bytes(32, "big"))  # type: ignore[misc]
+        seen.append((await scene.watch.look(scene.chain.mine())).effects.get(KEY))
+        assert scene.down() == ({} if word < 2 else {"effect:M/pause": "malformed"})
+    assert seen == ["false", "false", "true", None, "true", "false"]
+
+
 # -- feeds --------------------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from keeper.adapters import clock as clock_module
-from keeper.app import notices, records, statements
+from keeper.app import notices, records, statements, switches
 from keeper.app.cli import audit, log_formats
 from keeper.app.cli.audit import LogQuery
 from keeper.app.cli.evidence_lines import evidence_lines
@@ -19,9 +19,10 @@ from keeper.app.cli.output import Output
 from keeper.app.cli.summaries import SUMMARIES, summary
 from keeper.app.exit_codes import Exit, exit_code
 from keeper.domain import errors
-from keeper.domain.decision import IncidentEvent, IncidentPhase
+from keeper.domain.decision import BreakerEvent, IncidentEvent, IncidentPhase
 from keeper.domain.errors import ConfigurationError, KeeperError, Problem
 from keeper.domain.intent import Intent, IntentState
+from keeper.domain.intervention import Intervention, InterventionKind
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.record import GENESIS, Draft, Json, Record, RecordKind
 from keeper.domain.testimony import Difference, Otherwise, QuorumPolicy, Silence, Statement, Testimony, Word
@@ -41,6 +42,7 @@ VERDICT = Verdict(
 )
 CLOCK_MS = 1_772_366_400_000
 """2026-03-01T12:00:00Z."""
+LOCKED = BreakerEvent("M", "tripped", "locked", "lock", "by hand", "M@1", 1, 7, CLOCK_MS)
 
 
 def record(kind: RecordKind, body: dict[str, Json], market: str | None = "ETH-PERP") -> Record:
@@ -98,6 +100,14 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
         RecordKind.NOTIFICATION: (
             recorded(records.notification(1, "log", "incident/1", delivered=False, message="x")),
             "incident/1 by log: NOT delivered",
+        ),
+        RecordKind.SWITCH: (
+            recorded(switches.record(Intervention(InterventionKind.SWITCHED_OFF, 1, "M", reason="upgrade"), "ana")),
+            "market M off, by ana: upgrade",
+        ),
+        RecordKind.BREAKER: (
+            recorded(records.breaker(LOCKED)),
+            "M tripped -> locked until 2026-03-01T12:00:00.000Z: by hand",
         ),
         RecordKind.STOP: (recorded(records.stop(1, "asked to stop")), "asked to stop"),
     }

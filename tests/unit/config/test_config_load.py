@@ -82,7 +82,12 @@ def test_load__engine__sources_signals_rules_and_policies(load_good: Load) -> No
     assert market.name == "ETH-PERP"
     assert market.signals == (
         SignalSpec("divergence", "divergence", ("eth-oracle", "eth-spot"), (("side", "either"),)),
-        SignalSpec("volatility", "realised-volatility", ("eth-spot",), (("window", 600_000), ("sampling", 30_000))),
+        SignalSpec(
+            "volatility",
+            "realised-volatility",
+            ("eth-spot",),
+            (("window", Span(ms=600_000)), ("sampling", Span(ms=30_000)), ("annualised", "no")),
+        ),
     )
     assert market.rules == (
         RuleSpec(

@@ -108,7 +108,7 @@ def test_signal__share_at_its_minimum__is_taken() -> None:
         ("{kind: full, of: price, and: other, count: 2, share: 0.5}", "share", "not a share", "2% or 50bps"),
         ("{kind: full, of: price, and: other, count: 2, word: green}", "word", "not one of the words", "blue, red"),
         ("{kind: full, of: price, and: held, count: 2}", "and", "the same unit", "not amount"),
-        ("{kind: full, of: price, and: price, count: 2}", "and", "the same source as of", "different"),
+        ("{kind: full, of: price, and: price, count: 2}", "and", "the same one as of", "different"),
         ("{kind: full, of: price, and: other, cuont: 2, count: 2}", "cuont", "unknown key", "did you mean count?"),
         ("{kind: gives-ratio, of: held}", "of", "this source gives: amount", "made for: price"),
     ],
@@ -138,7 +138,7 @@ def test_signal__parameter_that_does_not_fit__is_told_at_its_place(
 )
 def test_threshold__in_the_unit_of_the_signal__is_taken(unit: str, above: str, below: str, threshold: str) -> None:
     rule = config(f"{{kind: gives-{unit}, of: price}}", above, below).engine.markets[0].rules[0]
-    assert rule.when.threshold == Decimal(threshold)
+    assert rule.first.threshold == Decimal(threshold)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def loaded(load_good: Load, text: str, *others: str) -> model.Source:
                 "subject", Unit.PRICE, 3_600_000, DEAD, 1_200_000, (Decimal("0.01"), Decimal(10_000))
             ),
         ),
+        (CHAINLINK + ", heartbeat: 1h", model.ChainlinkSource("subject", Unit.PRICE, 3_600_000, DEAD, 3_600_000)),
         (PYTH, model.PythSource("subject", Unit.PRICE, 60_000, DEAD, ID, Decimal("0.01"))),
         (
             PYTH.replace("ff61", "FF61") + ", unit: ratio, max_confidence: 50bps",
@@ -102,6 +103,7 @@ def test_kind__options__decide_what_is_asked(source: model.ChainSource, calls: i
         (CHAINLINK + ", bounds: 5", "bounds", "a list is needed"),
         (CHAINLINK + ", bounds: [1, much]", "bounds[1]", "not a plain number"),
         (CHAINLINK + ", heartbeat: 3 blocks", "heartbeat", "counts blocks"),
+        (CHAINLINK + ", heartbeat: 3601s", "max_age", "shorter than heartbeat"),
         (PYTH.replace(ID, ID[:-1]), "id", "not the id of a price"),
         (PYTH.replace(ID, "ETH/USD"), "id", "not the id of a price"),
         (PYTH + ", max_confidence: 1", "max_confidence", "unit is missing"),

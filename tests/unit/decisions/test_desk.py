@@ -2,68 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
-import numpy as np
 import pytest
 
 from keeper.decisions.breaker import BreakerState
-from keeper.decisions.desk import COUNTS, Desk, DeskRule, Judged, Resolution
+from keeper.decisions.desk import COUNTS, DeskRule, Resolution
 from keeper.domain.decision import Decision, DecisionKind, DecisionReason, IncidentPhase
-from keeper.domain.observation import Observation
 from keeper.domain.outcome import OutcomeKind
-from keeper.domain.signal import SignalValue
-from keeper.domain.snapshot import ActionOutcome
-from keeper.domain.verdict import RuleState, Severity, Verdict, VerdictReason
-from keeper.rules import threshold
-from tests.support.engine_world import outcome, policy
+from keeper.domain.verdict import Severity
+from tests.support.engine_world import outcome
+from tests.support.office import COOLDOWN_MS, RETRY_MS, Office
 
 pytestmark = pytest.mark.unit
 
-CODES = {
-    "clear": (threshold.CLEAR, threshold.INSIDE),
-    "pending": (threshold.PENDING, threshold.PERSISTING),
-    "tripped": (threshold.TRIPPED, threshold.STILL_TRIPPED),
-    "clearing": (threshold.CLEARING, threshold.RECOVERING),
-    "warming": (threshold.CLEAR, threshold.NOT_ENOUGH_DATA),
-    "no-input": (threshold.CLEAR, threshold.NOT_USABLE),
-    "blind": (threshold.TRIPPED, threshold.NOT_USABLE_BREACH),
-    "tripped-no-input": (threshold.TRIPPED, threshold.NOT_USABLE),
-}
-COOLDOWN_MS, RETRY_MS = 60_000, 24_000
 OUTCOME_OK = OutcomeKind.INCLUDED
-
-
-class Office:
-    """A desk with its state; facts are made up from the rule's position."""
-
-    def __init__(self, *rules: DeskRule, markets: Sequence[str] = ("M",)) -> None:
-        self.rules = rules or (DeskRule("r", 0, Severity.CRITICAL, ("pause",)),)
-        self.desk = Desk(markets, self.rules, [policy(cooldown_ms=COOLDOWN_MS, retry_ms=RETRY_MS), policy("limit")])
-        self.state = self.desk.initial_state()
-        self.before = np.zeros(len(self.rules), dtype=np.int8)
-
-    def verdict(self, rule: int) -> Verdict:
-        name, severity = self.rules[rule].name, self.rules[rule].severity
-        clear, inside = RuleState.CLEAR, VerdictReason.INSIDE
-        return Verdict("M", name, "s", clear, inside, math.nan, 1.0, math.nan, 0, 0, severity)
-
-    def signals(self, rule: int) -> tuple[SignalValue, ...]:
-        return ()
-
-    def observations(self, rule: int) -> tuple[Observation, ...]:
-        return ()
-
-    def tick(
-        self, *words: str, block: int, at_ms: int | None = None, outcomes: Sequence[ActionOutcome] = ()
-    ) -> Resolution:
-        state = np.array([CODES[word][0] for word in words], dtype=np.int8)
-        reason = np.array([CODES[word][1] for word in words], dtype=np.int8)
-        judged = Judged(state, reason, state != self.before)
-        self.before = state
-        now = block * 1_000 if at_ms is None else at_ms
-        return self.desk.decide(self.state, judged, self, outcomes, now, block)
 
 
 def told(resolution: Resolution) -> list[tuple[str, str, str]]:

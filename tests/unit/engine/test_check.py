@@ -13,7 +13,7 @@ from keeper.domain.units import Span, Unit
 from keeper.engine.check import problems_of
 from keeper.engine.engine import compile_engine
 from keeper.engine.spec import Derivation, EngineSpec, How, SourceSpec
-from keeper.rules.spec import RuleSpec, Side
+from keeper.rules.spec import Condition, RuleSpec, Side
 from keeper.signals.spec import SignalSpec
 from tests.support.engine_world import divergence, market, policy, rule, spec, volatility
 
@@ -29,6 +29,14 @@ def with_signal(signal: SignalSpec) -> EngineSpec:
 
 def with_rule(one: RuleSpec) -> EngineSpec:
     return spec([market(rules=[one])])
+
+
+def clears_on(signal: str) -> RuleSpec:
+    return replace(rule(), clear=Condition(signal, Side.BELOW, Decimal("0.01")))
+
+
+def trips_above_clears(side: Side) -> RuleSpec:
+    return replace(rule(), clear=Condition("gap", side, Decimal("0.01")))
 
 
 def paths(one: EngineSpec) -> list[str]:
@@ -124,18 +132,18 @@ def test_check__rule_that_needs_what_has_no_value__is_named(needs: frozenset[Qua
         (with_signal(volatility(sampling_ms=0)), "markets.M.signals.vol.sampling"),
         (with_signal(volatility(window_ms=12_000)), "markets.M.signals.vol.window"),
         (
-            with_signal(replace(volatility(), params=(("window", "1h"), ("sampling", 1)))),
+            with_signal(replace(volatility(), params=(("window", "1h"), ("sampling", Span(ms=1))))),
             "markets.M.signals.vol.window",
         ),
         (
-            with_signal(replace(volatility(), params=(("window", True), ("sampling", 1)))),
+            with_signal(replace(volatility(), params=(("window", 3_600_000), ("sampling", Span(ms=1))))),
             "markets.M.signals.vol.window",
         ),
-        (with_rule(rule(signal="mood")), "markets.M.rules.wide.when.signal"),
-        (with_rule(replace(rule(), clear=replace(rule().clear, signal="mood"))), "markets.M.rules.wide.clear.signal"),
-        (with_rule(replace(rule(), clear=replace(rule().clear, side=Side.ABOVE))), "markets.M.rules.wide.clear"),
-        (with_rule(rule(above="NaN")), "markets.M.rules.wide.when"),
-        (with_rule(rule(clear="-Infinity")), "markets.M.rules.wide.clear"),
+        (with_rule(rule(signal="mood")), "markets.M.rules.wide"),
+        (with_rule(clears_on("mood")), "markets.M.rules.wide.clear.signal"),
+        (with_rule(trips_above_clears(Side.ABOVE)), "markets.M.rules.wide.clear.above"),
+        (with_rule(rule(above="NaN")), "markets.M.rules.wide.when.above"),
+        (with_rule(rule(clear="-Infinity")), "markets.M.rules.wide.clear.below"),
         (with_rule(rule(hold=Span(ms=-1))), "markets.M.rules.wide.when.for"),
         (with_rule(rule(clear_hold=Span(blocks=-1))), "markets.M.rules.wide.clear.for"),
         (with_rule(rule(actions=("dance",))), "markets.M.rules.wide.actions"),
@@ -155,9 +163,8 @@ def test_check__gap_above__both_sides(clear: str, sound: bool) -> None:
 
 @pytest.mark.parametrize(("clear", "sound"), [("0.0201", True), ("0.02", False), ("0.01", False)])
 def test_check__gap_below__both_sides(clear: str, sound: bool) -> None:
-    one = rule()
-    when = replace(one.when, side=Side.BELOW, threshold=Decimal("0.02"))
-    turned = replace(one, when=when, clear=replace(one.clear, side=Side.ABOVE, threshold=Decimal(clear)))
+    when = Condition("gap", Side.BELOW, Decimal("0.02"))
+    turned = replace(rule(), when=when, clear=Condition("gap", Side.ABOVE, Decimal(clear)))
     assert (paths(with_rule(turned)) == []) is sound
 
 

@@ -12,7 +12,7 @@ from keeper.domain.consensus import LONGEST_REASON
 from keeper.domain.observation import Observation, Quality
 from keeper.domain.units import Unit
 from keeper.engine.derivation import Derivation, How, circles, in_order, possible_units
-from keeper.engine.derive import Deriver
+from keeper.engine.derive import CHANGES, Deriver
 from keeper.engine.engine import compile_engine
 from keeper.engine.grade import Grader
 from keeper.engine.spec import SourceSpec
@@ -28,13 +28,15 @@ def derived(how: How, *of: str, name: str = "d", unit: Unit = Unit.PRICE, **more
     return SourceSpec(name, unit, derived=Derivation(how, of, **more))  # type: ignore[arg-type]
 
 
-def after(sources: Sequence[SourceSpec], *steps: tuple[int, Said]) -> dict[str, Observation]:
-    """What every source is worth after these (time, observations)."""
+def after(
+    sources: Sequence[SourceSpec], *steps: tuple[int, Said], disputed: Mapping[int, tuple[int, int]] | None = None
+) -> dict[str, Observation]:
+    """What every source is worth after these (time, observations); ``disputed``: the times about which a tick learns that they are."""
     grader, deriver = Grader(sources), Deriver(sources)
     grades, state = grader.initial_state(), deriver.initial_state()
     for at_ms, said in steps:
         grader.grade_all(grades, said, at_ms)
-        deriver.derive_all(state, grades, at_ms)
+        deriver.derive_all(state, grades, at_ms, [disputed[at_ms]] if disputed and at_ms in disputed else ())
     return {one.source: one for one in grades.graded}
 
 
@@ -168,6 +170,48 @@ def test_unchanged__value_moves__starts_anew() -> None:
     assert after(sources, *steps)["d"].quality is Quality.OK
     assert after(sources, *steps, (2_000, {"a": price("a", "5.01")}))["d"].quality is Quality.STALE
     assert after(sources, *steps, (2_000, {"a": price("a", "5")}))["d"].quality is Quality.OK
+
+
+@pytest.mark.parametrize(
+    ("span", "quality"),
+    [((499, 500), Quality.STALE), ((0, 500), Quality.STALE), ((500, 501), Quality.OK), ((0, 499), Quality.OK)],
+)
+def test_unchanged__change_that_was_disputed__has_not_been(span: tuple[int, int], quality: Quality) -> None:
+    sources = [A, derived(How.UNCHANGED, "a", stuck_after_ms=1_000)]
+    lie, truth = {"a": price("a", "6")}, {"a": price("a", "5")}
+    found = after(sources, (0, truth), (500, lie), (600, truth), (1_001, truth), disputed={600: span})["d"]
+    assert (found.quality, found.value) == (quality, Decimal(5))
+
+
+def test_unchanged__true_change_after_the_lie__stays_one() -> None:
+    sources = [A, derived(How.UNCHANGED, "a", stuck_after_ms=1_000)]
+    steps = [(at_ms, {"a": price("a", value)}) for at_ms, value in [(0, "5"), (500, "6"), (600, "7"), (1_600, "7")]]
+    assert after(sources, *steps, disputed={1_600: (0, 500)})["d"].quality is Quality.OK
+    assert after(sources, *steps, (1_601, steps[-1][1]), disputed={1_600: (0, 500)})["d"].quality is Quality.STALE
+
+
+def test_unchanged__lie_that_is_told_again_after_it_was_disputed__is_a_new_change() -> None:
+    sources = [A, derived(How.UNCHANGED, "a", stuck_after_ms=1_000)]
+    steps = [(at_ms, {"a": price("a", value)}) for at_ms, value in [(0, "5"), (500, "6"), (900, "6"), (1_900, "6")]]
+    assert after(sources, *steps, disputed={900: (0, 500)})["d"].quality is Quality.OK
+    assert after(sources, *steps, (1_901, steps[-1][1]), disputed={900: (0, 500)})["d"].quality is Quality.STALE
+
+
+def test_unchanged__first_value_was_disputed__begins_with_the_next() -> None:
+    sources = [A, derived(How.UNCHANGED, "a", stuck_after_ms=1_000)]
+    steps = [(at_ms, {"a": price("a", "5")}) for at_ms in (0, 500, 1_500)]
+    assert after(sources, *steps, disputed={500: (-1, 0)})["d"].quality is Quality.OK
+    assert after(sources, *steps, (1_501, steps[-1][1]), disputed={500: (-1, 0)})["d"].quality is Quality.STALE
+
+
+def test_unchanged__value_that_changes_for_ever__memory_is_bounded() -> None:
+    sources = [A, derived(How.UNCHANGED, "a", stuck_after_ms=1_000)]
+    grader, deriver = Grader(sources), Deriver(sources)
+    grades, state = grader.initial_state(), deriver.initial_state()
+    for at_ms in range(10 * CHANGES):
+        grader.grade_all(grades, {"a": price("a", str(at_ms))}, at_ms)
+        deriver.derive_all(state, grades, at_ms)
+    assert len(state.changes["d"]) == CHANGES
 
 
 def test_unchanged__gap_with_the_same_value_behind_it__is_stuck_all_the_while() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -13,20 +12,18 @@ import pytest
 from keeper.domain.signal import SignalStatus
 from keeper.domain.units import NO_SPAN, Span
 from keeper.domain.verdict import RuleState, Severity, VerdictReason
-from keeper.rules import threshold
-from keeper.rules.spec import Condition, RuleSpec, Side, Without
-from keeper.rules.threshold import REASONS, STATES
+from keeper.rules import hours, persistence, terms, threshold
+from keeper.rules.spec import Condition, Hold, OutOf, RuleSpec, Schedule, Side, Without
+from keeper.rules.threshold import STATES
+from tests.support.court import GONE, WARM, Court, Value, states
 from tests.support.rulings import judge
 
 pytestmark = pytest.mark.unit
 
 C, P, T, R = RuleState.CLEAR, RuleState.PENDING, RuleState.TRIPPED, RuleState.CLEARING
-WARM, GONE = "warming", "no-input"
-"""In place of a value: the signal is not ready."""
-Value = float | str
 
 
-def above(hold: Span = NO_SPAN, clear_hold: Span = NO_SPAN, at: str = "2", clear: str = "1") -> RuleSpec:
+def above(hold: Hold = NO_SPAN, clear_hold: Hold = NO_SPAN, at: str = "2", clear: str = "1") -> RuleSpec:
     """Trips above ``at``, clears below ``clear``."""
     when = Condition("s", Side.ABOVE, Decimal(at), hold)
     return RuleSpec("r", when, Condition("s", Side.BELOW, Decimal(clear), clear_hold), Severity.CRITICAL, ())
@@ -36,33 +33,6 @@ def below(at: str = "-2", clear: str = "-1") -> RuleSpec:
     """Trips below ``at``, clears above ``clear``."""
     when = Condition("s", Side.BELOW, Decimal(at))
     return RuleSpec("r", when, Condition("s", Side.ABOVE, Decimal(clear)), Severity.CRITICAL, ())
-
-
-class Court:
-    """One rule and its state, judged tick by tick."""
-
-    def __init__(self, rule: RuleSpec) -> None:
-        self.params = threshold.prepare([(rule, {"s": 0})])
-        self.state = threshold.allocate(self.params)
-
-    def judge(self, value: Value, block: int, at_ms: int | None = None) -> tuple[RuleState, VerdictReason]:
-        status = {WARM: SignalStatus.WARMING, GONE: SignalStatus.NO_INPUT}.get(str(value), SignalStatus.READY)
-        number = value if isinstance(value, float | int) else math.nan
-        judge(self.params, self.state, [(block * 1_000 if at_ms is None else at_ms, block, [number], [status])])
-        return STATES[self.state.state[0]], REASONS[self.state.reason[0]]
-
-    @property
-    def since(self) -> tuple[int, int]:
-        return int(self.state.since_ms[0]), int(self.state.since_block[0])
-
-    @property
-    def headroom(self) -> float:
-        return float(self.state.headroom[0])
-
-
-def states(rule: RuleSpec, values: Iterable[Value], blocks: Sequence[int] | None = None) -> list[RuleState]:
-    court = Court(rule)
-    return [court.judge(value, index if blocks is None else blocks[index])[0] for index, value in enumerate(values)]
 
 
 # --- thresholds
@@ -293,9 +263,13 @@ def test_judge__interpreted__says_the_same_as_compiled(monkeypatch: pytest.Monke
     values: list[Value] = [3.0, 3.0, 0.5, WARM, 0.5, 0.5, 3.0, GONE, 3.0, 3.0, 1.5, 0.5, 0.5, 0.5]
     blocks = [1, 2, 3, 4, 4, 5, 5, 6, 7, 7, 8, 9, 8, 10]
     rules = [above(Span(blocks=2), Span(blocks=2)), above(Span(ms=1_000), Span(ms=2_000)), above(), below()]
+    rules += [above(OutOf(2, 3), OutOf(1, 2)), replace(above(), schedule=Schedule(frozenset({3}), 2_000, 5_000))]
+    rules += [replace(above(), unless=(Condition("s", Side.BELOW, Decimal(4)),))]
     compiled = [states(rule, values, blocks) for rule in rules]
-    for name in ("beyond", "headroom_of", "held", "answer", "judge_one", "judge"):
-        monkeypatch.setattr(threshold, name, getattr(threshold, name).py_func)
+    for module in (terms, persistence, hours, threshold):
+        for name, function in vars(module).items():
+            if hasattr(function, "py_func"):
+                monkeypatch.setattr(module, name, function.py_func)
     assert [states(rule, values, blocks) for rule in rules] == compiled
 
 

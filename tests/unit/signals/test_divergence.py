@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from keeper.domain.signal import SignalStatus
+from keeper.signals import divergence as statistic
 from tests.support.engine_world import divergence
-from tests.support.statistics import NAN, drive
+from tests.support.statistics import NAN, answers_of, board_of, drive, slots_of
 
 pytestmark = pytest.mark.unit
+
+READY, WARMING, NO_INPUT = SignalStatus.READY, SignalStatus.WARMING, SignalStatus.NO_INPUT
 
 
 def at(side: str, of: float, against: float) -> tuple[SignalStatus, float]:
@@ -66,3 +70,64 @@ def test_divergence__bad_then_good__remembers_nothing() -> None:
         SignalStatus.READY,
     ]
     assert answers[3][1] == 0.25
+
+
+def against(*others: float, of: float = 102.0, side: str = "either") -> tuple[SignalStatus, float]:
+    names = tuple(f"spot-{place}" for place in range(len(others)))
+    return drive(replace(divergence(side=side), sources=("oracle", *names)), [(0, (of, *others))])[0]
+
+
+@pytest.mark.parametrize(
+    ("others", "value"),
+    [
+        ((100.0,), 0.02),
+        ((99.0, 101.0), 0.02),
+        ((100.0, 1.0, 1e9), 0.02),
+        ((100.0, NAN, 100.0), 0.02),
+        ((NAN, 99.0, 101.0), 0.02),
+        ((100.0, 100.0, NAN, -1.0, 100.0), 0.02),
+    ],
+)
+def test_divergence__against_several__is_against_the_median_of_the_good_ones(
+    others: tuple[float, ...], value: float
+) -> None:
+    assert against(*others) == (SignalStatus.READY, value)
+
+
+@pytest.mark.parametrize(
+    ("others", "status"),
+    [
+        ((100.0, NAN), SignalStatus.NO_INPUT),
+        ((100.0, 0.0), SignalStatus.NO_INPUT),
+        ((100.0, 100.0, NAN), SignalStatus.READY),
+        ((100.0, NAN, NAN), SignalStatus.NO_INPUT),
+        ((100.0, 100.0, NAN, NAN), SignalStatus.NO_INPUT),
+        ((100.0, 100.0, 100.0, NAN), SignalStatus.READY),
+        ((100.0, 100.0, NAN, NAN, math.inf), SignalStatus.NO_INPUT),
+    ],
+)
+def test_divergence__against_several__more_than_half_must_be_good(
+    others: tuple[float, ...], status: SignalStatus
+) -> None:
+    assert against(*others)[0] is status
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ((READY, READY, WARMING), WARMING),
+        ((READY, READY, READY), READY),
+        ((WARMING, READY, READY), WARMING),
+        ((WARMING, READY, NO_INPUT), NO_INPUT),
+        ((NO_INPUT, READY, READY), NO_INPUT),
+        ((READY, WARMING, WARMING), WARMING),
+    ],
+)
+def test_divergence__inputs_that_warm_up__are_waited_for(
+    statuses: tuple[SignalStatus, ...], expected: SignalStatus
+) -> None:
+    board = board_of([(0, [2.0 if status is READY else NAN for status in statuses])])
+    board.status[:3, 0] = statuses
+    params = statistic.prepare([replace(divergence(), sources=("oracle", "a", "b"))])
+    statistic.step(board, slots_of(3), params, statistic.allocate(params))
+    assert answers_of(board)[0][0] is expected

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from keeper.domain.signal import SignalStatus
+from keeper.domain.units import Span
 from keeper.signals import realised_volatility
 from keeper.signals.bank import NEVER, Slots, empty_board
-from keeper.signals.realised_volatility import allocate, log_return, prepare, put, step
+from keeper.signals.realised_volatility import allocate, prepare, step
+from keeper.signals.registry import SIGNALS
+from keeper.signals.spec import SignalSpec
 from tests.support.engine_world import volatility
-from tests.support.statistics import NAN, Input, Output, drive
+from tests.support.statistics import NAN, Input, Output, drive, spec_of
 
 pytestmark = pytest.mark.unit
 
@@ -148,15 +151,68 @@ def test_volatility__after_a_violent_hour__calm_is_exactly_zero_again() -> None:
     assert answers[-1] == (READY, 0.0)
 
 
-@pytest.mark.parametrize("ratio", [1e-300, 0.5, 0.500001, 1.999999, 2.0, 1e300])
-def test_log_return__any_ratio__is_the_logarithm(ratio: float) -> None:
-    assert log_return(ratio, 1.0) == pytest.approx(math.log(ratio), rel=1e-14)
-    assert log_return.py_func(ratio, 1.0) == pytest.approx(math.log(ratio), rel=1e-14)
+@pytest.mark.parametrize(
+    ("window", "sampling", "per_interval"), [(Span(blocks=4), Span(blocks=1), 1), (Span(blocks=12), Span(blocks=3), 3)]
+)
+def test_volatility__window_of_blocks__is_cut_by_block_and_not_by_time(
+    window: Span, sampling: Span, per_interval: int
+) -> None:
+    spec = spec_of("realised-volatility", window=window, sampling=sampling, annualised="no")
+    path = [price for price in (1.0, 2.0, 4.0, 8.0, 4.0) for _ in range(per_interval)]
+    answers = drive(spec, [(0, (price,)) for price in path])
+    assert answers[4 * per_interval - 1][0] is WARMING
+    assert is_ready(answers[4 * per_interval], root_of(*[math.log(2)] * 4))
 
 
-def test_log_return__ratio_beyond_every_float__stays_finite() -> None:
-    assert log_return(1e300, 1e-300) == pytest.approx(600 * math.log(10), rel=1e-14)
-    assert log_return(1e-300, 1e300) == pytest.approx(-600 * math.log(10), rel=1e-14)
+def test_volatility__block_that_goes_back__belongs_to_the_interval_in_progress() -> None:
+    spec = spec_of("realised-volatility", window=Span(blocks=2), sampling=Span(blocks=1), annualised="no")
+    answers = drive(spec, [(0, (price,)) for price in (1.0, 1.0, 1.0, 2.0, 4.0)], blocks=[7, 8, 9, 8, 10])
+    assert is_ready(answers[3], math.log(2))
+    assert is_ready(answers[4], root_of(math.log(2), math.log(2)))
+
+
+def test_volatility__window_of_samples__counts_ticks_with_an_input() -> None:
+    spec = spec_of("realised-volatility", window=Span(samples=2), sampling=Span(samples=1), annualised="no")
+    answers = drive(spec, [(0, (price,)) for price in (1.0, NAN, 2.0, -1.0, 4.0, 4.0)])
+    assert [status for status, _ in answers] == [WARMING, NO_INPUT, WARMING, NO_INPUT, READY, READY]
+    assert is_ready(answers[4], root_of(math.log(2), math.log(2)))
+    assert is_ready(answers[5], math.log(2))
+
+
+def test_volatility__annualised__is_scaled_by_the_root_of_windows_in_a_year() -> None:
+    cut = {"window": Span(ms=40_000), "sampling": Span(ms=10_000)}
+    yearly = drive(spec_of("realised-volatility", **cut, annualised="yes"), prices(1, 2, 4, 8, 4))[-1]
+    assert is_ready(yearly, last(prices(1, 2, 4, 8, 4))[1] * math.sqrt(365 * 86_400 / 40))
+
+
+@pytest.mark.parametrize(
+    ("window", "wrong"), [(Span(ms=2), []), (Span(blocks=2), ["annualised"]), (Span(samples=2), ["annualised"])]
+)
+def test_volatility__annualised__only_over_time(window: Span, wrong: list[str]) -> None:
+    each = Span(**{name: 1 for name in ("ms", "blocks", "samples") if getattr(window, name)})
+    check = SIGNALS["realised-volatility"].check
+    assert [one.param for one in check({"window": window, "sampling": each, "annualised": "yes"})] == wrong
+    assert check({"window": window, "sampling": each, "annualised": "no"}) == ()
+
+
+def test_volatility__sampling_left_out__is_a_sixtieth_of_the_window() -> None:
+    implied = SignalSpec(
+        "v",
+        "realised-volatility",
+        ("of",),
+        (("window", Span(ms=60_000)), ("sampling", Span(samples=1)), ("annualised", "no")),
+    )
+    ticks = [(at * 500, (1.0 + at % 7,)) for at in range(200)]
+    given = drive(volatility(window_ms=60_000, sampling_ms=1_000), ticks)
+    assert given[-1][0] is READY
+    assert repr(drive(implied, ticks)) == repr(given)
+
+
+def test_volatility__same_window_begun_at_different_times__is_the_same_to_the_last_bit() -> None:
+    rng = np.random.default_rng(3)
+    path = prices(*np.exp(np.cumsum(rng.normal(0, 0.01, 60))))
+    for begin in range(1, 20):
+        assert last(path[begin:]) == last(path)
 
 
 def test_volatility__slots__do_not_touch_each_other() -> None:
@@ -173,28 +229,20 @@ def test_volatility__slots__do_not_touch_each_other() -> None:
         np.testing.assert_array_equal(board.values[3 + slot], alone)
 
 
-def test_tree__leaves_set_in_any_order__root_is_their_sum() -> None:
-    tree = np.zeros(16)
-    for leaf, square in ((8, 1.0), (15, 2.0), (11, 4.0), (8, 0.5), (8, 0.5)):
-        put.py_func(tree, leaf, square)
-    assert tree[1] == 6.5
-
-
-def test_allocate__slots_of_different_windows__trees_fit_the_widest() -> None:
+def test_allocate__slots_of_different_windows__sums_fit_the_widest() -> None:
     params = prepare(
         [volatility(window_ms=20_000, sampling_ms=10_000), volatility(window_ms=50_000, sampling_ms=10_000)]
     )
-    assert params.samples.tolist() == [2, 5]
-    assert params.leaves.tolist() == [2, 8]
+    assert params.cut.length.tolist() == [2, 5]
     state = allocate(params)
-    assert state.tree.shape == (2, 16)
+    assert state.parts.shape == (2, 4)
     assert state.interval.tolist() == [NEVER, NEVER]
 
 
 def test_step__interpreted__says_the_same_as_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = [*prices(1, 2, NAN, 8, 16, 15, 17), (66_000, (3.0,)), (69_000, (3.0,)), (200_000, (1.0,))]
     compiled = drive(SPEC, ticks)
-    for name in ("log_return", "put", "roll", "one", "step"):
+    for name in ("one", "step"):
         monkeypatch.setattr(realised_volatility, name, getattr(realised_volatility, name).py_func)
     interpreted = drive(SPEC, ticks)
     assert [status for status, _ in interpreted] == [status for status, _ in compiled]

@@ -7,12 +7,12 @@ import inspect
 
 import pytest
 
-from keeper.domain.units import Unit
+from keeper.domain.units import Span, Unit
 from keeper.signals import registry, spec
 from keeper.signals.bank import load
-from keeper.signals.kinds.changes import MAX_SAMPLES
 from keeper.signals.registry import SIGNALS
 from keeper.signals.spec import ParamType, SignalKind, SignalSpec
+from keeper.signals.windows import MAX_INTERVALS
 
 pytestmark = pytest.mark.unit
 
@@ -81,14 +81,14 @@ def test_registry__units__a_volatility_is_no_ratio() -> None:
         (60_000, 60_000, "window"),
         (119_999, 60_000, "window"),
         (120_001, 60_000, "window"),
-        (MAX_SAMPLES * 10, 10, None),
-        ((MAX_SAMPLES + 1) * 10, 10, "sampling"),
+        (MAX_INTERVALS * 10, 10, None),
+        ((MAX_INTERVALS + 1) * 10, 10, "sampling"),
     ],
 )
 def test_realised_volatility__window_against_sampling__both_sides(
     window_ms: int, sampling_ms: int, wrong: str | None
 ) -> None:
-    found = SIGNALS["realised-volatility"].check({"window": window_ms, "sampling": sampling_ms})
+    found = SIGNALS["realised-volatility"].check({"window": Span(ms=window_ms), "sampling": Span(ms=sampling_ms)})
     assert [problem.param for problem in found] == ([] if wrong is None else [wrong])
     assert all(problem.hint for problem in found)
 

@@ -1,0 +1,60 @@
+"""One thread for a blocking driver, close to the event loop: an action waits for each hop, so there is one in and one out.
+
+``ThreadPoolExecutor`` behind ``run_in_executor`` takes two futures, three locks and two more turns of the loop for the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_Order = tuple[Callable[[], Any], asyncio.Future[Any], asyncio.AbstractEventLoop]
+
+
+class Worker:
+    """Runs what it is given in order. What has begun is finished even when nobody waits any more; what has not is dropped."""
+
+    def __init__(self, name: str) -> None:
+        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The result of ``work`` in the thread, or what it raises. Not after ``end``."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._orders.put((work, future, loop))
+        return await future
+
+    def end(self) -> None:
+        """Lets the thread end once everything before is done. Safe to call twice."""
+        self._orders.put(None)
+
+    def _work(self) -> None:
+        while (order := self._orders.get()) is not None:
+            work, future, loop = order
+            if future.cancelled():
+                continue
+            result, error = None, None
+            try:
+                result = work()
+            except BaseException as raised:  # noqa: BLE001 - whatever it is belongs to whoever waits for it
+                error = raised
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+                loop.call_soon_threadsafe(_settle, future, result, error)
+            del order, work, future, result, error  # a thread that waits keeps nothing alive
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
