@@ -17,6 +17,7 @@ from keeper.engine.spec import MarketSpec
 from keeper.rules.spec import RuleSpec
 from keeper.signals.registry import SIGNALS
 from keeper.signals.spec import ParamType, SignalSpec
+from keeper.signals.windows import FORGOTTEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,12 @@ def _reach(market: MarketSpec, rule: RuleSpec) -> _Reach:
 def _windows(name: str, signals: Mapping[str, SignalSpec]) -> _At:
     """The durations and windows of a signal, and of the signals that it is made of: all together. A sample counts as a block."""
     signal = signals[name]
-    spans = [value for _, value in signal.params if isinstance(value, Span)]
+    spans = [
+        value
+        for key, value in signal.params
+        if isinstance(value, Span)
+        for _ in range(FORGOTTEN if key == "half_life" else 1)
+    ]
     durations = {param.name for param in SIGNALS[signal.kind].others if param.type is ParamType.DURATION}
     times_ms = [value for name, value in signal.params if name in durations and isinstance(value, int)]
     inner = [_windows(each, signals) for each in signal.sources if each in signals]

@@ -240,9 +240,9 @@ def while_clear(
     if not on_duty(rule["days"], rule["begin_ms"], rule["end_ms"], at_ms):
         trip["run"] = 0
         return CLEAR, OFF_SCHEDULE
-    if holds and tally(rule["unless"], rule["end"], tick, values, status, terms)[0] > 0:
+    if tally(rule["unless"], rule["end"], tick, values, status, terms)[0] > 0:
         trip["run"] = 0
-        return CLEAR, SUPPRESSED
+        return CLEAR, SUPPRESSED if holds else stand
     if not holds:
         missed(block, trip_hold, trip)
         if over:

@@ -19,9 +19,9 @@ from numba import njit
 
 from keeper.signals.bank import Floats
 from keeper.signals.ring import Cut
+from keeper.signals.windows import FORGOTTEN
 
-FORGOTTEN = 10
-"""After how many half-lives without a value it starts anew."""
+__all__ = ["FORGOTTEN", "Fade", "fade_of", "faded"]
 
 
 class Fade(NamedTuple):

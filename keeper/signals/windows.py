@@ -10,6 +10,8 @@ from keeper.signals.spec import Param, ParamProblem, ParamType, ParamValue, Sign
 
 MAX_INTERVALS = 100_000
 """The most intervals a window may be cut into: more would be memory for no better an estimate (a week of 6-second intervals fits)."""
+FORGOTTEN = 10
+"""After how many half-lives what was known counts no more: less than a thousandth of it is left."""
 USUAL_INTERVALS = 60
 """Into how many intervals a window of time is cut when nothing is said."""
 
@@ -57,11 +59,14 @@ def check_annualised(params: Mapping[str, ParamValue], name: str = "window") -> 
 
 
 def sampling_of(window: Span, given: Span) -> Span:
-    """The length of one interval of the window. A sample where nothing was said: a sixtieth of a time, one block, one sample."""
+    """The length of one interval of the window. Where nothing was said: a sixtieth of a time (or the next larger part that is whole), one block, one
+    sample.
+    """
     if given.samples is None:
         return given
-    if window.ms is not None:
-        return Span(ms=max(1, window.ms // USUAL_INTERVALS))
+    if window.ms:
+        parts = next(parts for parts in range(USUAL_INTERVALS, 0, -1) if window.ms % parts == 0)
+        return Span(ms=window.ms // parts)
     return Span(blocks=1) if window.blocks is not None else given
 
 

@@ -178,7 +178,7 @@ def plainly(rule: RuleSpec, history: Sequence[Moment]) -> list[RuleState]:
                 trip.begin_anew()
                 clear.begin_anew()
         elif not tripped:
-            if not is_on_duty(rule.schedule, moment.at_ms) or (when and is_suppressed(rule, moment)):
+            if not is_on_duty(rule.schedule, moment.at_ms) or is_suppressed(rule, moment):
                 trip.begin_anew()
             elif trip.add(moment, when):
                 tripped, state = True, RuleState.TRIPPED

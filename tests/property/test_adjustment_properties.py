@@ -150,26 +150,26 @@ def test_adj_7__any_text__is_an_expression_or_refused_with_a_place(text: str) ->
     assert 1 <= int(found.group(1)) <= len(text) + 1
 
 
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("act"), st.just(0)),
-        st.tuples(st.just("act"), st.just(0)),
-        st.tuples(st.just("head"), st.just(0)),
-        st.tuples(st.just("head"), st.just(0)),
-        st.tuples(st.just("pricey head"), st.integers(1, 5)),
-        st.tuples(st.just("silent block"), st.just(0)),
-        st.tuples(st.just("rebroadcast"), st.just(0)),
-        st.tuples(st.just("crash"), st.booleans()),
-        st.tuples(st.just("somebody"), st.sampled_from([0, 99, 100, 101, 450, 500, 900, 1_000, 4_000])),
-        st.tuples(st.just("answer"), st.sampled_from(["lost", "unreachable", "underpriced"])),
-        st.tuples(st.just("forget"), st.just(0)),
-        st.tuples(st.just("node fails"), st.integers(1, 5)),
-        st.tuples(st.just("store fails"), st.tuples(st.integers(1, 4), st.sampled_from(["before", "after"]))),
-        st.tuples(st.just("time"), st.sampled_from([1_000, 61_000])),
-    ),
-    min_size=4,
-    max_size=30,
+ACT = st.tuples(st.just("act"), st.just(0))
+HEAD = st.tuples(st.just("head"), st.just(0))
+SILENT = st.tuples(st.just("silent block"), st.just(0))
+SOMEBODY = st.tuples(st.just("somebody"), st.sampled_from([0, 99, 100, 101, 450, 500, 900, 1_000, 4_000]))
+ANSWER = st.tuples(st.just("answer"), st.sampled_from(["lost", "unreachable", "unreachable", "underpriced"]))
+REBROADCAST = st.tuples(st.just("rebroadcast"), st.just(0))
+OTHER = st.one_of(
+    st.tuples(st.just("pricey head"), st.integers(1, 5)),
+    st.tuples(st.just("crash"), st.booleans()),
+    st.tuples(st.just("forget"), st.just(0)),
+    st.tuples(st.just("node fails"), st.integers(1, 5)),
+    st.tuples(st.just("store fails"), st.tuples(st.integers(1, 4), st.sampled_from(["before", "after"]))),
+    st.tuples(st.just("time"), st.sampled_from([1_000, 61_000])),
 )
+SPOILED = st.lists(st.one_of(ANSWER, OTHER), max_size=2)
+LATER = st.lists(st.one_of(SOMEBODY, HEAD, SILENT, REBROADCAST, ANSWER, OTHER), max_size=6)
+ROUND = st.builds(lambda before, act, after: [*before, act, *after], SPOILED, ACT, LATER)
+STEPS = st.lists(ROUND, min_size=1, max_size=5).map(lambda rounds: [step for each in rounds for step in each])
+
+
 ARMED = adjust(max_step=Decimal("0.5"))
 
 

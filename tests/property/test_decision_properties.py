@@ -19,6 +19,7 @@ from keeper.decisions.breaker import TRANSITIONS, BreakerState, BreakerTrigger
 from keeper.decisions.budget import DAY_MS
 from keeper.decisions.desk import COUNTS, DeskRule, Resolution
 from keeper.decisions.spec import ActionPolicy, Limits
+from keeper.decisions.standing import Phase
 from keeper.domain.action import ActionKind
 from keeper.domain.decision import ALERT, Decision, DecisionKind, DecisionReason, IncidentPhase
 from keeper.domain.intervention import Intervention, InterventionKind
@@ -30,7 +31,7 @@ from tests.support.office import Office
 pytestmark = pytest.mark.property
 
 TIMES = settings(
-    max_examples=30,
+    max_examples=50,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -51,7 +52,8 @@ RULES = tuple(
     DeskRule(name, market, severity, actions)
     for market in range(len(MARKETS))
     for name, severity, actions in (
-        ("worst", Severity.CRITICAL, ("pause", "halt", ALERT)),
+        ("worst", Severity.CRITICAL, ("pause", ALERT)),
+        ("gone", Severity.CRITICAL, ("halt",)),
         ("bad", Severity.CRITICAL, ("tune", "limit")),
         ("odd", Severity.WARNING, (ALERT, "tune", "pause")),
         ("seen", Severity.INFO, ()),
@@ -63,6 +65,7 @@ BUDGETS = (
     Limits(actions_per_day=3, actions_per_market_per_day=2, exempt=frozenset(), lock_ms=LOCK_MS),
     Limits(actions_per_day=2, lock_ms=LOCK_MS),
     Limits(lock_ms=LOCK_MS),
+    Limits(),
     Limits(actions_per_market_per_day=1, exempt=frozenset({ActionKind.ADJUST})),
 )
 
@@ -78,8 +81,7 @@ class Turn:
     before: dict[str, BreakerState]
     after: dict[str, BreakerState]
     said: Resolution
-    open_before: dict[str, str]
-    open_after: dict[str, str]
+    open_after: frozenset[str]
 
     @property
     def acts(self) -> list[Decision]:
@@ -101,7 +103,7 @@ class Run:
 
 
 class Machine(RuleBasedStateMachine):
-    """Queues outcomes and interventions, and hands them over at the next tick."""
+    """Every step is a tick, so that each event has its consequences at once."""
 
     check: ClassVar[Callable[[Any], Callable[[], None]]]
 
@@ -109,8 +111,6 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.at_ms, self.block = 10 * DAY_MS, 0
         self.words = ["clear"] * len(RULES)
-        self.outcomes: list[ActionOutcome] = []
-        self.interventions: list[Intervention] = []
 
     @initialize(limits=st.sampled_from(BUDGETS))
     def begin(self, limits: Limits) -> None:
@@ -119,69 +119,77 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         place=st.integers(0, len(RULES) - 1),
-        word=st.sampled_from(["tripped", "tripped", "tripped", "clear", "clearing", "tripped-no-input", "no-input"]),
+        word=st.sampled_from(["tripped", "clearing", "tripped-no-input", "no-input"]),
     )
     def judge(self, place: int, word: str) -> None:
         self.words[place] = word
+        self.tick()
 
-    @rule()
-    def calm(self) -> None:
-        self.words = ["clear"] * len(RULES)
+    @rule(market=st.integers(0, 1), word=st.sampled_from(["tripped", "tripped", "clear"]))
+    def storm_or_calm(self, market: int, word: str) -> None:
+        self.words = [word if one.market == market else old for one, old in zip(RULES, self.words, strict=True)]
+        self.tick()
 
-    @rule(market=st.sampled_from(MARKETS), action=st.sampled_from(sorted(RUNG)), kind=st.sampled_from(OutcomeKind))
-    def outcome(self, market: str, action: str, kind: OutcomeKind) -> None:
-        self.outcomes.append(ActionOutcome(market, action, kind, "", self.at_ms))
+    @rule(kind=st.sampled_from([OutcomeKind.INCLUDED, OutcomeKind.INCLUDED, *OutcomeKind]), pick=st.integers(0, 9))
+    def finish(self, kind: OutcomeKind, pick: int) -> None:
+        """Something that is under way ends, or is said to."""
+        flying = [key for key, one in self.run.office.state.standings.items() if one.phase is Phase.IN_FLIGHT]
+        self.tell(kind, *(flying[pick % len(flying)] if flying else (pick % 2, sorted(RUNG)[pick % 4])))
+
+    @rule(kind=st.sampled_from(OutcomeKind), market=st.integers(0, 1), action=st.sampled_from(sorted(RUNG)))
+    def rumour(self, kind: OutcomeKind, market: int, action: str) -> None:
+        self.tell(kind, market, action)
 
     @rule(
-        kind=st.sampled_from([*InterventionKind, InterventionKind.SWITCHED_ON]),
+        off=st.sampled_from([False, False, True]),
         market=st.sampled_from(["", *MARKETS]),
         named=st.sampled_from([("", ""), ("", ""), ("bad", ""), ("", "pause"), ("worst", ALERT)]),
         ago_ms=st.sampled_from([0, 0, 1, HOUR_MS, -HOUR_MS]),
     )
-    def intervene(self, kind: InterventionKind, market: str, named: tuple[str, str], ago_ms: int) -> None:
-        rule_name, action = named
-        if kind is InterventionKind.TAKEN_BACK:
-            market, rule_name, action = market or "M", "", action or "limit"
-        elif kind not in (InterventionKind.SWITCHED_OFF, InterventionKind.SWITCHED_ON):
-            rule_name, action = "", ""
-        self.interventions.append(Intervention(kind, self.at_ms - ago_ms, market, rule_name, action, "why"))
+    def switch(self, off: bool, market: str, named: tuple[str, str], ago_ms: int) -> None:
+        kind = InterventionKind.SWITCHED_OFF if off else InterventionKind.SWITCHED_ON
+        self.tick(interventions=[Intervention(kind, self.at_ms - ago_ms, market, *named, "why")])
+
+    @rule(market=st.sampled_from(MARKETS), action=st.sampled_from(sorted(RUNG)), ago_ms=st.sampled_from([0, 0, 1_000]))
+    def take_back(self, market: str, action: str, ago_ms: int) -> None:
+        kind = InterventionKind.TAKEN_BACK
+        self.tick(interventions=[Intervention(kind, self.at_ms - ago_ms, market, action=action, reason="why")])
 
     @rule(
-        passed_ms=st.sampled_from([0, 1, 1_000, 60_000, HOUR_MS - 1, HOUR_MS, DAY_MS - 1, DAY_MS]),
-        blocks=st.sampled_from([1, 1, 1, 0]),
+        kind=st.sampled_from([InterventionKind.RATIFIED, InterventionKind.LIFTED, InterventionKind.EXPIRED]),
+        market=st.sampled_from(MARKETS),
     )
-    def tick(self, passed_ms: int, blocks: int) -> None:
+    def council(self, kind: InterventionKind, market: str) -> None:
+        self.tick(interventions=[Intervention(kind, self.at_ms, market, reason="why")])
+
+    @rule(passed_ms=st.sampled_from([0, 1, 1_000, 60_000, HOUR_MS, DAY_MS]), blocks=st.integers(0, 2))
+    def wait(self, passed_ms: int, blocks: int) -> None:
         self.at_ms += passed_ms
         self.block += blocks
+        self.tick()
+
+    @rule(beyond_ms=st.sampled_from([-1, 0]))
+    def wait_for_a_lock_or_a_budget(self, beyond_ms: int) -> None:
+        """To just before, or just at, the time at which something is over."""
+        state = self.run.office.state
+        ends = [*state.locked_until_ms.values(), *(at_ms + DAY_MS for at_ms, _ in state.acts)]
+        self.at_ms = max(self.at_ms, min(ends, default=self.at_ms) + beyond_ms)
+        self.tick()
+
+    def tell(self, kind: OutcomeKind, market: int, action: str) -> None:
+        self.tick(outcomes=[ActionOutcome(MARKETS[market], action, kind, "", self.at_ms)])
+
+    def tick(self, outcomes: Sequence[ActionOutcome] = (), interventions: Sequence[Intervention] = ()) -> None:
         office = self.run.office
-        before, open_before = office.desk.breakers(office.state), self.incidents()
+        before = office.desk.breakers(office.state)
         said = office.tick(
-            *self.words,
-            block=self.block,
-            at_ms=self.at_ms,
-            outcomes=self.outcomes,
-            interventions=self.interventions,
+            *self.words, block=self.block, at_ms=self.at_ms, outcomes=outcomes, interventions=interventions
         )
         tripped = frozenset(place for place, word in enumerate(self.words) if word not in ("clear", "no-input"))
         after = office.desk.breakers(office.state)
-        self.run.turns.append(
-            Turn(
-                self.at_ms,
-                tripped,
-                self.outcomes,
-                self.interventions,
-                before,
-                after,
-                said,
-                open_before,
-                self.incidents(),
-            )
-        )
-        self.outcomes, self.interventions = [], []
+        opened = frozenset(MARKETS[market] for market in office.state.incidents)
+        self.run.turns.append(Turn(self.at_ms, tripped, outcomes, interventions, before, after, said, opened))
         self.verify()
-
-    def incidents(self) -> dict[str, str]:
-        return {MARKETS[market]: incident for market, incident in self.run.office.state.incidents.items()}
 
 
 def holds(check: Callable[[Run], Callable[[], None]]) -> None:

@@ -80,7 +80,7 @@ WORLD = EngineSpec(
     ),
     Limits(actions_per_day=4, exempt=frozenset({ActionKind.PAUSE}), lock_ms=150),
 )
-ENGINE = compile_engine(WORLD)
+ENGINE, AGAIN = compile_engine(WORLD), compile_engine(WORLD)
 
 prices = st.sampled_from(["100", "100", "100.4", "101.5", "104", "96"])
 qualities = st.sampled_from([Quality.OK] * 10 + [Quality.THIN, Quality.MISSING, Quality.MALFORMED])
@@ -168,7 +168,7 @@ def as_recorded(shots: Sequence[Snapshot], ticks: Sequence[Tick]) -> list[Snapsh
 def test_rst_1__cut_off_at_any_tick__goes_on_as_if_nothing_had_been(shots: list[Snapshot], at: int) -> None:
     cut = min(at, len(shots))
     state, before = go_on(ENGINE, ENGINE.initial_state(), shots[:cut])
-    again = compile_engine(WORLD)
+    again = AGAIN
     taken_up = through_text(ENGINE, state, again)
     state, after = go_on(ENGINE, state, shots[cut:])
     end, restored = go_on(again, taken_up, shots[cut:])
@@ -183,7 +183,7 @@ def test_rst_2__cut_off_with_recorded_ticks_after_the_state__goes_on_as_if_nothi
 ) -> None:
     saved_at, cut = sorted((min(first, len(shots)), min(second, len(shots))))
     state, _ = go_on(ENGINE, ENGINE.initial_state(), shots[:saved_at])
-    again = compile_engine(WORLD)
+    again = AGAIN
     taken_up = through_text(ENGINE, state, again)
     state, lost = go_on(ENGINE, state, shots[saved_at:cut])
     taken_up, fed = go_on(again, taken_up, as_recorded(shots[saved_at:cut], lost))

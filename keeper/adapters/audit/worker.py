@@ -41,14 +41,18 @@ class Worker:
             work, future, loop = order
             if future.cancelled():
                 continue
-            result, error = None, None
             try:
-                result = work()
-            except BaseException as raised:  # noqa: BLE001 - whatever it is belongs to whoever waits for it
-                error = raised
-            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
-                loop.call_soon_threadsafe(_settle, future, result, error)
-            del order, work, future, result, error  # a thread that waits keeps nothing alive
+                _hand_over(loop, future, work(), None)
+            except BaseException as error:  # noqa: BLE001 - whatever it is belongs to whoever waits for it
+                _hand_over(loop, future, None, error)
+            del order, work, future  # a thread that waits keeps nothing alive
+
+
+def _hand_over(
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], result: Any, error: BaseException | None
+) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+        loop.call_soon_threadsafe(_settle, future, result, error)
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

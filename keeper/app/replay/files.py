@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper.app.replay.columns import SHOWN, Checker, numbers_of, times_of
-from keeper.app.replay.tables import BARS, TIDY, Table, open_table
+from keeper.app.replay.tables import BARS, TIDY, Table, broken, open_table, parsing_errors
 from keeper.config.problems import shown
 from keeper.domain.errors import ConfigurationError, Problem
 from keeper.signals.bank import Floats, Ints
@@ -106,37 +106,51 @@ def _read_one(path: Path, sort: bool, problems: list[Problem]) -> dict[Place, _P
     if table is None:
         return {}
     checker = Checker(path, table.row, problems)
+    try:
+        found = _placed(path, table, checker, sort=sort)
+        if not checker.bad:
+            _value(found, table, checker)
+    except parsing_errors() as error:
+        problems.append(broken(path, error))
+        return {}
+    for part in found.values():
+        part.row = part.row + np.uint32(table.first_row) if table.rows is None else table.rows[part.row]
+    return {} if checker.bad else found
+
+
+def _placed(path: Path, table: Table, checker: Checker, *, sort: bool) -> dict[Place, _Part]:
+    """The rows of each place and their times; no values yet."""
     rows_of = _rows_of(table, checker)
     times = times_of(table.take(table.form.time), checker)
-    if checker.bad:
-        return {}
     found: dict[Place, _Part] = {}
+    seen: list[Ints] = []
     nothing = np.empty(0)
-    for place, index in rows_of.items():
+    for place in [] if checker.bad else list(rows_of):
+        index = rows_of.pop(place)
         at_ms = times[index]
         if sort:
             order = np.argsort(at_ms, kind="stable")
             index, at_ms = index[order], at_ms[order]
         elif _falls(place, index, at_ms, checker):
             continue
-        found[place] = _Part(path, index, at_ms, nothing, None)
-    del times, rows_of
-    _share((part for part in found.values()), "at_ms")
+        found[place] = _Part(path, index, _known(at_ms, seen), nothing, None)
     if table.form is BARS:
         _set_bar_lengths(found)
+    return found
+
+
+def _value(parts: dict[Place, _Part], table: Table, checker: Checker) -> None:
     values = numbers_of(table.take(table.form.value), checker)
-    for part in found.values():
+    for part in parts.values():
         part.values = values[part.row]
     del values
-    if table.has_volume:
-        volumes = numbers_of(table.take("volume"), checker, least=0)
-        for part in found.values():
-            own = volumes[part.row]
-            own[np.isinf(own)] = np.nan
-            part.volumes = None if np.isnan(own).all() else own
-    for part in found.values():
-        part.row = part.row + np.uint32(table.first_row) if table.rows is None else table.rows[part.row]
-    return {} if checker.bad else found
+    if not table.has_volume:
+        return
+    volumes = numbers_of(table.take("volume"), checker, least=0)
+    for part in parts.values():
+        own = volumes[part.row]
+        own[np.isinf(own)] = np.nan
+        part.volumes = None if np.isnan(own).all() else own
 
 
 def _rows_of(table: Table, checker: Checker) -> dict[Place, NDArray[np.uint32]]:
@@ -265,12 +279,6 @@ def _tell(place: Place, places: Ints, parts: Sequence[_Part], order: Ints | None
 def _equal(one: Floats, other: Floats) -> NDArray[np.bool_]:
     same: NDArray[np.bool_] = (one == other) | (np.isnan(one) & np.isnan(other))
     return same
-
-
-def _share(owners: Iterable[_Part], attribute: str) -> None:
-    seen: list[Ints] = []
-    for owner in owners:
-        setattr(owner, attribute, _known(getattr(owner, attribute), seen))
 
 
 def _sharing(series: dict[Place, Series]) -> dict[Place, Series]:

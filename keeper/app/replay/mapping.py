@@ -24,24 +24,13 @@ def places_of(
     found: dict[str, tuple[Place, ...]] = {}
     for text in given:
         name, _, targets = (part.strip() for part in text.partition("="))
-        if not targets:
-            problems.append(Problem("--map", None, shown(text), "this is no mapping", HINT))
-        elif name not in known:
-            made = any(source.name == name for source in sources)
-            message = "this source is made of others, or a constant" if made else "no source has this name"
-            problems.append(Problem("--map", None, shown(text), message, nearest(name, known)))
-        elif name in found:
-            message = f"the source {name} is mapped twice"
-            problems.append(Problem("--map", None, shown(text), message, "several venues go into one: " + HINT))
+        if problem := _wrong(name, targets, sources, found):
+            problems.append(Problem("--map", None, shown(text), *problem))
         else:
-            several = targets.split(",")
-            fitting = tuple(place for target in several if (place := _place(text, target, there, problems)))
-            found[name] = fitting
-            if len(set(fitting)) < len(fitting):
+            fitting = [_place(text, target, there, problems) for target in targets.split(",")]
+            found[name] = tuple(place for place in fitting if place)
+            if len(set(found[name])) < len(found[name]):
                 problems.append(Problem("--map", None, shown(text), "one venue would have two votes", HINT))
-            elif len(several) > 1 and not isinstance(known[name], ExchangeSource):
-                message = f"only a source of kind exchange has several venues, and {name} is none"
-                problems.append(Problem("--map", None, shown(text), message, "map it to one"))
     for name, source in known.items():
         if name not in found and (own := _by_itself(source, there)):
             found[name] = own
@@ -51,6 +40,23 @@ def places_of(
         names = _listed(there) or "nothing"
         raise ConfigurationError((Problem("--map", None, "", f"no source has data; the files hold {names}", HINT),))
     return found
+
+
+def _wrong(name: str, targets: str, sources: Sequence[Source], found: Mapping[str, object]) -> tuple[str, str] | None:
+    """What is wrong with a mapping before the files are asked, and the remedy."""
+    if not targets:
+        return "this is no mapping", HINT
+    kinds = {source.name: source for source in sources}
+    known = [one for one, source in kinds.items() if not isinstance(source, DerivedSource | ConstantSource)]
+    if name not in kinds:
+        return "no source has this name", nearest(name, known)
+    if name not in known:
+        return "this source is made of others, or a constant", nearest(name, known)
+    if name in found:
+        return f"the source {name} is mapped twice", HINT
+    if "," in targets and not isinstance(kinds[name], ExchangeSource):
+        return f"only a source of kind exchange has several venues, and {name} is of another", "map it to one"
+    return None
 
 
 def _place(text: str, target: str, there: Mapping[Place, object], problems: list[Problem]) -> Place | None:

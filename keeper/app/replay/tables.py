@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,49 +38,61 @@ BARS = Form("timestamp_utc", ("venue", "symbol"), "close", ("volume",))
 ROUNDS = Form("timestamp_utc", ("venue", "symbol"), "answer", ("round",))
 FORMS = (TIDY, ROUNDS, BARS)
 HINT = "time,source,value[,volume] or timestamp_utc,venue,symbol,open,high,low,close,volume or timestamp_utc,venue,symbol,round,answer"
-PARQUET, GZIP, BOM = b"PAR1", b"\x1f\x8b", "\ufeff"
+PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 LONGEST_FIELD = 2**31 - 1
 
 
 class Table:
-    """One file without its blank lines. A column that was taken is let go of.
+    """One file without its blank lines. Columns are taken one after the other, so that not all of them are in memory at once.
 
-    ``rows`` is where each row stands in the file, counted from 1 with the header; None: row 1, 2, 3 and so on (``first_row`` first).
+    ``rows`` is where each row stands in the file, counted from 1 with the header; None: one after the other from ``first_row`` on.
     """
 
-    def __init__(self, frame: pl.DataFrame, form: Form, *, binary: bool) -> None:
-        self.form, self.has_volume, self.first_row = form, "volume" in frame.columns, 1 if binary else 2
-        blank = None if binary else _all_null(frame)
+    def __init__(self, lazy: pl.LazyFrame, form: Form, *, binary: bool, has_volume: bool) -> None:
+        self.form, self.has_volume, self.first_row = form, has_volume, 1 if binary else 2
         self.rows: NDArray[np.uint32] | None = None
-        if blank is not None and blank.any():
-            self.rows = (~blank).arg_true().to_numpy().astype(np.uint32) + np.uint32(self.first_row)
-            frame = frame.filter(~blank)
-        self._columns = {name: frame[name] for name in frame.columns}
+        self._lazy, self._columns = lazy, {}
+        if not binary:
+            frame = self._whole(lazy)
+            self._columns = {name: frame[name] for name in frame.columns}
 
     def take(self, name: str) -> pl.Series:
-        """The column, once. KeyError when it is not there any more."""
-        return self._columns.pop(name)
+        """The column. Of a CSV, which is read once, only the first time."""
+        if name in self._columns:
+            return self._columns.pop(name)
+        return self._lazy.select(name).collect(engine="streaming")[name]
 
     def row(self, index: int) -> int:
         """Where the row at this position stands in the file."""
         return index + self.first_row if self.rows is None else int(self.rows[index])
 
+    def _whole(self, lazy: pl.LazyFrame) -> pl.DataFrame:
+        frame = lazy.collect()
+        blank = _all_null(frame)
+        if not blank.any():
+            return frame
+        self.rows = (~blank).arg_true().to_numpy().astype(np.uint32) + np.uint32(self.first_row)
+        return frame.filter(~blank)
+
 
 def open_table(path: Path, problems: list[Problem]) -> Table | None:
     """The columns that are needed, as text (CSV) or as what they are (Parquet). None, with the problem noted, when it cannot be used."""
+    told = shown(str(path))
+    if path.is_dir():
+        problems.append(Problem(told, None, "", "is a folder", "name the files in it"))
+        return None
+    try:
+        return _open(path, told, problems)
+    except parsing_errors() as error:
+        problems.append(broken(path, error))
+    return None
+
+
+def parsing_errors() -> tuple[type[Exception], ...]:
+    """What reading a file may end in; ``broken`` puts it into words."""
     import polars as pl
 
-    told = shown(str(path))
-    try:
-        if path.is_dir():
-            problems.append(Problem(told, None, "", "is a folder", "name the files in it"))
-            return None
-        return _open(path, told, problems)
-    except OSError as error:
-        problems.append(Problem(told, None, "", f"cannot be read: {error.strerror or 'is it whole?'}"))
-    except (pl.exceptions.PolarsError, UnicodeDecodeError, ValueError) as error:
-        problems.append(_broken(path, told, error))
-    return None
+    return (OSError, pl.exceptions.PolarsError, ValueError)
 
 
 def _open(path: Path, told: str, problems: list[Problem]) -> Table | None:
@@ -94,10 +105,7 @@ def _open(path: Path, told: str, problems: list[Problem]) -> Table | None:
         problems.append(Problem(told, None, "", "is empty", HINT))
         return None
     binary = start == PARQUET
-    if binary:
-        lazy = pl.scan_parquet(source, glob=False)
-    else:
-        lazy = pl.scan_csv(source, infer_schema=False, glob=False)
+    lazy = pl.scan_parquet(source, glob=False) if binary else pl.scan_csv(source, infer_schema=False, glob=False)
     schema = lazy.collect_schema()
     form = next((one for one in FORMS if set(one.columns) <= set(schema)), None)
     twice = [name for name in schema if "_duplicated_" in name]
@@ -108,8 +116,7 @@ def _open(path: Path, told: str, problems: list[Problem]) -> Table | None:
     has_volume = "volume" in schema
     names = [pl.col(name).cast(pl.String).cast(pl.Categorical) for name in form.names]
     others = [form.time, form.value, *(["volume"] if has_volume else [])]
-    frame = lazy.select(*names, *others).collect()
-    return Table(frame, form, binary=binary)
+    return Table(lazy.select(*names, *others), form, binary=binary, has_volume=has_volume)
 
 
 def _all_null(frame: pl.DataFrame) -> pl.Series:
@@ -118,8 +125,11 @@ def _all_null(frame: pl.DataFrame) -> pl.Series:
     return frame.select(pl.all_horizontal(pl.all().is_null()).alias("_blank"))["_blank"]
 
 
-def _broken(path: Path, told: str, error: Exception) -> Problem:
-    """What is wrong with a file that cannot be parsed; of a CSV the first row that is."""
+def broken(path: Path, error: Exception) -> Problem:
+    """What is wrong with a file that cannot be read; of a CSV the first row that is."""
+    told = shown(str(path))
+    if isinstance(error, OSError) and error.strerror:
+        return Problem(told, None, "", f"cannot be read: {error.strerror}", "is its name right, and may you read it?")
     with path.open("rb") as file:
         start = file.read(4)
     if start == PARQUET:
@@ -137,11 +147,10 @@ def _broken(path: Path, told: str, error: Exception) -> Problem:
 
 
 def _first_bad_row(path: Path, *, packed: bool) -> tuple[int, str]:
-    csv.field_size_limit(min(LONGEST_FIELD, os.stat(path).st_size * 1000 + 1))
-    opened = gzip.open(path, "rt", encoding="utf-8", newline="") if packed else path.open(encoding="utf-8", newline="")
-    with opened as file:
+    csv.field_size_limit(LONGEST_FIELD)
+    with gzip.open(path, "rb") if packed else path.open("rb") as raw:
         width = 0
-        for number, row in enumerate(csv.reader(file, strict=True), start=1):
+        for number, row in enumerate(csv.reader(io.TextIOWrapper(raw, "utf-8", newline=""), strict=True), start=1):
             width = width or len(row)
             if len(row) > width:
                 return number, f"has {len(row)} fields where the header has {width}"

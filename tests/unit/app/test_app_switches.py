@@ -183,17 +183,17 @@ async def test_switches__watched__are_taken_in_within_a_poll_and_trouble_is_told
 
     watching = asyncio.create_task(scene.switches.watch())
     try:
-        await scene.clock.advance(POLL_S)
+        await scene.clock.advance(POLL_S * 1000)
         await scene.write(SWITCHES[0])
-        await scene.clock.advance(POLL_S)
+        await scene.clock.advance(POLL_S * 1000)
         assert scene.taken == [SWITCHES[0]]
         scene.store.page = broken  # type: ignore[method-assign]
-        await scene.clock.advance(POLL_S)
+        await scene.clock.advance(POLL_S * 1000)
         assert [fault.part for fault in scene.faults.current] == ["switches"]
         assert [notice.severity for notice in scene.notices] == [Severity.CRITICAL]
         scene.store.page = page  # type: ignore[method-assign]
         await scene.write(SWITCHES[1])
-        await scene.clock.advance(POLL_S)
+        await scene.clock.advance(POLL_S * 1000)
         assert scene.taken == [*SWITCHES[:2]]
         assert scene.faults.current == ()
     finally:

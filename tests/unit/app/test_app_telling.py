@@ -77,7 +77,8 @@ def test_telling__off_on_off_in_one_incident__holding_is_told_once_breakers_each
     assert [one.title for one in notices if "was" in one.title] == [
         "M: disarmed, was armed",
         "M: armed, was disarmed",
-        "M: disarmed, was armed",
+        "M: tripped, was armed",
+        "M: disarmed, was tripped",
     ]
 
 

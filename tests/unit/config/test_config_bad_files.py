@@ -55,7 +55,12 @@ EXPECTED = {
     "k-of-fewer": (f"{RULE}.when.for", 39, "never reached", "3 of 5 blocks"),
     "k-of-too-many": (f"{RULE}.clear.for", 40, "too far", "at most 62"),
     "k-of-what": (f"{RULE}.when.for", 39, "of what", "write 3 of 5 blocks, or ticks"),
-    "threshold-of-another-unit": (f"{RULE}.when.above.of", 39, "of unit volatility, the threshold of unit ratio", "plus"),
+    "threshold-of-another-unit": (
+        f"{RULE}.when.above.of",
+        39,
+        "of unit volatility, the threshold of unit ratio",
+        "plus",
+    ),
     "threshold-follows-itself": (f"{RULE}.when.above.of", 39, "the very signal", "name another one"),
     "threshold-follows-nothing": (f"{RULE}.when.above.of", 39, "no signal of this market", "did you mean volatility?"),
     "moving-without-gap": (f"{RULE}.clear.below", 40, "no gap to the threshold", "a lower value"),

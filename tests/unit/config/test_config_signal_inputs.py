@@ -110,7 +110,6 @@ def test_signal__against_one_or_several__is_a_name_or_a_list() -> None:
         ("s: {kind: divergence, of: a, against: []}", "s.against", "at least 2 sources", "[one, two]"),
         ("s: {kind: divergence, of: a, against: gap}", "s.against", "this signal gives: ratio", "made for: price"),
         ("s: {kind: divergence, of: a, against: both}\n      both: {kind: min, of: [a, b]}", "s.against", "both have", "rename"),
-        ("s: {kind: staleness, of: gap}", "s.of", "a signal has no time of its own", "name a source"),
         ("s: {kind: divergence, of: a, against: s}", "s.against", "in a circle", "s -> s"),
     ],
 )  # fmt: skip
@@ -120,6 +119,12 @@ def test_signal__input_that_does_not_fit__is_told_at_its_place(signal: str, key:
     assert found.line is not None
     assert message in found.message
     assert hint in found.hint
+
+
+def test_signal__that_looks_at_own_times__is_made_of_sources_alone() -> None:
+    assert config("s: {kind: staleness, of: a}", above="2s", below="1s")
+    found = problems(GAP, "s: {kind: staleness, of: gap}", above="2s", below="1s")
+    assert [(one.path, one.hint) for one in found] == [(f"{MARKET}.s.of", "name a source")]
 
 
 def test_signal__name_that_is_a_source_too__is_right_while_nothing_is_made_of_it() -> None:

@@ -108,6 +108,14 @@ def test_lock__taken_back_again__lasts_longer() -> None:
     assert office.breaker() is BreakerState.TRIPPED
 
 
+def test_lock__older_news_of_another_taking_back__does_not_shorten_it() -> None:
+    office = Office(limits=LOCKING)
+    overridden(office)
+    office.tick("tripped", block=4, interventions=[taken_back(1_000)])
+    office.tick("tripped", block=5, at_ms=2_999 + LOCK_MS)
+    assert office.breaker() is BreakerState.LOCKED
+
+
 @pytest.mark.parametrize(("at_ms", "state"), [(2_999, BreakerState.LOCKED), (3_000, BreakerState.TRIPPED)])
 def test_lock__switched_on__only_by_a_switch_after_it(at_ms: int, state: BreakerState) -> None:
     office = Office(limits=LOCKING)

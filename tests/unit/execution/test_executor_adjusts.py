@@ -239,13 +239,15 @@ async def test_changed__not_before_a_replacement__it_is_replaced() -> None:
     assert {attempt.data for attempt in stage.route.sent} == {"0x" + calldata(500).hex()}
 
 
-async def test_changed__before_a_rebroadcast__is_dropped() -> None:
+@pytest.mark.parametrize("told", [True, False])  # of the block in which it changed
+async def test_changed__before_a_rebroadcast__is_dropped(told: bool) -> None:
     stage = Stage()
     executor = await acted(stage, adjust())
     stage.chain.forget_pool()
     stage.chain.store(VAULT, limit=900)
     stage.block = stage.chain.mine()
-    await executor.refresh(stage.block)
+    if told:
+        await executor.refresh(stage.block)
     await executor.rebroadcast()
     assert stage.outcome.reason is Reason.CURRENT_CHANGED
     assert len(stage.route.sent) == 1

@@ -107,3 +107,4 @@ def test_out_of__as_text__as_people_write_it() -> None:
 def test_out_of__suppressed_tick__starts_it_anew() -> None:
     one = replace(rule(OutOf(2, 5)), unless=(Condition("market", Side.ABOVE, Decimal(0)),))
     assert states(one, [[UP, -1.0], [UP, 1.0], [UP, -1.0], [UP, -1.0]]) == [P, C, P, T]
+    assert states(one, [[UP, -1.0], [MID, 1.0], [UP, -1.0], [UP, -1.0]]) == [P, C, P, T]
