@@ -31,9 +31,9 @@ from keeper.domain.verdict import Severity
 from keeper.engine import compile_engine
 from keeper.engine.kernel import Kernel
 from keeper.engine.spec import ActionPolicy, EngineSpec, MarketSpec, SourceSpec
-from keeper.rules import threshold
+from keeper.rules import codes as rule_codes
+from keeper.rules.codes import TRIPPED
 from keeper.rules.spec import Condition, RuleSpec, Side
-from keeper.rules.threshold import TRIPPED
 from keeper.signals.bank import READY, Floats, empty_board
 from keeper.signals.spec import ParamValue, SignalSpec
 
@@ -104,7 +104,7 @@ class Ours:
         self._kernel = Kernel(spec)
         self._memory = self._kernel.fresh()
         self._board = empty_board(self._kernel.wiring.rows, ticks=1)
-        self._codes = threshold.blank(len(self._kernel.wiring.rules), ticks=1)
+        self._codes = rule_codes.blank(len(self._kernel.wiring.rules), ticks=1)
         self._before = self._codes.state.copy()
         self._sources = 2 * len(spec.markets)
 

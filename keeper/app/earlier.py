@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from keeper.adapters.audit.times import from_iso
+from keeper.decisions.standing import Phase, Standing
 from keeper.domain.outcome import OutcomeKind
 from keeper.domain.record import RecordKind, RecordQuery
 from keeper.domain.snapshot import ActionOutcome
@@ -13,6 +14,9 @@ from keeper.ports.audit import AuditStore
 
 NEWEST_OUTCOMES = 1_000
 """A cooldown that began before this many outcomes of one protocol is over."""
+
+NOT_CARRIED_OUT = "not-carried-out"
+"""Decided before the keeper was ended, and never written down as an intent."""
 
 
 async def outcomes(
@@ -33,3 +37,37 @@ async def outcomes(
         if work.key in armed:
             found[work.key] = ActionOutcome(*work.key, OutcomeKind.SUBMITTED, "taken-up", now_ms)
     return list(found.values())
+
+
+async def endings(
+    store: AuditStore, standings: Mapping[tuple[str, str], Standing], open_works: Iterable[Work], now_ms: int
+) -> list[ActionOutcome]:
+    """What an engine that was restored has not heard yet: how what it thinks is on its way has ended. Raises StoreUnavailable.
+
+    What was decided and neither ended nor is open came to nothing. What is open and not known to be on its way is told as submitted.
+    """
+    on_its_way = {key: one for key, one in standings.items() if one.phase is Phase.IN_FLIGHT}
+    still_open = {work.key for work in open_works}
+    found = [
+        ActionOutcome(*key, OutcomeKind.SUBMITTED, "taken-up", now_ms) for key in sorted(still_open - on_its_way.keys())
+    ]
+    for key, standing in on_its_way.items():
+        if key not in still_open:
+            found.append(await _ending(store, key, standing, now_ms))
+    return found
+
+
+async def _ending(store: AuditStore, key: tuple[str, str], standing: Standing, now_ms: int) -> ActionOutcome:
+    market, action = key
+    query = RecordQuery(
+        market=market,
+        action=action,
+        kinds=(RecordKind.OUTCOME,),
+        since_ms=standing.since_ms,
+        newest_first=True,
+        limit=1,
+    )
+    for record in await store.page(query):
+        body = record.body
+        return ActionOutcome(market, action, OutcomeKind(str(body["kind"])), str(body["reason"]), from_iso(record.at))
+    return ActionOutcome(market, action, OutcomeKind.FAILED, NOT_CARRIED_OUT, now_ms)

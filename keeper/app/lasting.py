@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from keeper.app.faults import Faults
@@ -54,6 +54,10 @@ class Lasting:
         self._taken_back = taken_back
         self._done: dict[tuple[str, str], _Done] = {}
         self._open: set[str] = set()
+
+    def go_on(self, markets: Iterable[str]) -> None:
+        """These have incidents that were open before the keeper was started."""
+        self._open.update(markets)
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """An action ended; only what is in effect is followed."""

@@ -10,9 +10,12 @@ from keeper.domain.record import Draft, Json, RecordKind
 from keeper.engine.evidence import breaker_body
 
 
-def start(at_ms: int, *, name: str, mode: str, chain_id: int, sender: str | None) -> Draft:
-    """The service starts. ``sender`` is the address that will sign, if there is a key."""
+def start(
+    at_ms: int, *, name: str, mode: str, chain_id: int, sender: str | None, state: Mapping[str, Json] | None = None
+) -> Draft:
+    """The service starts. ``sender`` is the address that will sign, if there is a key; ``state`` what it goes on from."""
     body: dict[str, Json] = {"version": __version__, "name": name, "mode": mode, "chain_id": chain_id, "sender": sender}
+    body |= state or {}
     return Draft(RecordKind.START, body, at_ms)
 
 

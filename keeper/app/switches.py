@@ -43,6 +43,7 @@ def switch_of(record: Record) -> Intervention:
         str(body["rule"]),
         record.action or "",
         str(body["reason"]),
+        record.seq,
     )
 
 

@@ -4,8 +4,7 @@ What turns a breaker, besides the beginning (trip) and the end (clear) of an inc
 
 =============================== =============================================================================
 a market, or all, switched off  disarm
-switched on                     arm: a disarmed market once no wider switch holds it; a locked, lifted or expired one when the
-                                switch came after that
+switched on                     arm: a disarmed, locked, lifted or expired market, unless a wider switch holds it
 taken back                      lock, where ``lock_after_override`` is set; taken back again, the lock lasts longer
 the lock is over                arm
 ratified, lifted, expired       ratify, lift, expire
@@ -62,7 +61,7 @@ class Authority:
         """Ends the locks that are over, then takes in what others did, in order."""
         turn = _Turns(state, self._markets, at_ms, block)
         for market in sorted(market for market, until_ms in state.locked_until_ms.items() if until_ms <= at_ms):
-            turn.arm(market, LOCK_OVER, at_ms)
+            turn.arm(market, LOCK_OVER)
         for one in interventions:
             self._hear(turn, one)
         return turn.events
@@ -82,36 +81,37 @@ class Authority:
             state.breakers[market] = advance(state.breakers[market], BreakerTrigger.CLEAR)
         turn = _Turns(state, self._markets, at_ms, block)
         if state.breakers[market] in RUN_OUT:
-            turn.arm(market, INCIDENT_OVER, at_ms)
+            turn.arm(market, INCIDENT_OVER)
         return turn.events
 
     def _hear(self, turn: _Turns, one: Intervention) -> None:
         at_ms = min(one.at_ms, turn.at_ms)  # another clock must not reach into the future
         markets = [place for place, name in enumerate(self._markets) if one.market in ("", name)]
         if one.kind in SWITCHES:
+            if 0 < one.record <= turn.state.heard_record:
+                return  # told again after a restart; it would undo what came after it
+            turn.state.heard_record = max(turn.state.heard_record, one.record)
             turn.state.off = switched(turn.state.off, one)
             markets = [] if one.rule or one.action else markets
         for market in markets:
             if one.kind is InterventionKind.SWITCHED_OFF:
-                turn.to(market, BreakerTrigger.DISARM, one.reason, at_ms)
+                turn.to(market, BreakerTrigger.DISARM, one.reason)
             elif one.kind is InterventionKind.SWITCHED_ON:
-                self._switched_on(turn, market, one.reason, at_ms)
+                self._switched_on(turn, market, one.reason)
             elif one.kind is InterventionKind.TAKEN_BACK:
                 self._taken_back(turn, market, one, at_ms)
             else:
-                self._said(turn, market, one, at_ms)
+                self._said(turn, market, one)
 
-    def _said(self, turn: _Turns, market: int, one: Intervention, at_ms: int) -> None:
-        turn.to(market, SAID[one.kind], one.reason, at_ms)
+    def _said(self, turn: _Turns, market: int, one: Intervention) -> None:
+        turn.to(market, SAID[one.kind], one.reason)
         if turn.state.breakers[market] in RUN_OUT and market not in turn.state.incidents:
-            turn.arm(market, INCIDENT_OVER, at_ms)
+            turn.arm(market, INCIDENT_OVER)
 
-    def _switched_on(self, turn: _Turns, market: int, reason: str, at_ms: int) -> None:
-        state, name = turn.state, self._markets[market]
-        if any(one.covers(name, "", "") for one in state.off):
-            return  # a wider switch is off still
-        if state.breakers[market] is BreakerState.DISARMED or at_ms >= state.turned_ms[market]:
-            turn.arm(market, reason, at_ms)
+    def _switched_on(self, turn: _Turns, market: int, reason: str) -> None:
+        name = self._markets[market]
+        if not any(one.covers(name, "", "") for one in turn.state.off):  # else a wider switch is off still
+            turn.arm(market, reason)
 
     def _taken_back(self, turn: _Turns, market: int, one: Intervention, at_ms: int) -> None:
         state, key = turn.state, (market, one.action)
@@ -123,7 +123,7 @@ class Authority:
         if state.breakers[market] is BreakerState.LOCKED:
             state.locked_until_ms[market] = max(until_ms, state.locked_until_ms[market])
         elif until_ms > turn.at_ms:
-            turn.to(market, BreakerTrigger.LOCK, one.reason, at_ms, until_ms)
+            turn.to(market, BreakerTrigger.LOCK, one.reason, until_ms)
 
 
 class _Turns:
@@ -136,14 +136,13 @@ class _Turns:
         self._markets = markets
         self._block = block
 
-    def to(self, market: int, trigger: BreakerTrigger, reason: str, since_ms: int, until_ms: int = 0) -> bool:
-        """``since_ms`` is when it was done. True when the breaker turned."""
+    def to(self, market: int, trigger: BreakerTrigger, reason: str, until_ms: int = 0) -> bool:
+        """True when the breaker turned."""
         state, before = self.state, self.state.breakers[market]
         if (before, trigger) not in TRANSITIONS:
             return False
         after = advance(before, trigger)
         state.breakers[market] = after
-        state.turned_ms[market] = since_ms
         state.locked_until_ms.pop(market, None)
         if after is BreakerState.LOCKED:
             state.locked_until_ms[market] = until_ms
@@ -155,7 +154,7 @@ class _Turns:
         )
         return True
 
-    def arm(self, market: int, reason: str, since_ms: int) -> None:
+    def arm(self, market: int, reason: str) -> None:
         """Armed, and tripped at once when the incident is open."""
-        if self.to(market, BreakerTrigger.ARM, reason, since_ms) and market in self.state.incidents:
-            self.to(market, BreakerTrigger.TRIP, INCIDENT_OPEN, since_ms)
+        if self.to(market, BreakerTrigger.ARM, reason) and market in self.state.incidents:
+            self.to(market, BreakerTrigger.TRIP, INCIDENT_OPEN)

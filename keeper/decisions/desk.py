@@ -47,7 +47,7 @@ from keeper.domain.observation import Observation
 from keeper.domain.signal import SignalValue
 from keeper.domain.snapshot import ActionOutcome
 from keeper.domain.verdict import Severity, Verdict
-from keeper.rules.threshold import CLEAR, INSIDE, NOT_ENOUGH_DATA, NOT_USABLE, TRIPPED
+from keeper.rules.codes import CLEAR, INSIDE, NOT_ENOUGH_DATA, NOT_USABLE, TRIPPED
 from keeper.signals.bank import Bytes, Ints
 
 HOLD_REASONS = {NOT_ENOUGH_DATA: DecisionReason.WARMING, NOT_USABLE: DecisionReason.NO_INPUT}
@@ -145,7 +145,7 @@ class Desk:
     def initial_state(self) -> DeskState:
         """Every breaker armed, nothing known of any action."""
         count = len(self._markets)
-        return DeskState([BreakerState.ARMED] * count, np.full(len(self._rules), INSIDE, dtype=np.int8), [0] * count)
+        return DeskState([BreakerState.ARMED] * count, np.full(len(self._rules), INSIDE, dtype=np.int8))
 
     def decide(
         self,

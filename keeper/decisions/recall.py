@@ -14,6 +14,9 @@ from keeper.decisions.breaker import BreakerState, BreakerTrigger, advance
 from keeper.decisions.state import DeskState
 from keeper.domain.decision import DecisionKind, DecisionReason, IncidentPhase
 
+PER_PLACE = ("breakers", "held")
+"""What has an entry for each market or rule."""
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -52,11 +55,7 @@ class Happened:
 def problem_of(state: DeskState, fresh: DeskState, places: Places) -> str | None:
     """Why this state is none of this configuration; None when it is one. ``fresh`` is one that remembers nothing."""
     markets, rules = range(len(places.markets)), range(len(places.rules))
-    if (len(state.breakers), len(state.held), len(state.turned_ms)) != (
-        len(fresh.breakers),
-        len(fresh.held),
-        len(fresh.turned_ms),
-    ):
+    if any(len(getattr(state, name)) != len(getattr(fresh, name)) for name in PER_PLACE):
         return "of another number of markets or rules"
     of_markets = [*state.incidents, *state.locked_until_ms, *(key[0] for key in state.standings)]
     of_markets += [market for _, market in state.acts]

@@ -18,13 +18,12 @@ class DeskState:
 
     ``held`` is why each rule was held when that was told last (INSIDE: not held), ``incidents`` by market while they are open, ``declined`` what was
     told last by (rule, action), ``alerted`` the incident in which a rule alerted last. ``acts`` are (time in ms, market) of what counts
-    against the budgets, oldest first. ``turned_ms`` is when something from outside turned each market's breaker last, ``locked_until_ms``
-    by locked market. ``off`` are the switches that are off.
+    against the budgets, oldest first. ``locked_until_ms`` by locked market. ``off`` are the switches that are off, ``heard_record`` the
+    newest record of a switch that was taken in.
     """
 
     breakers: list[BreakerState]
     held: Bytes
-    turned_ms: list[int]
     standings: dict[tuple[int, str], Standing] = field(default_factory=dict)
     incidents: dict[int, str] = field(default_factory=dict)
     declined: dict[tuple[int, str], tuple[DecisionReason, str]] = field(default_factory=dict)
@@ -32,4 +31,5 @@ class DeskState:
     acts: list[tuple[int, int]] = field(default_factory=list)
     locked_until_ms: dict[int, int] = field(default_factory=dict)
     off: tuple[Intervention, ...] = ()
+    heard_record: int = 0
     ids: Ids = field(default_factory=Ids)

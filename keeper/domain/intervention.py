@@ -24,7 +24,7 @@ class InterventionKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Intervention:
     """``market``, ``rule`` and ``action`` are the scope; an empty one means every. ``at_ms`` is when it was done, ``reason`` the words
-    of whoever did it.
+    of whoever did it. ``record`` is the number of the record in the log that a switch was read from, 0 for what is not from there.
     """
 
     kind: InterventionKind
@@ -33,6 +33,7 @@ class Intervention:
     rule: str = ""
     action: str = ""
     reason: str = ""
+    record: int = 0
 
     def covers(self, market: str, rule: str, action: str) -> bool:
         """Whether the scope holds this one; an empty name stands for every, which only an empty one covers."""

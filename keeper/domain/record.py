@@ -22,6 +22,8 @@ class RecordKind(StrEnum):
     CONFIGURATION = "configuration"
     TICK = "tick"
     """One evaluated block: observations, signals, rule states."""
+    STATE = "state"
+    """What the engine remembers after a tick, for the next start to go on from."""
     INCIDENT = "incident"
     DECISION = "decision"
     INTENT = "intent"

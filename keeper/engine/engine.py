@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 from keeper.decisions.desk import Desk, DeskRule, Judged
 from keeper.decisions.recall import Decided, Happened, Places, recall
-from keeper.decisions.standing import Phase, Standing
+from keeper.decisions.standing import Standing
 from keeper.decisions.state import DeskState
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import ConfigurationError
@@ -27,6 +26,7 @@ from keeper.engine.kernel import Kernel, Memory
 from keeper.engine.memento import Memento, Refusal, RefusalReason, desk_plain, memory_arrays, read
 from keeper.engine.spec import EngineSpec
 from keeper.engine.tick import Table, Tick
+from keeper.rules import codes as rule_codes
 from keeper.rules import threshold
 from keeper.rules.spec import Without
 from keeper.signals.bank import Board, empty_board
@@ -44,7 +44,7 @@ class EngineState:
     derived: DeriveState
     memory: Memory
     board: Board
-    codes: threshold.Codes
+    codes: rule_codes.Codes
     desk: DeskState
 
     def copy(self) -> EngineState:
@@ -84,7 +84,7 @@ class Engine:
             derived=self._deriver.initial_state(),
             memory=self._kernel.fresh(),
             board=empty_board(wiring.rows, ticks=1),
-            codes=threshold.blank(len(wiring.rules), ticks=1),
+            codes=rule_codes.blank(len(wiring.rules), ticks=1),
             desk=self._desk.initial_state(),
         )
 
@@ -142,7 +142,7 @@ class Engine:
             missing_since_ms=self._grader.missing_since_ms(state.grades),
         )
 
-    def load(self, body: Mapping[str, Any]) -> EngineState | Refusal:
+    def load(self, body: object) -> EngineState | Refusal:
         """The state that was saved with this body by an engine of the same spec, which goes on as that one would. Raises nothing."""
         if not isinstance(body, Mapping):
             return Refusal(RefusalReason.MALFORMED, "not an object")
@@ -172,10 +172,6 @@ class Engine:
         """How every action stands that was ever decided, by (market, action)."""
         names = [market.name for market in self.spec.markets]
         return {(names[market], action): one for (market, action), one in state.desk.standings.items()}
-
-    def in_flight(self, state: EngineState) -> dict[tuple[str, str], Standing]:
-        """Those of which the end is not known."""
-        return {key: one for key, one in self.standings(state).items() if one.phase is Phase.IN_FLIGHT}
 
     def open_incidents(self, state: EngineState) -> dict[str, str]:
         """The id of the open incident of each market that has one."""

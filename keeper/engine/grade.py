@@ -138,8 +138,10 @@ class Grader:
         """Since when each source that should be in the snapshot has not been in it: a part of what is said of it."""
         return {
             source.name: graded.received_ms
-            for source, said, graded in zip(self._sources, state.said, state.graded, strict=True)
-            if said is None and source.derived is None and graded.reason == NOT_THERE
+            for source, said, graded, until_ms in zip(
+                self._sources, state.said, state.graded, state.until_ms, strict=True
+            )
+            if said is None and source.derived is None and until_ms == FOREVER
         }
 
     def missing(self, state: GradeState, since_ms: Mapping[str, int]) -> None:

@@ -23,8 +23,8 @@ from keeper.engine.gate import Gates
 from keeper.engine.grade import BITS, FOREVER, Grader
 from keeper.engine.kernel import Kernel
 from keeper.engine.spec import EngineSpec, MarketSpec, SourceSpec
-from keeper.rules import threshold
-from keeper.rules.threshold import NOT_ENOUGH_DATA, NOT_USABLE, TRIPPED
+from keeper.rules import codes as rule_codes
+from keeper.rules.codes import NOT_ENOUGH_DATA, NOT_USABLE, TRIPPED
 from keeper.signals.bank import NEVER, NO_INPUT, READY, Board, Bytes, Floats, Ints, empty_board
 
 CHUNK = 16_384
@@ -105,7 +105,7 @@ class Sweeper:
             count = here.stop - here.start
             if board is None or codes is None or count != len(board.at_ms):
                 board = empty_board(self._wiring.rows, count)
-                codes = threshold.blank(len(self._wiring.rules), count)
+                codes = rule_codes.blank(len(self._wiring.rules), count)
             board.at_ms[:], board.block[:] = ticks.at_ms[here], ticks.block[here]
             qualities = columns.read(board, here)
             self._others(board, qualities)
@@ -133,7 +133,7 @@ class Sweeper:
             else:
                 board.status[row] = READY
 
-    def _note(self, board: Board, codes: threshold.Codes, before: Bytes) -> None:
+    def _note(self, board: Board, codes: rule_codes.Codes, before: Bytes) -> None:
         """The trips that begin and end at these ticks."""
         turns: list[tuple[int, int, bool]] = []
         for rule, states in enumerate(codes.state):
@@ -155,7 +155,7 @@ class Sweeper:
         member, value, level = self._kernel.shown(rule, tick, board)
         return Trip(row.rule.name, at_ms, row.rule.when.members[member].signal, value, level)
 
-    def _hold(self, codes: threshold.Codes, qualities: Sequence[Bytes]) -> None:
+    def _hold(self, codes: rule_codes.Codes, qualities: Sequence[Bytes]) -> None:
         """Counts the ticks at which some rule was held, each once, by the worst that stands in its way."""
         held = [(rule, reasons == NOT_USABLE) for rule, reasons in enumerate(codes.reason) if NOT_USABLE in reasons]
         blind = np.logical_or.reduce([ticks for _, ticks in held]) if held else None

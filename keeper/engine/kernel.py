@@ -7,6 +7,7 @@ from typing import Any
 
 from keeper.engine.spec import EngineSpec
 from keeper.engine.wiring import Wiring
+from keeper.rules import codes as rule_codes
 from keeper.rules import threshold
 from keeper.signals.bank import Board
 
@@ -16,7 +17,7 @@ class Memory:
     """What is remembered from one tick to the next: a state for each bank of signals, and that of the rules."""
 
     banks: list[Any]
-    rules: threshold.State
+    rules: rule_codes.State
 
 
 class Kernel:
@@ -37,7 +38,7 @@ class Kernel:
         banks = [bank.statistic.allocate(bank.params) for bank in self.wiring.banks]
         return Memory(banks, threshold.allocate(self._rules))
 
-    def run(self, board: Board, memory: Memory, codes: threshold.Codes) -> None:
+    def run(self, board: Board, memory: Memory, codes: rule_codes.Codes) -> None:
         """Every tick of a board whose sources have been written: fills in the signals, and the codes of the rules."""
         for bank, own in zip(self.wiring.banks, memory.banks, strict=True):
             bank.statistic.step(board, bank.slots, bank.params, own)

@@ -23,8 +23,8 @@ from keeper.engine.grade import FOREVER, MAX_MAGNITUDE
 from keeper.engine.kernel import Kernel, Memory
 from keeper.engine.plain import NotPlain, from_plain, to_plain
 from keeper.engine.spec import EngineSpec
+from keeper.rules.codes import REASONS, STATES
 from keeper.rules.persistence import STREAK
-from keeper.rules.threshold import REASONS, STATES
 from keeper.signals.bank import NEVER
 
 VERSION = "1"

@@ -175,7 +175,7 @@ def _members(parts: tuple[Any, ...], count: int) -> list[Any]:
 
 def _whole_type(kind: Any) -> np.dtype[Any]:
     """The dtype of an annotated array: NDArray[np.int8] is ndarray[shape, dtype[np.int8]]."""
-    dtype = np.dtype(get_args(get_args(kind)[1])[0])
+    dtype: np.dtype[Any] = np.dtype(get_args(get_args(kind)[1])[0])
     if dtype.kind not in "iu":
         raise TypeError(f"{kind} has no plain form: only whole numbers have")
     return dtype

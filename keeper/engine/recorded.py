@@ -45,6 +45,7 @@ def inputs_body(snapshot: Snapshot) -> dict[str, Json]:
                 "rule": one.rule,
                 "action": one.action,
                 "reason": one.reason,
+                "record": one.record,
             }
             for one in snapshot.interventions
         ]
@@ -96,7 +97,13 @@ def _outcomes(bodies: Sequence[Mapping[str, Any]]) -> tuple[ActionOutcome, ...]:
 def _interventions(bodies: Sequence[Mapping[str, Any]]) -> tuple[Intervention, ...]:
     return tuple(
         Intervention(
-            InterventionKind(one["kind"]), int(one["at_ms"]), one["market"], one["rule"], one["action"], one["reason"]
+            InterventionKind(one["kind"]),
+            int(one["at_ms"]),
+            one["market"],
+            one["rule"],
+            one["action"],
+            one["reason"],
+            one["record"],
         )
         for one in bodies
     )

@@ -13,7 +13,7 @@ from keeper.domain.observation import Observation
 from keeper.domain.signal import SignalStatus, SignalValue
 from keeper.domain.verdict import Verdict
 from keeper.engine.wiring import Wiring
-from keeper.rules.threshold import REASONS, STATES, Said
+from keeper.rules.codes import REASONS, STATES, Said
 from keeper.signals.bank import Bytes, Floats
 
 

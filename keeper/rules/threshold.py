@@ -37,31 +37,32 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from keeper.domain.verdict import RuleState, VerdictReason
+from keeper.rules.codes import (
+    BREACHED,
+    CLEAR,
+    CLEARING,
+    INSIDE,
+    NOT_ENOUGH_DATA,
+    NOT_USABLE,
+    NOT_USABLE_BREACH,
+    OFF_SCHEDULE,
+    PENDING,
+    PERSISTING,
+    RECOVERED,
+    RECOVERING,
+    STILL_TRIPPED,
+    SUPPRESSED,
+    TRIPPED,
+    Codes,
+    Said,
+    State,
+)
 from keeper.rules.hours import days_of, on_duty
 from keeper.rules.persistence import held, holds_of, missed, no_streaks
+from keeper.rules.plain import Plain, is_plain, judge_plain, plain_of
 from keeper.rules.spec import RuleSpec, Schedule, Without
 from keeper.rules.terms import Terms, beyond, headroom_of, own_level, room_of, stands, terms_of
 from keeper.signals.bank import NEVER, NO_INPUT, READY, WARMING, Board, Bytes, Floats, Ints
-
-CLEAR, PENDING, TRIPPED, CLEARING = range(4)
-STATES = (RuleState.CLEAR, RuleState.PENDING, RuleState.TRIPPED, RuleState.CLEARING)
-"""The state of each code; codes from TRIPPED on are tripped."""
-
-REASONS = tuple(VerdictReason)
-"""The reason of each code."""
-INSIDE = REASONS.index(VerdictReason.INSIDE)
-BREACHED = REASONS.index(VerdictReason.BREACHED)
-PERSISTING = REASONS.index(VerdictReason.PERSISTING)
-STILL_TRIPPED = REASONS.index(VerdictReason.STILL_TRIPPED)
-RECOVERING = REASONS.index(VerdictReason.RECOVERING)
-RECOVERED = REASONS.index(VerdictReason.RECOVERED)
-NOT_ENOUGH_DATA = REASONS.index(VerdictReason.WARMING)
-NOT_USABLE = REASONS.index(VerdictReason.NO_INPUT)
-NOT_USABLE_BREACH = REASONS.index(VerdictReason.BLIND)
-SUPPRESSED = REASONS.index(VerdictReason.SUPPRESSED)
-OFF_SCHEDULE = REASONS.index(VerdictReason.OFF_SCHEDULE)
-
 
 RULE = np.dtype(
     [
@@ -86,6 +87,8 @@ RULE = np.dtype(
 class Params(NamedTuple):
     """``rules`` are RULE each, ``terms`` their conditions (TERM), ``trip_holds`` and ``clear_holds`` (HOLD) how long each rule's must hold.
 
+    ``plain`` are those that are judged on the short way, ``others`` the positions of the rest.
+
     Records instead of a column each, because handing many arrays from function to function costs more than judging.
     """
 
@@ -93,41 +96,8 @@ class Params(NamedTuple):
     terms: NDArray[np.void]
     trip_holds: NDArray[np.void]
     clear_holds: NDArray[np.void]
-
-
-class Said(NamedTuple):
-    """What the verdicts say, per rule; ``member`` is the position of the deciding one in ``when``."""
-
-    state: Bytes
-    reason: Bytes
-    member: Ints
-    value: Floats
-    threshold: Floats
-    headroom: Floats
-    since_ms: Ints
-    since_block: Ints
-
-
-class State(NamedTuple):
-    """Per rule: the columns of ``Said``, and what has gathered of its persistences (``trip`` and ``clear``, STREAK)."""
-
-    state: Bytes
-    reason: Bytes
-    member: Ints
-    value: Floats
-    threshold: Floats
-    headroom: Floats
-    since_ms: Ints
-    since_block: Ints
-    trip: NDArray[np.void]
-    clear: NDArray[np.void]
-
-
-class Codes(NamedTuple):
-    """``state`` and ``reason`` (rules x ticks) of every rule at every tick of a board."""
-
-    state: Bytes
-    reason: Bytes
+    plain: Plain
+    others: Ints
 
 
 def prepare(rules: Sequence[tuple[RuleSpec, Mapping[str, int]]]) -> Params:
@@ -147,12 +117,9 @@ def prepare(rules: Sequence[tuple[RuleSpec, Mapping[str, int]]]) -> Params:
         terms=terms_of(rules),
         trip_holds=holds_of([rule.when.hold for rule, _ in rules]),
         clear_holds=holds_of([rule.clear.hold for rule, _ in rules]),
+        plain=plain_of(rules),
+        others=np.array([index for index, (rule, _) in enumerate(rules) if not is_plain(rule)], dtype=np.int64),
     )
-
-
-def blank(rules: int, ticks: int) -> Codes:
-    """Room for the codes of so many ticks."""
-    return Codes(np.zeros((rules, ticks), dtype=np.int8), np.zeros((rules, ticks), dtype=np.int8))
 
 
 def allocate(params: Params) -> State:
@@ -186,8 +153,9 @@ def shown(index: int, tick: int, board: Board, params: Params) -> tuple[int, flo
 @njit(cache=True, nogil=True, error_model="numpy")
 def judge(board: Board, params: Params, state: State, codes: Codes) -> None:
     """All rules over all ticks of the board, whose signals have been stepped; ``state`` is afterwards that of the last tick."""
+    judge_plain(board, params.plain, state, codes)
     values, status, terms = board.values, board.status, params.terms
-    for index in range(len(params.rules)):
+    for index in params.others:
         rule = params.rules[index]
         trip_hold, clear_hold = params.trip_holds[index], params.clear_holds[index]
         trip, clear = state.trip[index], state.clear[index]
@@ -240,7 +208,7 @@ def while_clear(
     if not on_duty(rule["days"], rule["begin_ms"], rule["end_ms"], at_ms):
         trip["run"] = 0
         return CLEAR, OFF_SCHEDULE
-    if tally(rule["unless"], rule["end"], tick, values, status, terms)[0] > 0:
+    if rule["unless"] < rule["end"] and tally(rule["unless"], rule["end"], tick, values, status, terms)[0] > 0:
         trip["run"] = 0
         return CLEAR, SUPPRESSED if holds else stand
     if not holds:

@@ -92,7 +92,7 @@ def empty_board(rows: int, ticks: int) -> Board:
     )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def missing(board: Board, slots: Slots, slot: int, tick: int) -> int:
     """READY when every input of the slot is; NO_INPUT when one has none; else WARMING."""
     worst = READY
@@ -103,7 +103,7 @@ def missing(board: Board, slots: Slots, slot: int, tick: int) -> int:
     return int(worst)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def write(board: Board, slots: Slots, slot: int, tick: int, value: float, status: int) -> None:
     """What the slot says at this tick; the value counts only where it is READY."""
     row = slots.rows[slot]
@@ -111,7 +111,7 @@ def write(board: Board, slots: Slots, slot: int, tick: int, value: float, status
     board.status[row, tick] = status
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def is_price(value: float) -> bool:
     """Finite and more than nothing; NaN is not."""
     return bool(0.0 < value < np.inf)

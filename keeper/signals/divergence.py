@@ -75,7 +75,7 @@ def reference(board: Board, slots: Slots, slot: int, tick: int, named: int, numb
     return np.nan, WARMING if 2 * (good + warming) > named else NO_INPUT
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def one(of: float, against: float, side: int) -> tuple[float, int]:
     """(value, status) for two inputs that are there."""
     if not (is_price(of) and is_price(against)):
@@ -88,6 +88,19 @@ def one(of: float, against: float, side: int) -> tuple[float, int]:
     elif side == BELOW:
         share = -share
     return share, READY
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def pair(board: Board, of: int, against: int, row: int, side: int) -> None:
+    """All ticks of a slot that is held against one other."""
+    values, status = board.values, board.status
+    for tick in range(len(board.at_ms)):
+        known = max(status[of, tick], status[against, tick])
+        value = np.nan
+        if known == READY:
+            value, known = one(values[of, tick], values[against, tick], side)
+        values[row, tick] = value
+        status[row, tick] = known
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -105,16 +118,3 @@ def step(board: Board, slots: Slots, params: Params, state: State) -> None:
             if status == READY:
                 value, status = one(board.values[of, tick], against, side)
             write(board, slots, slot, tick, value, status)
-
-
-@njit(cache=True, error_model="numpy")
-def pair(board: Board, of: int, against: int, row: int, side: int) -> None:
-    """All ticks of a slot that is held against one other."""
-    values, status = board.values, board.status
-    for tick in range(len(board.at_ms)):
-        known = max(status[of, tick], status[against, tick])
-        value = np.nan
-        if known == READY:
-            value, known = one(values[of, tick], values[against, tick], side)
-        values[row, tick] = value
-        status[row, tick] = known

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-ASIDE = {"tick", "fault", "notification", "job"}
+ASIDE = {"tick", "state", "fault", "notification", "job"}
 """Records that nobody waits for: which of them share a commit depends on timing, so they are one step by name."""
 
 

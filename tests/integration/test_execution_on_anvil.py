@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from keeper.adapters.chain.node import NodeClient
 from keeper.adapters.routes.public import PublicRoute
 from keeper.adapters.signing.local import LocalSigner
 from keeper.devnet.accounts import Account
-from keeper.devnet.world import World
+from keeper.devnet.world import Role, World
 from keeper.domain.action import Action, ActionKind, Effect, FunctionCall, SafeSide
+from keeper.domain.adjustment import NEW, Adjustment
 from keeper.domain.errors import Unreachable
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.record import Draft, Record, RecordKind, RecordQuery
@@ -149,6 +151,23 @@ def limit(world: World, to: int) -> ArmedAction:
     return arm(Action("limit", MARKET, ActionKind.RATE_LIMIT, call, effect, "public", 60_000, safe_side=SafeSide.LOWER))
 
 
+def halve(world: World, *, least: int = 1_000, max_step: Decimal | None = None) -> ArmedAction:
+    """The market's limit, made of what it is."""
+    key = world.market_id(MARKET)
+    call = FunctionCall(world.exchange, "setWithdrawalLimit(bytes32,uint256)", (key, NEW))
+    effect = Effect(FunctionCall(world.exchange, "withdrawalLimit(bytes32)(uint256)", (key,)), NEW)
+    action = Action("limit", MARKET, ActionKind.ADJUST, call, effect, "public", 60_000, safe_side=SafeSide.LOWER)
+    adjustment = Adjustment("current * 0.5", SafeSide.LOWER, least, 2**256 - 1, max_step)
+    return arm(replace(action, adjustment=adjustment))
+
+
+async def set_limit(world: World, to: int) -> None:
+    """The council does it."""
+    await world.grant(Role.RISK, world.admin.address)
+    signature = "setWithdrawalLimit(bytes32,uint256)"
+    await world.transact(world.admin, world.exchange, signature, world.market_id(MARKET), to)
+
+
 SENT = ["decision", "intent", "attempt", "broadcast"]
 
 
@@ -169,6 +188,70 @@ async def test_limit__good_target__is_included_and_read_back(ground: Ground) -> 
     outcome = await ground.carried_out(limit(ground.world, 250_000))
     assert outcome.kind is OutcomeKind.INCLUDED
     assert await ground.world.withdrawal_limit(MARKET) == 250_000
+
+
+@pytest.mark.parametrize(
+    ("least", "max_step", "new", "clamps"),
+    [
+        (1_000, None, 500_000_000_000, []),
+        (1_000, Decimal("0.1"), 900_000_000_000, ["max_step"]),
+        (600_000_000_000, None, 600_000_000_000, ["bounds.min"]),
+    ],
+)
+async def test_adjust__good_target__is_made_of_the_current_value_and_read_back(
+    ground: Ground, least: int, max_step: Decimal | None, new: int, clamps: list[str]
+) -> None:
+    outcome = await ground.carried_out(halve(ground.world, least=least, max_step=max_step))
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.INCLUDED, Reason.EFFECT_VERIFIED)
+    assert await ground.world.withdrawal_limit(MARKET) == new
+    (intent,) = await ground.records(RecordKind.INTENT)
+    said = intent.body["adjustment"]
+    assert isinstance(said, dict)
+    assert (said["current"], said["new"], said["clamps"]) == (BEFORE["limit"], str(new), clamps)
+    (effect,) = await ground.records(RecordKind.EFFECT)
+    assert (effect.body["before"], effect.body["after"], effect.body["expected"]) == (
+        BEFORE["limit"],
+        str(new),
+        str(new),
+    )
+
+
+async def test_adjust__again_and_again__stops_at_the_bound(ground: Ground) -> None:
+    armed = halve(ground.world, least=300_000_000_000)
+    executor = await ground.executor(armed)
+    seen = []
+    for number in range(3):
+        seen.append(await ground.world.withdrawal_limit(MARKET))
+        order = Order(f"i-{number}", "inc-1", armed, str(seen[-1]), ground.clock.ms)
+        await executor.act([(Draft(RecordKind.DECISION, {}, ground.clock.ms), order)], await ground.node.head(), {})
+        await ground.head(executor)
+    assert seen == [10**12, 5 * 10**11, 3 * 10**11]
+    assert [outcome.reason for outcome in ground.outcomes] == [
+        Reason.EFFECT_VERIFIED,
+        Reason.EFFECT_VERIFIED,
+        Reason.ALREADY_IN_EFFECT,
+    ]
+
+
+async def test_adjust__the_council_changed_the_value_meanwhile__is_dropped_and_then_made_of_the_new_one(
+    slow: Ground,
+) -> None:
+    armed = halve(slow.world)
+    executor = await slow.executor(armed)
+    await slow.act(executor, armed)
+    (attempt,) = await slow.records(RecordKind.ATTEMPT)
+    await slow.world.node.rpc("anvil_dropTransaction", attempt.body["tx_hash"])  # the node forgets it
+    await set_limit(slow.world, 800_000_000_000)
+    await executor.on_head(await slow.node.head())
+    await executor.rebroadcast()
+    assert [outcome.reason for outcome in slow.outcomes] == [Reason.CURRENT_CHANGED]
+    assert await slow.world.withdrawal_limit(MARKET) == 800_000_000_000
+    order = Order("i-2", "inc-1", armed, "800000000000", slow.clock.ms)
+    await executor.act([(Draft(RecordKind.DECISION, {}, slow.clock.ms), order)], await slow.node.head(), {})
+    for _ in range(2):
+        await slow.head(executor)
+    assert [outcome.kind for outcome in slow.outcomes] == [OutcomeKind.FAILED, OutcomeKind.INCLUDED]
+    assert await slow.world.withdrawal_limit(MARKET) == 400_000_000_000
 
 
 async def test_target__succeeds_and_does_not_pause__is_no_success(ground: Ground) -> None:

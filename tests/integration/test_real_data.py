@@ -5,6 +5,7 @@ The engine is driven by minute bars as it is live by blocks. The data are not pa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,8 +13,11 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from keeper.app.replay.files import read
+from keeper.app.replay.tracks import track_of
 from keeper.config import Config, loads
 from keeper.config.model import ExchangeSource
 from keeper.config.template import template
@@ -21,6 +25,9 @@ from keeper.domain.decision import DecisionKind, IncidentPhase
 from keeper.domain.observation import Quality
 from keeper.domain.snapshot import Snapshot
 from keeper.engine import Tick, compile_engine
+from keeper.engine.grade import grade
+from keeper.engine.history import observation
+from tests.support.keeper_process import in_process
 from tests.support.market_history import DATA, Series, load, snapshots, unguarded
 
 pytestmark = [
@@ -149,3 +156,43 @@ def test_preset__its_venues__are_each_used_once() -> None:
     """Otherwise one venue would have two votes of three."""
     names = [venue.name for one in preset().sources if isinstance(one, ExchangeSource) for venue in one.venues]
     assert len(names) == len(set(names)) == len(PLACES)
+
+
+@pytest.mark.parametrize("name", [QUIET, RUN])
+def test_replay_command__with_the_preset__says_what_the_engine_said_live(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same trips, and the same qualities of every source at every minute, as the venues' own guards give bar by bar."""
+    for key, value in ENVIRON.items():
+        monkeypatch.setenv(key, value)
+    path = tmp_path / "keeper.yaml"
+    path.write_text(template("stablecoin-peg")[0], encoding="utf-8")
+    done = in_process("--json", "replay", path, DATA / name)
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    config = preset()
+    series = load(name)
+    slowly = drive(config, snapshots(series, config, PLACES))
+    told = [trip["at"] for trip in document["markets"]["USDC-VAULT"]["trips"]]
+    assert told == [one.isoformat(timespec="milliseconds").replace("+00:00", "Z") for one in trips(slowly)]
+
+    data = read([DATA / name])
+    tracks = {
+        one.name: track_of(one, [data.series[PLACES[one.name]]])
+        for one in config.sources
+        if isinstance(one, ExchangeSource)
+    }
+    specs = {one.name: one for one in config.engine.sources}
+    differing = []
+    for shot in snapshots(series, config, PLACES):
+        for source, track in tracks.items():
+            place = int(np.searchsorted(track.known_ms, shot.at_ms, side="right")) - 1
+            ours = grade(specs[source], observation(specs[source], track, place) if place >= 0 else None, shot.at_ms)
+            theirs = grade(specs[source], shot.observations.get(source), shot.at_ms)
+            if (ours.quality, _float(ours.value)) != (theirs.quality, _float(theirs.value)):
+                differing.append((source, shot.at_ms, ours, theirs))
+    assert differing == []
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)

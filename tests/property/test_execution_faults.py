@@ -17,15 +17,15 @@ from keeper.domain.record import RecordKind
 from keeper.execution.executor import Executor
 from keeper.execution.fees import Fees, bump, offer
 from keeper.ports.route import Submission, SubmissionKind
-from tests.support.execution_stage import VAULT, Stage, check_chained, limit, pause
+from tests.support.execution_stage import VAULT, Stage, adjust, check_chained, limit, pause
 
 pytestmark = pytest.mark.property
 
 TIMES = settings(max_examples=100, deadline=None)
-ARMED = (pause(), limit(100))
+ARMED = (pause(), limit(100), adjust())
 
 ACT = st.tuples(
-    st.just("act"), st.tuples(st.sampled_from([(0,), (1,), (0, 1)]), st.sampled_from([None, "false", "false"]))
+    st.just("act"), st.tuples(st.sampled_from([(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)]), st.sampled_from([None, "false", "false"]))
 )
 COMMON = [
     ACT,

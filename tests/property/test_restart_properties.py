@@ -167,7 +167,7 @@ def as_recorded(shots: Sequence[Snapshot], ticks: Sequence[Tick]) -> list[Snapsh
 @given(runs(), st.integers(0, 25))
 def test_rst_1__cut_off_at_any_tick__goes_on_as_if_nothing_had_been(shots: list[Snapshot], at: int) -> None:
     cut = min(at, len(shots))
-    state, before = go_on(ENGINE, ENGINE.initial_state(), shots[:cut])
+    state, _ = go_on(ENGINE, ENGINE.initial_state(), shots[:cut])
     again = AGAIN
     taken_up = through_text(ENGINE, state, again)
     state, after = go_on(ENGINE, state, shots[cut:])

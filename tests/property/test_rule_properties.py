@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from keeper.domain.signal import SignalStatus
 from keeper.domain.units import Span
 from keeper.domain.verdict import RuleState
+from keeper.rules import codes as rule_codes
 from keeper.rules import threshold
+from keeper.rules.codes import STATES, State
 from keeper.rules.spec import Condition, Group, Level, Moving, OutOf, RuleSpec, Share, Side, Without
-from keeper.rules.threshold import STATES, Params, State
+from keeper.rules.threshold import Params
 from tests.property.rule_texts import (
     NAMES,
     NO_INPUT,
@@ -265,8 +267,8 @@ def test_rul_10__when_and_clear__are_never_true_together(rule: RuleSpec, history
     row, terms = params.rules[0], params.terms
     for tick in range(len(history)):
         stand = threshold.measured(row, tick, board.values, board.status, terms)[0]
-        if stand in (threshold.BREACHED, threshold.NOT_USABLE_BREACH):
-            assert threshold.recovery(row, tick, board.values, board.status, terms) != threshold.RECOVERED
+        if stand in (rule_codes.BREACHED, rule_codes.NOT_USABLE_BREACH):
+            assert threshold.recovery(row, tick, board.values, board.status, terms) != rule_codes.RECOVERED
 
 
 @TIMES

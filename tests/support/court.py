@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from keeper.domain.signal import SignalStatus
 from keeper.domain.verdict import RuleState, VerdictReason
 from keeper.rules import threshold
+from keeper.rules.codes import REASONS, STATES
 from keeper.rules.spec import RuleSpec
-from keeper.rules.threshold import REASONS, STATES
 from tests.support.rulings import judge
 
 WARM, GONE = "warming", "no-input"

@@ -15,18 +15,18 @@ from keeper.domain.observation import Observation
 from keeper.domain.signal import SignalValue
 from keeper.domain.snapshot import ActionOutcome
 from keeper.domain.verdict import RuleState, Severity, Verdict, VerdictReason
-from keeper.rules import threshold
+from keeper.rules import codes as rule_codes
 from tests.support.engine_world import policy
 
 CODES = {
-    "clear": (threshold.CLEAR, threshold.INSIDE),
-    "pending": (threshold.PENDING, threshold.PERSISTING),
-    "tripped": (threshold.TRIPPED, threshold.STILL_TRIPPED),
-    "clearing": (threshold.CLEARING, threshold.RECOVERING),
-    "warming": (threshold.CLEAR, threshold.NOT_ENOUGH_DATA),
-    "no-input": (threshold.CLEAR, threshold.NOT_USABLE),
-    "blind": (threshold.TRIPPED, threshold.NOT_USABLE_BREACH),
-    "tripped-no-input": (threshold.TRIPPED, threshold.NOT_USABLE),
+    "clear": (rule_codes.CLEAR, rule_codes.INSIDE),
+    "pending": (rule_codes.PENDING, rule_codes.PERSISTING),
+    "tripped": (rule_codes.TRIPPED, rule_codes.STILL_TRIPPED),
+    "clearing": (rule_codes.CLEARING, rule_codes.RECOVERING),
+    "warming": (rule_codes.CLEAR, rule_codes.NOT_ENOUGH_DATA),
+    "no-input": (rule_codes.CLEAR, rule_codes.NOT_USABLE),
+    "blind": (rule_codes.TRIPPED, rule_codes.NOT_USABLE_BREACH),
+    "tripped-no-input": (rule_codes.TRIPPED, rule_codes.NOT_USABLE),
 }
 COOLDOWN_MS, RETRY_MS = 60_000, 24_000
 POLICIES = (policy(cooldown_ms=COOLDOWN_MS, retry_ms=RETRY_MS), policy("limit"))

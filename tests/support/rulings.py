@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keeper.domain.signal import SignalStatus
+from keeper.rules import codes as rule_codes
 from keeper.rules import threshold
-from keeper.rules.threshold import Codes, Params, State
+from keeper.rules.codes import Codes, State
+from keeper.rules.threshold import Params
 from keeper.signals.bank import Board, empty_board
 
 Said = tuple[int, int, Sequence[float], Sequence[SignalStatus]]
@@ -24,6 +26,6 @@ def board_of(ticks: Sequence[Said]) -> Board:
 
 def judge(params: Params, state: State, ticks: Sequence[Said]) -> Codes:
     """The codes of all rules at these ticks; ``state`` is afterwards that of the last."""
-    codes = threshold.blank(len(state.state), len(ticks))
+    codes = rule_codes.blank(len(state.state), len(ticks))
     threshold.judge(board_of(ticks), params, state, codes)
     return codes

@@ -46,7 +46,7 @@ def show_problems(output: Output, error: ConfigurationError) -> None:
     for problem in error.problems:
         place = f"line {problem.line}, " if problem.line is not None else ""
         output.error(f"{place}{problem.path}: {problem.message}{_found(problem)}", problem.hint)
-    output.error(f"{counted(len(error.problems), 'problem')} in the configuration")
+    output.error(counted(len(error.problems), "problem"))
 
 
 def _found(problem: Problem) -> str:

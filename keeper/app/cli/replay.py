@@ -102,6 +102,7 @@ def _run_recorded(output: Output, request: Request) -> int:
             "recorded": {
                 "same_configuration": same,
                 "resolved": done.resolved,
+                "without_tick": done.without_tick,
                 "identical": not done.differences,
                 "differences": [{"id": one.id, "recorded": one.recorded, "now": one.now} for one in done.differences],
             },
@@ -115,6 +116,10 @@ def _run_recorded(output: Output, request: Request) -> int:
         output.say("recorded under another configuration than this one: what differs is what it changes", "yellow")
     if not done.differences:
         output.say(f"{done.resolved} decisions and incidents: all the same, byte for byte", "bold green")
+    if done.without_tick:
+        output.say(
+            f"{done.without_tick} more were decided right before the keeper was killed: their tick was not recorded"
+        )
     for one in done.differences[:SHOWN_TRIPS]:
         word = (
             "not resolved now"
@@ -222,7 +227,8 @@ def _card(card: Scorecard) -> dict[str, object]:
 def _tell(output: Output, data: Data, done: Replay, card: Scorecard | None) -> None:
     ticks = len(done.ticks.at_ms)
     span = f"{_short(done.first_ms)} to {_short(done.last_ms)}"
-    output.say(f"{counted(data.rows, 'row')}, {span} UTC: {counted(ticks, 'tick')} in {done.seconds:.2f} s")
+    repeated = f" ({data.repeated} of them said before)" if data.repeated else ""
+    output.say(f"{counted(data.rows, 'row')}{repeated}, {span} UTC: {counted(ticks, 'tick')} in {done.seconds:.2f} s")
     for name in done.silent:
         output.say(f"no data for the source {name}: rules that need it were held (--map {name}=VENUE:SYMBOL)", "yellow")
     for run in done.runs:

@@ -183,6 +183,16 @@ def replay(
 
     if from_audit == bool(data):
         raise typer.BadParameter("name files of history, or --from-audit without any", param_hint="DATA...")
+    if from_audit and (mapping or labels or report or sort):
+        raise typer.BadParameter("takes none of --map, --labels, --report and --sort", param_hint="--from-audit")
+    if report and report.suffix.lower() not in (
+        ".html",
+        ".htm",
+    ):  # a file of history named by mistake would be overwritten
+        raise typer.BadParameter("name a file that ends in .html", param_hint="--report")
+    block_ms = parse_duration_ms(block_time)
+    if block_ms <= 0:
+        raise typer.BadParameter("a block lasts longer than that", param_hint="--block-time")
     request = Request(
         config=config,
         data=tuple(data or ()),
@@ -191,7 +201,7 @@ def replay(
         report=report,
         jobs=jobs,
         sort=sort,
-        block_ms=max(1, parse_duration_ms(block_time)),
+        block_ms=block_ms,
         from_audit=from_audit,
     )
     raise typer.Exit(run(ctx.ensure_object(Output), request))

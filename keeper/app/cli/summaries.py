@@ -10,6 +10,7 @@ from keeper.app.cli.no_value import why_no_value
 from keeper.domain.record import Json, Record, RecordKind
 
 Body = Mapping[str, Json]
+FIRST = "first-start"
 
 
 def summary(record: Record) -> str:
@@ -26,9 +27,17 @@ def _plain(body: Body, where: str) -> str:
 
 
 def _start(body: Body, where: str) -> str:
-    return (
+    line = (
         f"{body['name']} version {body['version']}, {body['mode']}, chain {body['chain_id']}, sender {body['sender']}"
     )
+    restored = body.get("restored")
+    if isinstance(restored, Mapping):
+        return f"{line}; goes on from {restored['from']} {restored['record']} and {restored['ticks']} ticks"
+    return f"{line}; windows empty: {body['because']}" if body.get("forgot", FIRST) != FIRST else line
+
+
+def _state(body: Body, where: str) -> str:
+    return f"what the engine remembers after block {body['number']}"
 
 
 def _incident(body: Body, where: str) -> str:
@@ -44,7 +53,12 @@ def _decision(body: Body, where: str) -> str:
 
 
 def _intent(body: Body, where: str) -> str:
-    return f"{where}: {body['call']} on {body['to']}, effect now {body['effect_before']}"
+    line = f"{where}: {body['call']} on {body['to']}, effect now {body['effect_before']}"
+    adjustment = body.get("adjustment")
+    if not isinstance(adjustment, Mapping):
+        return line
+    new = f"no new value ({adjustment['refusal']})" if adjustment["new"] is None else f"to be {adjustment['new']}"
+    return f"{line}, {new} ({adjustment['expression']})"
 
 
 def _attempt(body: Body, where: str) -> str:
@@ -116,6 +130,7 @@ SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.START: _start,
     RecordKind.CONFIGURATION: lambda body, where: str(body["hash"]),
     RecordKind.TICK: _tick,
+    RecordKind.STATE: _state,
     RecordKind.INCIDENT: _incident,
     RecordKind.DECISION: _decision,
     RecordKind.INTENT: _intent,

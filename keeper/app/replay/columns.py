@@ -25,12 +25,18 @@ LARGEST, SMALLEST = 1e301, 1e-300
 TIME_HINT = "ISO 8601 in UTC: 2023-03-11T03:10:00Z"
 
 
+def visible(path: Path) -> str:
+    """The whole path on one line, control characters visible."""
+    text = str(path)
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
 class Checker:
     """Notes the bad rows of one file."""
 
     def __init__(self, path: Path, row: Callable[[int], int], problems: list[Problem]) -> None:
         """``row`` says where the row at a position stands in the file."""
-        self._path, self._row, self._problems = shown(str(path)), row, problems
+        self._path, self._row, self._problems = visible(path), row, problems
         self.bad = False
         self._told = 0
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from keeper.app.replay.columns import SHOWN, Checker, numbers_of, times_of
+from keeper.app.replay.columns import SHOWN, Checker, numbers_of, times_of, visible
 from keeper.app.replay.tables import BARS, TIDY, Table, broken, open_table, parsing_errors
 from keeper.config.problems import shown
 from keeper.domain.errors import ConfigurationError, Problem
@@ -236,11 +236,11 @@ def _bar_ms(place: Place, parts: Sequence[_Part], problems: list[Problem]) -> in
     if not lengths:
         hint = "name a file with more bars, or write it as time,source,value with the END of the bar as time"
         message = "how long its bars last cannot be told from one bar"
-        problems.append(Problem(shown(str(parts[0].path)), None, name_of(place), message, hint))
+        problems.append(Problem(visible(parts[0].path), None, name_of(place), message, hint))
     elif len(lengths) > 1:
         told = ", ".join(f"{_seconds(part.bar_ms)} in {shown(part.path.name)}" for part in parts)
         message = f"its rows last differently: {told}"
-        problems.append(Problem(shown(str(parts[-1].path)), None, name_of(place), message, "replay them one by one"))
+        problems.append(Problem(visible(parts[-1].path), None, name_of(place), message, "replay them one by one"))
     return lengths[0] if lengths else 0
 
 
@@ -268,12 +268,12 @@ def _tell(place: Place, places: Ints, parts: Sequence[_Part], order: Ints | None
     if order is not None:
         rows, owner = rows[order], owner[order]
     for index in places[:SHOWN].tolist():
-        here, there = (f"{shown(str(parts[owner[one]].path))} row {rows[one]}" for one in (index, index - 1))
+        here, there = (f"{visible(parts[owner[one]].path)} row {rows[one]}" for one in (index, index - 1))
         message = f"says something else about the same time than {there}"
         problems.append(Problem(here, None, name_of(place), message, "keep the one that is right"))
     if len(places) > SHOWN:
         message = f"{len(places) - SHOWN} more rows contradict each other"
-        problems.append(Problem(shown(str(parts[0].path)), None, name_of(place), message))
+        problems.append(Problem(visible(parts[0].path), None, name_of(place), message))
 
 
 def _equal(one: Floats, other: Floats) -> NDArray[np.bool_]:

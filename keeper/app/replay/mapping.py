@@ -37,7 +37,9 @@ def places_of(
     if problems:
         raise ConfigurationError(tuple(problems))
     if not found:
-        names = _listed(there) or "nothing"
+        if not there:
+            raise ConfigurationError((Problem("DATA", None, "", "the files hold no rows", "name files with history"),))
+        names = _listed(there)
         raise ConfigurationError((Problem("--map", None, "", f"no source has data; the files hold {names}", HINT),))
     return found
 

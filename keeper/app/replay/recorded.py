@@ -1,6 +1,6 @@
 """What a keeper recorded, decided again: the same engine on the same snapshots, and whether it resolves the same.
 
-A keeper that started again had forgotten, or took up, what its records say at that start; the replay does the same there.
+A keeper that started again had forgotten, or took up, what its record says at that start; the replay does the same there.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from keeper.adapters.audit.reading import page_sync
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import Record, RecordKind, RecordQuery
 from keeper.domain.verdict import RuleState
-from keeper.engine import Engine, EngineState, Tick
+from keeper.engine import Engine, Tick
 from keeper.engine.evidence import decision_body, incident_body
 from keeper.engine.history import MarketRun, Trip
-from keeper.engine.recorded import snapshot_of
+from keeper.engine.retelling import KINDS, NotTold, Retelling, Told, key_of
 
-KINDS = (RecordKind.START, RecordKind.CONFIGURATION, RecordKind.TICK, RecordKind.DECISION, RecordKind.INCIDENT)
+WANTED = (*KINDS, RecordKind.CONFIGURATION)
 UP = frozenset({RuleState.TRIPPED, RuleState.CLEARING})
 ADDED = ("config_hash", "testimony", "disputed_block", "resolved")
 """What the record of a decision holds besides what the engine resolved."""
@@ -36,12 +36,16 @@ class Difference:
 
 @dataclass(slots=True)
 class Rerun:
-    """``configurations`` are the hashes under which the ticks were recorded; ``resolved`` counts decisions and incidents."""
+    """``configurations`` are the hashes under which the ticks were recorded; ``resolved`` counts decisions and incidents.
+
+    ``without_tick`` of them cannot be decided again: the keeper was killed before it could record what they were decided from.
+    """
 
     runs: tuple[MarketRun, ...]
     configurations: set[str] = field(default_factory=set)
     ticks: int = 0
     resolved: int = 0
+    without_tick: int = 0
     differences: list[Difference] = field(default_factory=list)
     first_ms: int = 0
     last_ms: int = 0
@@ -51,22 +55,23 @@ def rerun(engine: Engine, url: str, markets: tuple[str, ...]) -> Rerun:
     """Every recorded tick through the engine. Raises what reading the log raises, and StoreUnavailable for a record that is no tick."""
     done = Rerun(tuple(MarketRun(name) for name in markets))
     runs = {run.market: run for run in done.runs}
-    state = engine.initial_state()
+    retelling = Retelling(engine, engine.initial_state())
     now: dict[str, Mapping[str, Any]] = {}
     then: dict[str, Mapping[str, Any]] = {}
     trips: dict[tuple[str, str], Trip] = {}
     for record in _records(url):
-        match record.kind:
-            case RecordKind.START:
-                state = engine.initial_state()
-            case RecordKind.CONFIGURATION:
-                done.configurations.add(str(record.body.get("hash")))
-            case RecordKind.TICK:
-                state, tick = _again(engine, state, record)
-                now |= _resolved(tick)
-                _note(done, runs, trips, tick)
-            case _:
-                then[_key(record.kind, record.body)] = _as_resolved(record.body)
+        if record.kind is RecordKind.CONFIGURATION:
+            done.configurations.add(str(record.body.get("hash")))
+            continue
+        told = _take(retelling, record)
+        if told is not None:
+            now |= _resolved(told.tick)
+            _note(done, runs, trips, told.tick)
+        elif record.kind is not RecordKind.START:
+            then[key_of(record.kind, record.body)] = _as_resolved(record.body)
+    done.without_tick = len(retelling.recalled)
+    for key in retelling.recalled:
+        del then[key]
     for (market, _), trip in trips.items():
         runs[market].trips.append(trip)
     for run in done.runs:
@@ -80,34 +85,25 @@ def rerun(engine: Engine, url: str, markets: tuple[str, ...]) -> Rerun:
 
 def _records(url: str) -> Iterator[Record]:
     after = 0
-    while page := page_sync(url, RecordQuery(kinds=KINDS, after=after, limit=LARGEST_PAGE)):
+    while page := page_sync(url, RecordQuery(kinds=WANTED, after=after, limit=LARGEST_PAGE)):
         yield from page
         after = page[-1].seq
 
 
-def _again(engine: Engine, state: EngineState, record: Record) -> tuple[EngineState, Tick]:
+def _take(retelling: Retelling, record: Record) -> Told | None:
     try:
-        snapshot = snapshot_of(record.body)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreUnavailable(
-            f"record {record.seq} is not a tick that can be replayed: {type(error).__name__}",
-            remedy="run: keeper audit CONFIG verify",
-        ) from None
-    return engine.tick(state, snapshot)
+        return retelling.take(record)
+    except NotTold as error:
+        raise StoreUnavailable(str(error), remedy="run: keeper audit CONFIG verify") from None
 
 
 def _resolved(tick: Tick) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     for decision in map(decision_body, tick.decisions):
-        found[_key(RecordKind.DECISION, decision)] = decision
+        found[key_of(RecordKind.DECISION, decision)] = decision
     for incident in map(incident_body, tick.incidents):
-        found[_key(RecordKind.INCIDENT, incident)] = incident
+        found[key_of(RecordKind.INCIDENT, incident)] = incident
     return found
-
-
-def _key(kind: RecordKind, body: Mapping[str, Any]) -> str:
-    """An incident has one id for its beginning and its end."""
-    return f"{kind} {body['id']}" + (f" {body['phase']}" if kind is RecordKind.INCIDENT else "")
 
 
 def _as_resolved(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -117,6 +117,7 @@ def _picture(name: str, track: Track, run: MarketRun, done: Replay, incidents: S
     bands = "".join(
         f"<rect x={x(one.onset_ms):.1f} y=0 width={max(1.0, x(one.end_ms) - x(one.onset_ms)):.1f} height={HEIGHT - BOTTOM} fill='var(--band)'/>"
         for one in incidents
+        if one.onset_ms <= done.last_ms and one.end_ms >= done.first_ms
     )
     trips = "".join(
         f"<line x1={x(trip.at_ms):.1f} x2={x(trip.at_ms):.1f} y1=0 y2={HEIGHT - BOTTOM} stroke='var(--trip)'><title>{escape(trip.rule)} "

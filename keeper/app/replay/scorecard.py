@@ -12,10 +12,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 
 import yaml
 
+from keeper.app.replay.columns import visible
 from keeper.config.problems import nearest, shown
 from keeper.domain.errors import ConfigurationError, Problem
 from keeper.engine.history import MarketRun, Trip
@@ -65,7 +67,7 @@ class Scorecard:
 
 def read_labels(path: Path, markets: Sequence[str]) -> tuple[Incident, ...]:
     """The labels of a file. Raises ConfigurationError with all that is wrong."""
-    told = shown(str(path))
+    told = visible(path)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -151,6 +153,7 @@ def _covered(incidents: Sequence[Incident], first_ms: int, last_ms: int) -> int:
     return covered
 
 
+@cache
 def rate(count: int, years: float) -> tuple[float, float, float]:
     """(events per year, lower and upper bound); infinite without any time."""
     if years <= 0:
@@ -170,10 +173,9 @@ def _at_most(count: int, mean: float) -> float:
 def _solve(rising: Callable[[float], float], wanted: float, count: int) -> float:
     """Where a rising function of the mean takes this value, to the last digits."""
     low, high = 0.0, 10.0 + 4 * count
-    for _ in range(200):
-        middle = (low + high) / 2
+    while low < (middle := (low + high) / 2) < high:
         if rising(middle) < wanted:
             low = middle
         else:
             high = middle
-    return (low + high) / 2
+    return low

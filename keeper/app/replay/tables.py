@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from keeper.app.replay.columns import visible
 from keeper.config.problems import shown
 from keeper.domain.errors import Problem
 
@@ -77,7 +78,7 @@ class Table:
 
 def open_table(path: Path, problems: list[Problem]) -> Table | None:
     """The columns that are needed, as text (CSV) or as what they are (Parquet). None, with the problem noted, when it cannot be used."""
-    told = shown(str(path))
+    told = visible(path)
     if path.is_dir():
         problems.append(Problem(told, None, "", "is a folder", "name the files in it"))
         return None
@@ -127,9 +128,13 @@ def _all_null(frame: pl.DataFrame) -> pl.Series:
 
 def broken(path: Path, error: Exception) -> Problem:
     """What is wrong with a file that cannot be read; of a CSV the first row that is."""
-    told = shown(str(path))
+    told = visible(path)
     if isinstance(error, OSError) and error.strerror:
         return Problem(told, None, "", f"cannot be read: {error.strerror}", "is its name right, and may you read it?")
+    reason = shown(str(error).splitlines()[0] if str(error) else type(error).__name__)
+    neither = Problem(told, None, "", f"is neither CSV (UTF-8, with commas) nor Parquet: {reason}", HINT)
+    if not path.is_file():  # a pipe can be read once
+        return neither
     with path.open("rb") as file:
         start = file.read(4)
     if start == PARQUET:
@@ -142,15 +147,14 @@ def broken(path: Path, error: Exception) -> Problem:
         row, what = 0, ""
     if row:
         return Problem(f"{told} row {row}", None, "", what, "quote a field that holds commas or quotes")
-    reason = shown(str(error).splitlines()[0] if str(error) else type(error).__name__)
-    return Problem(told, None, "", f"is neither CSV (UTF-8, with commas) nor Parquet: {reason}", HINT)
+    return neither
 
 
 def _first_bad_row(path: Path, *, packed: bool) -> tuple[int, str]:
     csv.field_size_limit(LONGEST_FIELD)
-    with gzip.open(path, "rb") if packed else path.open("rb") as raw:
+    with path.open("rb") as raw, io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if packed else raw, "utf-8") as text:
         width = 0
-        for number, row in enumerate(csv.reader(io.TextIOWrapper(raw, "utf-8", newline=""), strict=True), start=1):
+        for number, row in enumerate(csv.reader(text, strict=True), start=1):
             width = width or len(row)
             if len(row) > width:
                 return number, f"has {len(row)} fields where the header has {width}"

@@ -14,8 +14,9 @@ from keeper.domain.decision import IncidentPhase
 from keeper.domain.errors import Unreachable
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.verdict import Severity
+from keeper.execution.planner import ArmedAction
 from keeper.ports.notifier import Notice
-from tests.support.execution_stage import pause
+from tests.support.execution_stage import adjust, pause
 from tests.support.manual_clock import ManualClock
 
 pytestmark = pytest.mark.unit
@@ -42,7 +43,9 @@ class Receipts:
 
 
 class Scene:
-    def __init__(self, *, kind: OutcomeKind = OutcomeKind.INCLUDED, tx_hash: str | None = TX) -> None:
+    def __init__(
+        self, *, kind: OutcomeKind = OutcomeKind.INCLUDED, tx_hash: str | None = TX, armed: ArmedAction | None = None
+    ) -> None:
         self.receipts = Receipts()
         self.notices: list[Notice] = []
         self.failed: list[tuple[str, str, str]] = []
@@ -57,7 +60,7 @@ class Scene:
             lambda *what: self.taken_back.append(what),
         )
         self.incident(IncidentPhase.OPENED)
-        work: Any = type("W", (), {"key": KEY, "armed": None})()
+        work: Any = type("W", (), {"key": KEY, "armed": armed})()
         block = DONE_AT if tx_hash else None
         self.lasting.ended(work, Outcome(kind, Reason.EFFECT_VERIFIED, "", tx_hash=tx_hash, block=block))
 
@@ -78,6 +81,13 @@ class Scene:
 
     def over(self) -> None:
         self.incident(IncidentPhase.CLOSED)
+
+
+@pytest.mark.parametrize(("now", "undone"), [("500", False), ("499", False), ("501", True)])
+async def test_lasting__an_adjustment__is_held_against_the_value_that_it_came_to(now: str, undone: bool) -> None:
+    scene = Scene(armed=adjust().at("1000"))
+    await scene.block(DONE_AT, now)
+    assert bool(scene.reasons) is undone
 
 
 async def test_lasting__in_effect__asks_nothing_and_says_nothing() -> None:

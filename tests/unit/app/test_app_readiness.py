@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
@@ -14,14 +15,14 @@ from keeper.domain.evm import UnsignedTransaction
 from keeper.execution.edges import Edges
 from keeper.execution.executor import Executor
 from keeper.execution.planner import ArmedAction
-from tests.support.execution_stage import ETHER, MISSING_ROLE, VAULT, Stage, pause
+from tests.support.execution_stage import ETHER, MISSING_ROLE, VAULT, Stage, adjust, pause
 
 pytestmark = pytest.mark.unit
 
 PART = "readiness:ETH-PERP/pause"
 
 
-def probing(stage: Stage, executor: Executor) -> tuple[Readiness, Faults]:
+def probing(stage: Stage, executor: Executor, armed: ArmedAction | None = None) -> tuple[Readiness, Faults]:
     faults = Faults(stage.clock, lambda _: None, lambda _: None)
     edges = Edges(
         store=stage.store,
@@ -31,7 +32,8 @@ def probing(stage: Stage, executor: Executor) -> tuple[Readiness, Faults]:
         routes={"public": stage.route},
         clock=stage.clock,
     )
-    return Readiness(edges, executor, {pause().key: pause()}, faults), faults
+    armed = armed or pause()
+    return Readiness(edges, executor, {armed.key: armed}, faults), faults
 
 
 async def found(stage: Stage) -> dict[str, str]:
@@ -57,6 +59,27 @@ async def test_probe__effect_is_there_already__is_no_fault() -> None:
     stage.chain.store(VAULT, mode="reverts", paused=1)
     stage.chain.mine()
     assert await found(stage) == {}
+
+
+@pytest.mark.parametrize(
+    ("limit", "mode", "reason"),
+    [
+        (1_000, "good", None),
+        (1_000, "reverts", "simulation-reverted"),
+        (100, "reverts", None),  # as tight as the bounds allow
+        (99, "reverts", None),
+        (101, "good", "no-new-value"),  # a step of 0.5 % is less than one
+    ],
+)
+async def test_probe__an_adjustment__is_asked_for_the_value_of_now(limit: int, mode: str, reason: str | None) -> None:
+    stage = Stage()
+    stage.chain.store(VAULT, limit=limit, mode=mode)
+    stage.chain.mine()
+    armed = adjust(max_step=Decimal("0.005"))
+    executor = await stage.ready(armed)
+    probe, faults = probing(stage, executor, armed)
+    await unreachable_is_a_fault(probe, faults)
+    assert [fault.reason for fault in faults.current] == ([reason] if reason else [])
 
 
 async def test_probe__view_cannot_be_read__is_a_fault() -> None:

@@ -170,7 +170,7 @@ def test_values__each_defect__has_its_quality(asked: str | None) -> None:
 
 def test_values__that_are_no_prices__may_be_zero_or_negative() -> None:
     url = Secret("http://127.0.0.1")
-    source = HttpSource("tvl", Unit.AMOUNT, 1_000, url, "", "value", None, TimeUnit.MS, 1_000, 1_000, ())
+    source = HttpSource("tvl", Unit.AMOUNT, 1_000, url, "", "value", None, TimeUnit("ms"), 1_000, 1_000, ())
     track = track_of(source, [rows([0.0, -1.0, float("inf")])])
     assert [QUALITIES[code] for code in track.quality] == [Quality.OK, Quality.OK, Quality.MALFORMED]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,12 @@ class Scene:
         await self.store.append([switches.record(one, "ana") for one in drafts])
 
 
-SWITCHES = (off("M", "depeg", "pause", at_ms=NOW_MS), off(at_ms=NOW_MS + 1), on("N", at_ms=NOW_MS + 2))
+SWITCHES = tuple(
+    replace(one, record=number)
+    for number, one in enumerate(
+        (off("M", "depeg", "pause", at_ms=NOW_MS), off(at_ms=NOW_MS + 1), on("N", at_ms=NOW_MS + 2)), 1
+    )
+)
 
 
 async def test_switches__written_by_others__are_read_once_each_as_they_were_meant() -> None:

@@ -76,6 +76,7 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
         ),
         RecordKind.CONFIGURATION: (recorded(records.configuration(1, "0xc0de", {"a": 1})), "0xc0de"),
         RecordKind.TICK: (record(RecordKind.TICK, bodies[RecordKind.TICK]), "block 5"),
+        RecordKind.STATE: (record(RecordKind.STATE, {"number": 5}), "what the engine remembers after block 5"),
         RecordKind.INCIDENT: (record(RecordKind.INCIDENT, bodies[RecordKind.INCIDENT]), "opened M@5: wide: gap"),
         RecordKind.DECISION: (record(RecordKind.DECISION, bodies[RecordKind.DECISION]), "act (tripped)"),
         RecordKind.INTENT: (record(RecordKind.INTENT, intent), "pauseMarket(bytes32) on 0x5FbDB"),
@@ -135,6 +136,16 @@ def test_summary__body_of_another_version__is_shown_as_it_is(kind: RecordKind) -
 def test_summary__every_value_is_nonsense__still_a_line(kind: RecordKind, nonsense: Json) -> None:
     body: dict[str, Json] = dict.fromkeys(every_kind()[kind][0].body, nonsense)
     assert isinstance(summary(record(kind, body)), str)
+
+
+@pytest.mark.parametrize(
+    ("new", "refusal", "words"),
+    [("500", None, "effect now 1000, to be 500 (current * 0.5)"), (None, "at-bound", "no new value (at-bound)")],
+)
+def test_summary__an_adjustment__says_from_what_to_what(new: str | None, refusal: str | None, words: str) -> None:
+    made_of: dict[str, Json] = {"expression": "current * 0.5", "new": new, "refusal": refusal}
+    body = {**opening().body, "call": "setLimit(uint256)", "effect_before": "1000", "adjustment": made_of}
+    assert words in summary(record(RecordKind.INTENT, body))
 
 
 def test_summary__receipt_that_is_gone__says_so() -> None:
@@ -368,7 +379,7 @@ def asked(**changed: object) -> LogQuery:
 def test_query__plain__the_newest_without_ticks() -> None:
     query = asked().to_query()
     assert query.newest_first
-    assert set(query.kinds) == set(RecordKind) - {RecordKind.TICK}
+    assert set(query.kinds) == set(RecordKind) - {RecordKind.TICK, RecordKind.STATE}
 
 
 def test_query__ticks__all_kinds() -> None:

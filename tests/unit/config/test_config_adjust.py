@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from keeper.config.schema import json_schema
 from keeper.domain.action import SafeSide
 from keeper.domain.adjustment import NEW, Adjustment
+from keeper.domain.outcome import Reason
 from keeper.execution.planner import arm
 from tests.unit.config.test_config_schema import document, fits
 
@@ -190,3 +193,29 @@ def test_schema__the_expression__allows_no_other_characters() -> None:
     assert fits("max(current * 0.5, 10)", new)
     assert not fits("current % 2", new)
     assert not fits("", new)
+
+
+PAGE = (Path(__file__).parents[3] / "docs/operator/adjusting.md").read_text("utf-8")
+
+
+def test_page__its_example__can_be_used(good: str, load_good: Load) -> None:
+    example = PAGE.split("```yaml\nactions:\n")[1].split("```")[0]
+    below = example.split("\n", 1)[1]
+    old = good[good.index("    kind: rate-limit") : good.index("signer:")]
+    assert load_good((old, below)).actions[-1].adjustment == Adjustment(
+        "current * 0.5", SafeSide.LOWER, 100_000_000, 2**256 - 1, Decimal("0.5")
+    )
+
+
+def test_page__its_table__is_what_comes_of_it() -> None:
+    rows = re.findall(r"^\| (\d+) \| `(.+?)` \| (\d+) \| (\S*) ?\| (\d+) \|", PAGE, re.MULTILINE)
+    assert len(rows) == 3
+    for current, expression, least, step, new in rows:
+        max_step = Decimal(step.rstrip("%")) / 100 if step else None
+        adjustment = Adjustment(expression, SafeSide.LOWER, int(least), 10**9, max_step)
+        assert adjustment.adjusted(int(current)).new == int(new)
+
+
+@pytest.mark.parametrize("reason", [Reason.NO_NEW_VALUE, Reason.CURRENT_UNKNOWN, Reason.CURRENT_CHANGED])
+def test_page__each_reason__is_explained(reason: Reason) -> None:
+    assert f"`failed ({reason})`" in PAGE

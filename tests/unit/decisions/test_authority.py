@@ -116,12 +116,12 @@ def test_lock__older_news_of_another_taking_back__does_not_shorten_it() -> None:
     assert office.breaker() is BreakerState.LOCKED
 
 
-@pytest.mark.parametrize(("at_ms", "state"), [(2_999, BreakerState.LOCKED), (3_000, BreakerState.TRIPPED)])
-def test_lock__switched_on__only_by_a_switch_after_it(at_ms: int, state: BreakerState) -> None:
+def test_lock__switched_on__is_over() -> None:
     office = Office(limits=LOCKING)
     overridden(office)
-    office.tick("tripped", block=4, interventions=[on("M", at_ms=at_ms)])
-    assert office.breaker() is state
+    resolution = office.tick("tripped", block=4, interventions=[on("M")])
+    assert turned(resolution) == [("M", "locked", "armed"), ("M", "armed", "tripped")]
+    assert office.state.locked_until_ms == {}
 
 
 def test_lock__told_late_when_it_would_be_over__locks_nothing() -> None:
@@ -246,6 +246,16 @@ def test_switch__alert__goes_on_when_the_market_is_off_and_stops_when_it_is_name
     assert alerting(off(), off("M")) == [("alert", "tripped")]
     for switch in (off(action="alert"), off(rule="r"), off("M", "r")):
         assert alerting(switch) == [("declined", "switched-off")]
+
+
+@pytest.mark.parametrize("newest", [2, 3])
+def test_switch__told_again_after_a_restart__undoes_nothing_that_came_after_it(newest: int) -> None:
+    office = Office(limits=LOCKING)
+    office.tick("clear", block=1, interventions=[replace(off(), record=1), replace(on(), record=2)])
+    overridden(office)
+    again = [replace(off(), record=1), replace(on(), record=2), replace(on(), record=newest)]
+    office.tick("tripped", block=4, interventions=again)
+    assert office.breaker() is (BreakerState.LOCKED if newest == 2 else BreakerState.TRIPPED)
 
 
 # --- the council, and terms on chain

@@ -9,6 +9,8 @@ import pytest
 
 from keeper.domain.action import Call, SafeSide
 from keeper.domain.adjustment import NEW
+from keeper.domain.block import BlockStamp
+from keeper.domain.evm import Simulation
 from keeper.domain.outcome import OutcomeKind, Reason
 from keeper.domain.record import RecordKind
 from keeper.execution.executor import Executor
@@ -251,6 +253,25 @@ async def test_changed__before_a_rebroadcast__is_dropped(told: bool) -> None:
     await executor.rebroadcast()
     assert stage.outcome.reason is Reason.CURRENT_CHANGED
     assert len(stage.route.sent) == 1
+
+
+@pytest.mark.parametrize("measured", [True, False])  # signed ahead of the simulation, or after it
+async def test_changed__while_it_is_simulated__is_not_sent(measured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    executor = await stage.ready(adjust(), measured=measured)
+    simulate = stage.chain.simulate
+
+    async def slow(call: Call, sender: str, block: BlockStamp | None = None) -> Simulation:
+        found = await simulate(call, sender, block)
+        stage.chain.store(VAULT, limit=900)
+        await executor.refresh(stage.chain.mine())
+        return found
+
+    monkeypatch.setattr(stage.chain, "simulate", slow)
+    await stage.act(executor, adjust(), before="1000")
+    assert stage.outcome.reason is Reason.CURRENT_CHANGED
+    assert "may still be" not in stage.outcome.message
+    assert stage.route.sent == []
 
 
 async def test_changed__by_its_own_transaction__is_its_success() -> None:

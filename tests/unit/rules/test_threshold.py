@@ -13,8 +13,8 @@ from keeper.domain.signal import SignalStatus
 from keeper.domain.units import NO_SPAN, Span
 from keeper.domain.verdict import RuleState, Severity, VerdictReason
 from keeper.rules import hours, persistence, terms, threshold
+from keeper.rules.codes import STATES
 from keeper.rules.spec import Condition, Hold, OutOf, RuleSpec, Schedule, Side, Without
-from keeper.rules.threshold import STATES
 from tests.support.court import GONE, WARM, Court, Value, states
 from tests.support.rulings import judge
 

@@ -1,0 +1,179 @@
+"""What a keeper goes on from after a restart: the newest state in the log that is its own, and every tick after it, decided again.
+
+Nothing that comes out of those ticks is carried out or recorded again; it is only compared with what was recorded. Where that differs, nothing
+is taken up: to start with empty windows is safe, to go on from a wrong state is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from keeper.config.model import Config
+from keeper.domain.record import Json, Record, RecordKind, RecordQuery
+from keeper.engine import Engine, EngineState
+from keeper.engine.fingerprint import fingerprint
+from keeper.engine.memento import Refusal
+from keeper.engine.retelling import KINDS, RESTORED, NotTold, Retelling
+from keeper.ports.audit import AuditStore
+
+PAGE = 200
+STATES_TRIED = 3
+MOST_TICKS = 5_000
+"""So many are decided again at most. A state is written far more often, so that more means that none could be written."""
+BOUND_TO = ("sources", "markets", "actions")
+"""The parts of the configuration that give the numbers their meaning. Another receiver of notices, say, forgets nothing."""
+
+
+class Forgot(StrEnum):
+    """Why nothing was taken up."""
+
+    FIRST_START = "first-start"
+    OTHER_CONFIGURATION = "other-configuration"
+    """Sources, markets, actions, chain or mode were others, or the version."""
+    NO_TICKS = "no-ticks"
+    TOO_MANY_TICKS = "too-many-ticks"
+    DIFFERS = "differs"
+    """What was recorded does not come out again."""
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """``restored`` is what the record of the start says (None: nothing was taken up, for the reason ``forgot``, in words ``message``)."""
+
+    state: EngineState
+    restored: Mapping[str, Json] | None = None
+    forgot: Forgot | None = None
+    message: str = ""
+    ticks: int = 0
+
+    def body(self, bound_to: str) -> dict[str, Json]:
+        """For the record of the start."""
+        said: dict[str, Json] = {"engine": bound_to, RESTORED: None if self.restored is None else dict(self.restored)}
+        return said if self.forgot is None else said | {"forgot": str(self.forgot), "because": self.message}
+
+
+def bound(config: Config, engine: Engine) -> str:
+    """What a state is bound to: the engine's spec, and what it was seen and done with."""
+    document = config.public()
+    parts = [document.get(name) if isinstance(document, Mapping) else None for name in BOUND_TO]
+    return fingerprint([engine.fingerprint, config.keeper.mode.value, config.chain.id, parts])
+
+
+async def take_up(store: AuditStore, engine: Engine, bound_to: str) -> TakenUp:
+    """What can be taken up from this log. Raises StoreUnavailable."""
+    try:
+        return await _take_up(store, engine, bound_to)
+    except NotTold as error:
+        return _nothing(engine, Forgot.UNREADABLE, str(error))
+
+
+@dataclass(slots=True)
+class _Base:
+    """Where to go on from: ``state`` as of record ``seq``, and what it was (``source``, ``record``)."""
+
+    state: EngineState
+    seq: int
+    source: str
+    record: int
+    at_ms: int | None = None
+
+
+async def _take_up(store: AuditStore, engine: Engine, bound_to: str) -> TakenUp:
+    begun = await _begun(store)
+    if begun is None:
+        return _nothing(engine, Forgot.FIRST_START, "there is no earlier run")
+    base = await _saved(store, engine, bound_to, begun.seq)
+    if base is None:
+        if begun.body.get("engine") != bound_to:
+            return _nothing(engine, Forgot.OTHER_CONFIGURATION, "the last run had another configuration or version")
+        base = _Base(engine.initial_state(), begun.seq, "start", begun.seq)
+    retelling = Retelling(engine, base.state)
+    ticks, newest = 0, None
+    async for record in _after(store, base):
+        told = retelling.take(record)
+        if told is None:
+            continue
+        ticks, newest = ticks + 1, record
+        if not told.same:
+            return _nothing(engine, Forgot.DIFFERS, f"record {record.seq} comes out differently when decided again")
+        if ticks > MOST_TICKS:
+            return _nothing(
+                engine, Forgot.TOO_MANY_TICKS, f"there are more than {MOST_TICKS} ticks after the last state"
+            )
+    if newest is None and base.source == "start":
+        return _nothing(engine, Forgot.NO_TICKS, "the last run evaluated no block")
+    retelling.recall()
+    restored: dict[str, Json] = {
+        "from": base.source,
+        "record": base.record,
+        "ticks": ticks,
+        "recalled": [*sorted(retelling.recalled)],
+        "at_ms": str(retelling.state.at_ms),
+    }
+    return TakenUp(retelling.state, restored, ticks=ticks)
+
+
+async def _begun(store: AuditStore) -> Record | None:
+    """The newest start that took up nothing: everything since then is one run, as far as the engine knows."""
+    async for record in _newest_first(store, RecordKind.START):
+        if not record.body.get(RESTORED):
+            return record
+    return None
+
+
+async def _saved(store: AuditStore, engine: Engine, bound_to: str, since: int) -> _Base | None:
+    """The newest state after this record that can be taken up."""
+    tried = 0
+    async for record in _newest_first(store, RecordKind.STATE):
+        if record.seq < since or tried == STATES_TRIED:
+            return None
+        tried += 1
+        if record.body.get("for") != bound_to:
+            continue
+        state = engine.load(record.body.get("memento"))
+        if isinstance(state, Refusal):
+            continue
+        tick = await _tick_of(store, record, state.at_ms)
+        if tick is not None:
+            return _Base(state, tick.seq, "state", record.seq, state.at_ms)
+    return None
+
+
+async def _tick_of(store: AuditStore, saved: Record, at_ms: int) -> Record | None:
+    """The tick after which a state was written; later ones may have been written before it."""
+    query = RecordQuery(kinds=(RecordKind.TICK,), since_ms=at_ms, until_ms=at_ms + 1)
+    found = None
+    for record in await store.page(query):
+        block = record.body.get("block")
+        if record.seq < saved.seq and isinstance(block, Mapping) and block.get("hash") == saved.body.get("block"):
+            found = record
+    return found
+
+
+async def _after(store: AuditStore, base: _Base) -> AsyncIterator[Record]:
+    """What happened after ``base``: first what was decided after it and written before it, then everything in order."""
+    if base.at_ms is not None:
+        early = RecordQuery(kinds=(RecordKind.INCIDENT, RecordKind.DECISION), since_ms=base.at_ms + 1, limit=PAGE)
+        for record in await store.page(early):
+            if record.seq < base.seq:
+                yield record
+    after = base.seq
+    while page := await store.page(RecordQuery(kinds=KINDS, after=after, limit=PAGE)):
+        for record in page:
+            yield record
+        after = page[-1].seq
+
+
+async def _newest_first(store: AuditStore, kind: RecordKind) -> AsyncIterator[Record]:
+    before = 0
+    while page := await store.page(RecordQuery(kinds=(kind,), after=before, newest_first=True, limit=STATES_TRIED)):
+        for record in page:
+            yield record
+        before = page[-1].seq
+
+
+def _nothing(engine: Engine, why: Forgot, message: str) -> TakenUp:
+    return TakenUp(engine.initial_state(), None, why, message)
