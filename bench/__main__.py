@@ -12,12 +12,14 @@ from typing import Any
 from bench.contestant import Broken
 from bench.options import Options
 from bench.registry import BENCHES
+from keeper.app.compiled import forget_outdated
 from keeper.domain.errors import KeeperError
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs what is asked for, in the order of the registry's list when nothing is."""
     asked = _parse(argv)
+    forget_outdated()
     options = Options(asked.trials, _say)
     documents: list[dict[str, Any]] = []
     failed = False

@@ -1,8 +1,8 @@
 """``replay``: a year of minutes over many markets, against the same rules in polars and in pandas.
 
-Three rules a market: realised volatility over an hour, divergence of oracle and spot, and an exponentially weighted z-score of the spot price, each with
-hysteresis; after a trip that led to something the market is left alone for an hour (cooldown). All sides get the same arrays in memory, markets one
-after the other or side by side as each can, and must find the same trips.
+Three rules a market: realised volatility over an hour, divergence of oracle and spot, and an exponentially weighted z-score of the spot
+price, each with hysteresis; after a trip that led to something the market is left alone for an hour (cooldown). All sides get the same
+arrays in memory, markets one after the other or side by side as each can, and must find the same trips.
 """
 
 from __future__ import annotations

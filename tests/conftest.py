@@ -8,6 +8,9 @@ import socket
 import pytest
 
 import keeper.adapters  # noqa: F401 - before any test imports eth_account: it keeps the recursion limit as it is
+from keeper.app.compiled import forget_outdated
+
+forget_outdated()
 
 KINDS = {"unit", "property", "conformance", "integration", "e2e", "chaos", "architecture"}
 OFFLINE = {"unit", "property"}

@@ -91,21 +91,21 @@ async def _take_up(store: AuditStore, engine: Engine, bound_to: str) -> TakenUp:
             return _nothing(engine, Forgot.OTHER_CONFIGURATION, "the last run had another configuration or version")
         base = _Base(engine.initial_state(), begun.seq, "start", begun.seq)
     retelling = Retelling(engine, base.state)
-    ticks, newest = 0, None
+    ticks = 0
     async for record in _after(store, base):
         told = retelling.take(record)
         if told is None:
             continue
-        ticks, newest = ticks + 1, record
+        ticks += 1
         if not told.same:
             return _nothing(engine, Forgot.DIFFERS, f"record {record.seq} comes out differently when decided again")
         if ticks > MOST_TICKS:
             return _nothing(
                 engine, Forgot.TOO_MANY_TICKS, f"there are more than {MOST_TICKS} ticks after the last state"
             )
-    if newest is None and base.source == "start":
-        return _nothing(engine, Forgot.NO_TICKS, "the last run evaluated no block")
     retelling.recall()
+    if not ticks and base.source == "start" and not retelling.recalled:
+        return _nothing(engine, Forgot.NO_TICKS, "the last run evaluated no block")
     restored: dict[str, Json] = {
         "from": base.source,
         "record": base.record,

@@ -7,44 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from keeper.adapters.audit.times import from_iso
 from keeper.app.faults import Faults
+from keeper.app.switch_records import switch_of
 from keeper.domain.errors import AuditError
-from keeper.domain.intervention import Intervention, InterventionKind
-from keeper.domain.record import Draft, Record, RecordKind, RecordQuery
+from keeper.domain.intervention import Intervention
+from keeper.domain.record import RecordKind, RecordQuery
 from keeper.domain.verdict import Severity
 from keeper.ports.audit import AuditStore
 from keeper.ports.clock import Clock
 
 POLL_S = 1.0
 PAGE = 1_000
-KINDS = {"off": InterventionKind.SWITCHED_OFF, "on": InterventionKind.SWITCHED_ON}
-
-
-def record(switch: Intervention, by: str) -> Draft:
-    """``by`` is the user of the machine who did it."""
-    word = next(word for word, kind in KINDS.items() if kind is switch.kind)
-    return Draft(
-        RecordKind.SWITCH,
-        {"state": word, "scope": switch.scope, "rule": switch.rule, "reason": switch.reason, "by": by},
-        switch.at_ms,
-        market=switch.market or None,
-        action=switch.action or None,
-    )
-
-
-def switch_of(record: Record) -> Intervention:
-    """What a record says. Raises KeyError for a body that is not of a switch."""
-    body = record.body
-    return Intervention(
-        KINDS[str(body["state"])],
-        from_iso(record.at),
-        record.market or "",
-        str(body["rule"]),
-        record.action or "",
-        str(body["reason"]),
-        record.seq,
-    )
 
 
 class Switches:

@@ -20,6 +20,7 @@ from keeper.adapters.routes.public import PublicRoute
 from keeper.adapters.signing.key_file import open_key_file
 from keeper.adapters.signing.keystore import open_keystore
 from keeper.app.chain_sources import open_chain_source
+from keeper.app.compiled import forget_outdated
 from keeper.app.nodes import address_of as address_of
 from keeper.app.nodes import open_nodes
 from keeper.app.parts import Parts
@@ -44,6 +45,7 @@ async def build(config: model.Config) -> Parts:
     """Everything but a connection: nodes are connected to by the service. Raises SigningError, AuditError, ConfigurationError."""
     clock = SystemClock()
     live = config.keeper.mode is model.Mode.LIVE
+    forget_outdated()
     engine = compile_engine(config.engine)
     await asyncio.to_thread(engine.warm_up)
     signer = await open_signer(config.signer)

@@ -107,7 +107,7 @@ KEEPER_NOTIFY_URL=json://127.0.0.1:8080/keeper
 # KEEPER_KEYSTORE_PASSWORD_FILE=/run/secrets/keeper-keystore-password
 """
 
-PRESETS = ("safe", "stablecoin-peg")
+PRESETS = ("safe", "stablecoin-peg", "staking-ratio", "major-perp", "lending-oracle")
 
 
 def template(preset: str = "safe") -> tuple[str, str]:

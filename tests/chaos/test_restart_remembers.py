@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from keeper.domain.record import RecordKind
-from tests.support.deaths import settled
+from tests.support.deaths import Step, carry_out, settled, start_again
 from tests.support.keeper_process import Running, keeper
 from tests.support.keeper_stage import Stage, staged
 
@@ -60,7 +60,7 @@ def assert_decided_again(stage: Stage, trips: int = 1) -> None:
     assert done.code == 0, done.out + done.err
     recorded = json.loads(done.out)["recorded"]
     assert (recorded["identical"], recorded["same_configuration"]) == (True, True)
-    assert sum(len(one["trips"]) for one in json.loads(done.out)["markets"]) == trips
+    assert sum(len(one["trips"]) for one in json.loads(done.out)["markets"].values()) == trips
 
 
 async def test_kill__persistence_half_filled__trips_at_the_block_at_which_it_would_have(tmp_path: Path) -> None:
@@ -123,6 +123,25 @@ async def test_kill__incident_open__goes_on_and_nothing_is_done_again(tmp_path: 
         acts = [one for one in stage.records(RecordKind.DECISION) if one.body["kind"] == "act"]
         assert len(acts) == 1
         assert len(stage.records(RecordKind.DECISION)) <= decided + 1
+        await stage.assert_paused_once()
+        stage.assert_log_holds()
+        assert_decided_again(stage)
+
+
+async def test_kill__decided_and_its_tick_not_recorded__is_the_same_incident_and_nothing_is_done_again(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path) as stage:
+        step = Step("after", "append incident+decision+intent+attempt")
+        await carry_out(stage, step.order(signal.SIGKILL))
+        (incident,) = stage.records(RecordKind.INCIDENT)
+        assert all(incident.body["id"] not in tick.body["incidents"] for tick in stage.records(RecordKind.TICK))  # type: ignore[operator]
+        await start_again(stage)
+        assert len(stage.records(RecordKind.INCIDENT)) == 1
+        assert len(stage.records(RecordKind.INTENT)) == 1
+        restored = starts(stage)[1]["restored"]
+        assert isinstance(restored, dict)
+        assert len(restored["recalled"]) == 2
         await stage.assert_paused_once()
         stage.assert_log_holds()
         assert_decided_again(stage)

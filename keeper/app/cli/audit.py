@@ -66,7 +66,9 @@ class LogQuery:
                 raise KeeperError(f"there is no kind of record {kind!r}", remedy=f"one of: {', '.join(known)}")
         if self.kinds:
             return tuple(known[kind] for kind in self.kinds)
-        return () if self.ticks else tuple(kind for kind in RecordKind if kind not in (RecordKind.TICK, RecordKind.STATE))
+        return (
+            () if self.ticks else tuple(kind for kind in RecordKind if kind not in (RecordKind.TICK, RecordKind.STATE))
+        )
 
 
 def print_log(output: Output, config: str, asked: LogQuery, form: str, file: Path | None) -> int:

@@ -42,6 +42,9 @@ class Request:
 
 def run(output: Output, request: Request) -> int:
     """Reads the files, sweeps them, and prints what would have tripped; or decides again what a keeper recorded."""
+    from keeper.app.compiled import forget_outdated
+
+    forget_outdated()
     return _run_recorded(output, request) if request.from_audit else _run_files(output, request)
 
 

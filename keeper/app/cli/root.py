@@ -50,6 +50,9 @@ class Scenario(StrEnum):
 class Preset(StrEnum):
     SAFE = "safe"
     STABLECOIN_PEG = "stablecoin-peg"
+    STAKING_RATIO = "staking-ratio"
+    MAJOR_PERP = "major-perp"
+    LENDING_ORACLE = "lending-oracle"
 
 
 class Format(StrEnum):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from keeper.adapters.audit.times import to_iso
-from keeper.app import switches
+from keeper.app import switch_records
 from keeper.app.cli.nothing_yet import log_exists
 from keeper.app.cli.output import Output
 from keeper.app.exit_codes import Exit
@@ -20,6 +20,7 @@ from keeper.domain.errors import KeeperError
 from keeper.domain.intervention import Intervention, InterventionKind, still_off
 from keeper.domain.record import Json, Record, RecordKind, RecordQuery
 
+PAGE = 1_000
 NOTHING_OFF = "nothing is switched off"
 
 
@@ -72,8 +73,8 @@ def off_in(page: Callable[[RecordQuery], Sequence[Record]]) -> tuple[Interventio
     """What is off by the switches of a log."""
     found: list[Intervention] = []
     seen = 0
-    while records := page(RecordQuery(kinds=(RecordKind.SWITCH,), after=seen, limit=switches.PAGE)):
-        found += [switches.switch_of(record) for record in records]
+    while records := page(RecordQuery(kinds=(RecordKind.SWITCH,), after=seen, limit=PAGE)):
+        found += [switch_records.switch_of(record) for record in records]
         seen = records[-1].seq
     return still_off(found)
 
@@ -115,7 +116,7 @@ async def _write(url: str, switch: Intervention) -> Record:
 
     store = await SqlAuditStore.open(url, create=True)
     try:
-        (record,) = await store.append([switches.record(switch, _user())])
+        (record,) = await store.append([switch_records.record(switch, _user())])
     finally:
         await store.close()
     return record

@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from keeper.adapters.clock import SystemClock
+from keeper.app.compiled import forget_outdated
 from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.reach import why_unreachable
 from keeper.app.doctor.subjects import Answers
@@ -75,6 +76,7 @@ def _graded(
     config: model.Config, block: BlockStamp, now_ms: int, observations: Mapping[str, Observation]
 ) -> dict[str, Observation]:
     """What each is worth by itself, by what it needs, and by what it is made of: one tick of the engine, whose rules nobody reads."""
+    forget_outdated()
     engine = compile_engine(config.engine)
     _, tick = engine.tick(engine.initial_state(), Snapshot(block, now_ms, observations))
     return {spec.name: graded for spec, graded in zip(config.engine.sources, tick.observations, strict=True)}

@@ -103,7 +103,7 @@ def picture(text: str) -> ET.Element:
     svg = re.search(r"<svg.*?</svg>", text, re.S)
     assert svg
     quoted = re.sub(r"(\s[\w-]+)=([^'\"\s>/]+)", r"\1='\2'", svg[0])
-    return ET.fromstring(quoted)  # noqa: S314 - it is our own
+    return ET.fromstring(quoted)
 
 
 def test_picture__trips_and_incidents__are_where_they_were(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from keeper.adapters import clock as clock_module
 from keeper.adapters.audit.memory import MemoryAuditStore
 from keeper.adapters.audit.reading import all_records
 from keeper.adapters.audit.verify import verify
-from keeper.app import switches
+from keeper.app import switch_records, switches
 from keeper.app.cli import status, switch
 from keeper.app.cli.output import Output
 from keeper.app.cli.switch import Request
@@ -150,7 +150,7 @@ class Scene:
         self.switches = Switches(self.store, self.clock, self.faults, self.taken.extend)
 
     async def write(self, *drafts: Intervention) -> None:
-        await self.store.append([switches.record(one, "ana") for one in drafts])
+        await self.store.append([switch_records.record(one, "ana") for one in drafts])
 
 
 SWITCHES = tuple(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from keeper.adapters import clock as clock_module
-from keeper.app import notices, records, statements, switches
+from keeper.app import notices, records, statements, switch_records
 from keeper.app.cli import audit, log_formats
 from keeper.app.cli.audit import LogQuery
 from keeper.app.cli.evidence_lines import evidence_lines
@@ -103,7 +103,9 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
             "incident/1 by log: NOT delivered",
         ),
         RecordKind.SWITCH: (
-            recorded(switches.record(Intervention(InterventionKind.SWITCHED_OFF, 1, "M", reason="upgrade"), "ana")),
+            recorded(
+                switch_records.record(Intervention(InterventionKind.SWITCHED_OFF, 1, "M", reason="upgrade"), "ana")
+            ),
             "market M off, by ana: upgrade",
         ),
         RecordKind.BREAKER: (
