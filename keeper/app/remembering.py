@@ -14,20 +14,21 @@ EVERY_MS = 600_000
 
 
 class Remembering:
-    """``begins`` before each tick of the engine, ``ticked`` when its record is on its way: a state whose tick is not in the log is never written.
+    """``begins`` before each tick of the engine, ``ticked`` when its record is on its way: a state whose tick is not in the log is never written."""
 
-    ``fed``: so many ticks were decided again at the start, so that a keeper that dies again and again does not decide ever more of them.
-    """
-
-    def __init__(self, engine: Engine, bound_to: str, put: Callable[[Draft], None], fed: int = 0) -> None:
+    def __init__(self, engine: Engine, bound_to: str, put: Callable[[Draft], None]) -> None:
         self._engine = engine
         self._bound_to = bound_to
         self._put = put
-        self._ticks = fed
+        self._ticks = 0
         self._since_ms: int | None = None
         self._whole = False
         self._newest: Tick | None = None
         self._writing: asyncio.Task[None] | None = None
+
+    def fed(self, ticks: int) -> None:
+        """So many were decided again at the start; they count, so that a keeper that dies again and again does not decide ever more of them."""
+        self._ticks = ticks
 
     def begins(self) -> None:
         """The state is about to change, and the log does not say so yet."""

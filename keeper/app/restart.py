@@ -6,16 +6,22 @@ is taken up: to start with empty windows is safe, to go on from a wrong state is
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from keeper.config.model import Config
+import structlog
+
+from keeper.app import earlier
+from keeper.app.parts import Parts
+from keeper.config.model import Config, Mode
 from keeper.domain.record import Json, Record, RecordKind, RecordQuery
+from keeper.domain.snapshot import ActionOutcome
 from keeper.engine import Engine, EngineState
 from keeper.engine.fingerprint import fingerprint
 from keeper.engine.memento import Refusal
 from keeper.engine.retelling import KINDS, RESTORED, NotTold, Retelling
+from keeper.execution.work import Work
 from keeper.ports.audit import AuditStore
 
 PAGE = 200
@@ -60,6 +66,35 @@ def bound(config: Config, engine: Engine) -> str:
     document = config.public()
     parts = [document.get(name) if isinstance(document, Mapping) else None for name in BOUND_TO]
     return fingerprint([engine.fingerprint, config.keeper.mode.value, config.chain.id, parts])
+
+
+class Restart:
+    """``bound_to`` is what the states of this configuration are bound to (``bound``)."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.bound_to = bound(parts.config, parts.engine)
+        self._restored = False
+        self._log = structlog.get_logger("keeper")
+
+    async def take_up(self) -> TakenUp:
+        """What the engine goes on from; told in the log. Raises StoreUnavailable."""
+        taken = await take_up(self._parts.edges.store, self._parts.engine, self.bound_to)
+        self._restored = taken.restored is not None
+        if self._restored:
+            incidents = sorted(self._parts.engine.open_incidents(taken.state).values())
+            self._log.info("going on from what the log remembers", ticks=taken.ticks, incidents=incidents)
+        elif taken.forgot is not Forgot.FIRST_START:
+            self._log.warning("starting with empty windows", reason=taken.forgot, because=taken.message)
+        return taken
+
+    async def earlier(self, state: EngineState, works: Collection[Work], now_ms: int) -> list[ActionOutcome]:
+        """What happened to actions that ``state`` has not heard of yet. Raises StoreUnavailable."""
+        store = self._parts.edges.store
+        if self._restored:
+            return await earlier.endings(store, self._parts.engine.standings(state), works, now_ms)
+        live = self._parts.config.keeper.mode is Mode.LIVE
+        return await earlier.outcomes(store, self._parts.armed, works, now_ms, live=live)
 
 
 async def take_up(store: AuditStore, engine: Engine, bound_to: str) -> TakenUp:

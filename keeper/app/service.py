@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from keeper.app import earlier, notices, records, restart
+from keeper.app import notices, records
 from keeper.app.acting import Acting
 from keeper.app.agreement import Agreement
 from keeper.app.courier import Courier
@@ -22,6 +22,7 @@ from keeper.app.parts import Parts
 from keeper.app.pulse import Pulse
 from keeper.app.readiness import Readiness, unreachable_is_a_fault
 from keeper.app.remembering import Remembering
+from keeper.app.restart import Restart
 from keeper.app.scribe import Scribe
 from keeper.app.supervision import BACKOFF_S, Supervision
 from keeper.app.switches import Switches
@@ -33,7 +34,7 @@ from keeper.domain.errors import AuditError, OutsideError, Unreachable, WrongCha
 from keeper.domain.intervention import Intervention, InterventionKind
 from keeper.domain.observation import Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
-from keeper.domain.record import Draft, Json, RecordKind
+from keeper.domain.record import Draft, RecordKind
 from keeper.domain.snapshot import ActionOutcome, Snapshot
 from keeper.domain.testimony import Disputed
 from keeper.domain.verdict import Severity
@@ -112,9 +113,8 @@ class Service:
         self._pulse = Pulse(self._clock, self._faults)
         self._readiness = Readiness(parts.edges, self._executor, parts.armed, self._faults)
         self._state = parts.engine.initial_state()
-        self._bound_to = restart.bound(config, parts.engine)
-        self._remembering = Remembering(parts.engine, self._bound_to, self._scribe.put)
-        self._restored = False
+        self._restart = Restart(parts)
+        self._remembering = Remembering(parts.engine, self._restart.bound_to, self._scribe.put)
         self._sources = [(one.name, one.derived is not None) for one in config.engine.sources]
         self._outcomes: list[ActionOutcome] = []
         self._disputed: list[Disputed] = []
@@ -133,9 +133,13 @@ class Service:
         now = self._clock.now_ms()
         mode = config.keeper.mode.value
         sender = self._executor.sender
-        state = await self._take_up()
+        taken = await self._restart.take_up()
+        self._state = taken.state
+        self._remembering.fed(taken.ticks)
+        self._lasting.go_on(self._parts.engine.open_incidents(taken.state))
+        said = taken.body(self._restart.bound_to)
         start = records.start(
-            now, name=config.keeper.name, mode=mode, chain_id=config.chain.id, sender=sender, state=state
+            now, name=config.keeper.name, mode=mode, chain_id=config.chain.id, sender=sender, state=said
         )
         await self._parts.edges.store.append([start, records.configuration(now, config.hash, config.public())])
         background = [
@@ -151,30 +155,6 @@ class Service:
             raise
         finally:
             await self._finish(reason, background)
-
-    async def _take_up(self) -> dict[str, Json]:
-        """Goes on from what the log remembers. Gives what the record of the start says of it."""
-        taken = await restart.take_up(self._parts.edges.store, self._parts.engine, self._bound_to)
-        self._state = taken.state
-        self._remembering = Remembering(self._parts.engine, self._bound_to, self._scribe.put, taken.ticks)
-        self._restored = taken.restored is not None
-        incidents = self._parts.engine.open_incidents(taken.state)
-        self._lasting.go_on(incidents)
-        if taken.restored is not None:
-            self._log.info(
-                "going on from what the log remembers", ticks=taken.ticks, incidents=sorted(incidents.values())
-            )
-        elif taken.forgot is not restart.Forgot.FIRST_START:
-            self._log.warning("starting with empty windows", reason=taken.forgot, because=taken.message)
-        return taken.body(self._bound_to)
-
-    async def _earlier(self) -> list[ActionOutcome]:
-        """What happened to actions that the engine has not heard of yet."""
-        store, works, now = self._parts.edges.store, self._executor.open_works, self._clock.now_ms()
-        if self._restored:
-            return await earlier.endings(store, self._parts.engine.standings(self._state), works, now)
-        live = self._parts.config.keeper.mode is Mode.LIVE
-        return await earlier.outcomes(store, self._parts.armed, works, now, live=live)
 
     async def _work(self, stop: asyncio.Event) -> None:
         """Connects, takes up what is open, and evaluates until told to stop."""
@@ -194,7 +174,7 @@ class Service:
             recovered = await self._executor.recover()
             if recovered:
                 self._log.warning("open intents of an earlier run are taken up", intents=recovered)
-            self._outcomes += await self._earlier()
+            self._outcomes += await self._restart.earlier(self._state, self._executor.open_works, self._clock.now_ms())
             await self._switches.read()
             await self._watch.first_polls(FIRST_POLL_S)
             await unreachable_is_a_fault(self._readiness, self._faults)

@@ -16,6 +16,7 @@ import numpy as np
 from keeper.signals.bank import NEVER
 
 LATEST = -NEVER
+_NONE = np.zeros(0)
 
 Check = Callable[[Any, Any, Any], bool]
 """Whether an array is well, of the state that holds it and the parameters of the bank."""
@@ -52,6 +53,20 @@ def _held(array: Any, _: Any, params: Any) -> bool:
     return bool(np.all((array >= 0) & (array <= params.cut.length)))
 
 
+def _ordered(array: Any, own: Any, params: Any) -> bool:
+    """How many values are in order: these are finite, and those of the ring, because each is looked for there when it leaves."""
+    if not _held(array, own, params):
+        return False
+    for slot, held in enumerate(array.tolist()):
+        interval, length = int(own.ring.interval[slot]), int(params.cut.length[slot])
+        known = own.ring.past[slot, [(interval - back) % length for back in range(1, held + 1)]] if held else _NONE
+        if interval != NEVER and not np.isfinite(own.ring.latest[slot]):
+            return False
+        if not (np.all(np.isfinite(known)) and np.array_equal(np.sort(known), own.ordered[slot, :held])):
+            return False
+    return True
+
+
 def _queue(array: Any, own: Any, params: Any) -> bool:
     """``head`` and ``end`` of a queue count on for ever, and are never further apart than the window is long."""
     held = own.end - own.head
@@ -80,7 +95,7 @@ BOUNDS: Mapping[str, Check] = MappingProxyType(
         "State.own_ms": _time,
         "drawdown.State.head": _head,
         "drawdown.State.held": _held,
-        "quantile.State.held": _held,
+        "quantile.State.held": _ordered,
         "realised_volatility.State.place": _place,
         "volatility_ratio.State.place": _two_places,
     }

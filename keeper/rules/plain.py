@@ -156,18 +156,47 @@ def turned(up: bool, long: bool, run: int, reason: int) -> tuple[int, int, int]:
     return PENDING, PERSISTING if reason == BREACHED else reason, run
 
 
+@njit(cache=True, inline="always", error_model="numpy")
+def room_left(value: float, threshold: float, above: bool) -> float:
+    """The headroom, as ``terms.headroom_of`` defines it."""
+    left = threshold - value if above else value - threshold
+    return left if threshold == 0.0 else left / abs(threshold)
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def calm_ticks(board: Board, row: int, trip_at: float, above: bool, place: int, codes: Codes) -> int:
+    """How many of the first ticks leave a clear rule clear; writes their codes."""
+    ticks = len(board.at_ms)
+    tick = 0
+    while tick < ticks and board.status[row, tick] == READY and not passed(board.values[row, tick], trip_at, above):
+        codes.state[place, tick], codes.reason[place, tick] = CLEAR, INSIDE
+        tick += 1
+    return tick
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def judge_plain(board: Board, plain: Plain, state: State, codes: Codes) -> None:
     """All plain rules over all ticks of the board, one at least; ``state`` is afterwards that of the last tick."""
     ticks = len(board.at_ms)
     for each in range(len(plain.place)):
         place, row = plain.place[each], plain.signal[each]
-        above, trip_at, clear_at = plain.above[each] == 1, plain.trip_at[each], plain.clear_at[each]
+        above, trip_at = plain.above[each] == 1, plain.trip_at[each]
+        calm = 0
+        if (
+            state.reason[place] == INSIDE
+        ):  # it was clear and nothing had gathered: as long as that lasts, nothing else is looked at
+            calm = calm_ticks(board, row, trip_at, above, place, codes)
+            if calm > 0:
+                value = board.values[row, calm - 1]
+                state.value[place], state.headroom[place] = value, room_left(value, trip_at, above)
+            if calm == ticks:
+                continue
+        clear_at = plain.clear_at[each]
         code, since_ms, since_block = state.state[place], state.since_ms[place], state.since_block[place]
         memory = state.clear[place] if code >= TRIPPED else state.trip[place]
         run, first_ms, last_block = memory["run"], memory["first_ms"], memory["block"]
         reason, value = state.reason[place], np.nan
-        for tick in range(ticks):
+        for tick in range(calm, ticks):
             value, known, before = board.values[row, tick], board.status[row, tick], code
             if code == CLEAR and run == 0 and known == READY and not passed(value, trip_at, above):
                 reason = INSIDE
@@ -186,11 +215,10 @@ def judge_plain(board: Board, plain: Plain, state: State, codes: Codes) -> None:
             if code != before or since_ms == NEVER:
                 since_ms, since_block = board.at_ms[tick], board.block[tick]
             codes.state[place, tick], codes.reason[place, tick] = code, reason
-        left = trip_at - value if above else value - trip_at
         state.state[place], state.reason[place] = code, reason
-        state.since_ms[place], state.since_block[place] = since_ms, since_block
         state.value[place], state.threshold[place] = value, trip_at
-        state.headroom[place] = left if trip_at == 0.0 else left / abs(trip_at)
+        state.headroom[place] = room_left(value, trip_at, above)
+        state.since_ms[place], state.since_block[place] = since_ms, since_block
         gathered = state.clear[place] if code >= TRIPPED else state.trip[place]
         idle = state.trip[place] if code >= TRIPPED else state.clear[place]
         idle["run"], idle["first_ms"], idle["block"] = 0, 0, NEVER

@@ -107,10 +107,11 @@ def pair(board: Board, of: int, against: int, row: int, side: int) -> None:
 def step(board: Board, slots: Slots, params: Params, state: State) -> None:
     """The inputs are ``of`` and all that it is held against."""
     for slot in range(len(slots.rows)):
-        of, named, side, numbers = slots.inputs[slot, 0], params.named[slot], params.side[slot], state.numbers[slot]
+        of, named, side = slots.inputs[slot, 0], params.named[slot], params.side[slot]
         if named == 1:  # by far the commonest: nothing to put in order
             pair(board, of, slots.inputs[slot, 1], slots.rows[slot], side)
             continue
+        numbers = state.numbers[slot]
         for tick in range(len(board.at_ms)):
             against, status = reference(board, slots, slot, tick, named, numbers)
             status = max(status, board.status[of, tick])

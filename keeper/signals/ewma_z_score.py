@@ -40,7 +40,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from keeper.signals.bank import NEVER, NO_INPUT, READY, WARMING, Board, Floats, Ints, Slots, write
+from keeper.signals.bank import NEVER, NO_INPUT, READY, WARMING, Board, Floats, Ints, Slots
 from keeper.signals.fading import FORGOTTEN, Fade, fade_of, faded
 from keeper.signals.ring import BY_BLOCK, Cut, cut_of, interval_of
 from keeper.signals.scores import directed, direction_of, is_number, score
@@ -57,7 +57,10 @@ class Params(NamedTuple):
 
 
 class State(NamedTuple):
-    """Per slot what a Cell holds."""
+    """Per slot.
+
+    ``interval`` is the one in progress and ``latest`` its value, ``first`` the first one since the last start; the rest is of the intervals before.
+    """
 
     interval: Ints
     first: Ints
@@ -65,33 +68,6 @@ class State(NamedTuple):
     mean: Floats
     variance: Floats
     weight: Floats
-
-
-class Cell(NamedTuple):
-    """One slot, in registers: a loop over many ticks is several times faster so.
-
-    ``interval`` the one in progress and ``latest`` its value, ``first`` the first one since the last start; the rest is of the intervals before.
-    """
-
-    interval: int
-    first: int
-    latest: float
-    mean: float
-    variance: float
-    weight: float
-
-
-class Form(NamedTuple):
-    """The parameters of one slot, in registers; ``by``, ``each``, ``length`` as in Cut, ``rate``, ``kept``, ``gained`` as in Fade."""
-
-    by: int
-    each: int
-    length: int
-    rate: float
-    kept: float
-    gained: float
-    floor: float
-    direction: int
 
 
 def prepare(specs: Sequence[SignalSpec]) -> Params:
@@ -113,59 +89,40 @@ def allocate(params: Params) -> State:
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def one(cell: Cell, where: int, now: float, form: Form) -> tuple[Cell, float, int]:
-    """(the slot afterwards, value, status) of one slot that has an input, at this time or block."""
-    if not is_number(now):
-        return cell, np.nan, NO_INPUT
-    interval = interval_of(where, cell.interval, form.by, form.each)
-    if cell.interval == NEVER or interval - cell.interval > FORGOTTEN * form.length:
-        return Cell(interval, interval, now, 0.0, 0.0, 0.0), np.nan, WARMING
-    mean, variance, weight = cell.mean, cell.variance, cell.weight
-    if interval > cell.interval:
-        kept, gained = faded(interval - cell.interval, form.rate, form.kept, form.gained)
-        old = kept * weight
-        weight = old + gained
-        share = gained / weight
-        apart = cell.latest - mean
-        mean += share * apart
-        variance = old / weight * (variance + share * apart * apart)
-    after = Cell(interval, cell.first, now, mean, variance, weight)
-    if interval - cell.first < form.length:
-        return after, np.nan, WARMING
-    found = score(now - mean, math.sqrt(variance), form.floor * abs(mean))
-    return after, directed(found, form.direction), READY
+def close(
+    apart: float, kept: float, gained: float, mean: float, variance: float, weight: float
+) -> tuple[float, float, float]:
+    """(mean, variance, weight) with a value that lies so far from the mean."""
+    old = kept * weight
+    weight = old + gained
+    share = gained / weight
+    return mean + share * apart, old / weight * (variance + share * apart * apart), weight
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def step(board: Board, slots: Slots, params: Params, state: State) -> None:
-    """The only input is the value."""
+    """The only input is the value. What a slot remembers is in registers while it goes over the ticks."""
     cut, fade = params.cut, params.fade
     for slot in range(len(slots.rows)):
-        of = slots.inputs[slot, 0]
-        form = Form(
-            cut.by[slot],
-            cut.each[slot],
-            cut.length[slot],
-            fade.rate[slot],
-            fade.kept[slot],
-            fade.gained[slot],
-            params.floor[slot],
-            params.direction[slot],
-        )
-        cell = Cell(
-            state.interval[slot],
-            state.first[slot],
-            state.latest[slot],
-            state.mean[slot],
-            state.variance[slot],
-            state.weight[slot],
-        )
+        of, row, floor, direction = slots.inputs[slot, 0], slots.rows[slot], params.floor[slot], params.direction[slot]
+        by, each, length = cut.by[slot], cut.each[slot], cut.length[slot]
+        interval, first, latest = state.interval[slot], state.first[slot], state.latest[slot]
+        mean, variance, weight = state.mean[slot], state.variance[slot], state.weight[slot]
         for tick in range(len(board.at_ms)):
-            status = int(board.status[of, tick])
-            value = np.nan
+            seen, status, value = board.values[of, tick], board.status[of, tick], np.nan
+            if status == READY and not is_number(seen):
+                status = NO_INPUT
             if status == READY:
-                where = board.block[tick] if form.by == BY_BLOCK else board.at_ms[tick]
-                cell, value, status = one(cell, where, board.values[of, tick], form)
-            write(board, slots, slot, tick, value, status)
-        state.interval[slot], state.first[slot], state.latest[slot] = cell.interval, cell.first, cell.latest
-        state.mean[slot], state.variance[slot], state.weight[slot] = cell.mean, cell.variance, cell.weight
+                now = interval_of(board.block[tick] if by == BY_BLOCK else board.at_ms[tick], interval, by, each)
+                if interval == NEVER or now - interval > FORGOTTEN * length:
+                    first, mean, variance, weight = now, 0.0, 0.0, 0.0
+                elif now > interval:
+                    kept, gained = faded(now - interval, fade.rate[slot], fade.kept[slot], fade.gained[slot])
+                    mean, variance, weight = close(latest - mean, kept, gained, mean, variance, weight)
+                interval, latest = now, seen
+                status = READY if now - first >= length else WARMING
+                if status == READY:
+                    value = directed(score(seen - mean, math.sqrt(variance), floor * abs(mean)), direction)
+            board.values[row, tick], board.status[row, tick] = value, status
+        state.interval[slot], state.first[slot], state.latest[slot] = interval, first, latest
+        state.mean[slot], state.variance[slot], state.weight[slot] = mean, variance, weight

@@ -48,7 +48,6 @@ from keeper.signals.bank import (
     Ints,
     Slots,
     is_price,
-    write,
 )
 from keeper.signals.log_return import log_return
 from keeper.signals.ring import BY_BLOCK, Cut, cut_of, interval_of
@@ -65,7 +64,12 @@ class Params(NamedTuple):
 
 
 class State(NamedTuple):
-    """Per slot what a Cell holds, and the squared returns of the n - 1 intervals before the one in progress, as ``sliding_sum`` keeps them."""
+    """Per slot.
+
+    ``interval`` is the one in progress, ``first`` the first sample since the last start, ``price`` the last usable price, ``base`` the sample
+    before it (NaN when there is none), ``square`` that of the return between the two; ``place``, ``head`` and ``parts`` keep the squared returns of
+    the n - 1 intervals before, see ``sliding_sum``.
+    """
 
     interval: Ints
     first: Ints
@@ -75,22 +79,6 @@ class State(NamedTuple):
     place: Ints
     head: Floats
     parts: Floats
-
-
-class Cell(NamedTuple):
-    """One slot, in registers: a loop over many ticks is several times faster so.
-
-    ``interval`` the one in progress, ``first`` the first sample since the last start, ``price`` the last usable price, ``base`` the sample
-    before it (NaN when there is none), ``square`` that of the return between the two; ``place`` and ``head`` as in ``sliding_sum``.
-    """
-
-    interval: int
-    first: int
-    price: float
-    base: float
-    square: float
-    place: int
-    head: float
 
 
 def prepare(specs: Sequence[SignalSpec]) -> Params:
@@ -113,53 +101,45 @@ def allocate(params: Params) -> State:
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def one(
-    cell: Cell, where: int, price: float, by: int, each: int, length: int, scale: float, parts: Floats
-) -> tuple[Cell, float, int]:
-    """(the slot afterwards, value, status) of one slot that has an input, at this time or block."""
-    if not is_price(price):
-        return cell, np.nan, NO_INPUT
-    interval = interval_of(where, cell.interval, by, each)
-    if cell.interval == NEVER or interval - cell.interval > length:
-        return Cell(interval, interval, price, np.nan, 0.0, begin(interval, parts), 0.0), np.nan, WARMING
-    place, head, base = cell.place, cell.head, cell.base
-    if interval > cell.interval:
-        base = cell.price
-        place, head = push(cell.square, place, head, parts)
-        for _ in range(cell.interval + 1, interval):
-            place, head = push(0.0, place, head, parts)
-    latest = 0.0 if np.isnan(base) else log_return(price, base)
-    square = latest * latest
-    after = Cell(interval, cell.first, price, base, square, place, head)
-    if interval - cell.first < length:
-        return after, np.nan, WARMING
-    return after, math.sqrt(head + parts[place] + square) * scale, READY
+def squared(price: float, base: float) -> float:
+    """The squared return; 0 where there is no base."""
+    return 0.0 if np.isnan(base) else log_return(price, base) ** 2
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def close(square: float, intervals: int, place: int, head: float, parts: Floats) -> tuple[int, float]:
+    """(place, head) after so many intervals, of which the first has this squared return and the others none."""
+    place, head = push(square, place, head, parts)
+    for _ in range(intervals - 1):
+        place, head = push(0.0, place, head, parts)
+    return place, head
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def step(board: Board, slots: Slots, params: Params, state: State) -> None:
-    """The only input is the price."""
+    """The only input is the price. What a slot remembers is in registers while it goes over the ticks."""
     cut = params.cut
     for slot in range(len(slots.rows)):
-        of = slots.inputs[slot, 0]
-        by, each, length, scale = cut.by[slot], cut.each[slot], cut.length[slot], params.scale[slot]
-        parts = state.parts[slot, : length - 1]
-        cell = Cell(
-            state.interval[slot],
-            state.first[slot],
-            state.price[slot],
-            state.base[slot],
-            state.square[slot],
-            state.place[slot],
-            state.head[slot],
-        )
+        of, row, scale = slots.inputs[slot, 0], slots.rows[slot], params.scale[slot]
+        by, each, length = cut.by[slot], cut.each[slot], cut.length[slot]
+        interval, first, latest = state.interval[slot], state.first[slot], state.price[slot]
+        base, square = state.base[slot], state.square[slot]
+        place, head, parts = state.place[slot], state.head[slot], state.parts[slot, : length - 1]
         for tick in range(len(board.at_ms)):
-            status = int(board.status[of, tick])
-            value = np.nan
+            price, status, value = board.values[of, tick], board.status[of, tick], np.nan
+            if status == READY and not is_price(price):
+                status = NO_INPUT
             if status == READY:
-                where = board.block[tick] if by == BY_BLOCK else board.at_ms[tick]
-                cell, value, status = one(cell, where, board.values[of, tick], by, each, length, scale, parts)
-            write(board, slots, slot, tick, value, status)
-        state.interval[slot], state.first[slot] = cell.interval, cell.first
-        state.price[slot], state.base[slot], state.square[slot] = cell.price, cell.base, cell.square
-        state.place[slot], state.head[slot] = cell.place, cell.head
+                now = interval_of(board.block[tick] if by == BY_BLOCK else board.at_ms[tick], interval, by, each)
+                if interval == NEVER or now - interval > length:
+                    first, base, place, head = now, np.nan, begin(now, parts), 0.0
+                elif now > interval:
+                    base = latest
+                    place, head = close(square, now - interval, place, head, parts)
+                interval, latest, square = now, price, squared(price, base)
+                status = READY if now - first >= length else WARMING
+                if status == READY:
+                    value = math.sqrt(head + parts[place] + square) * scale
+            board.values[row, tick], board.status[row, tick] = value, status
+        state.interval[slot], state.first[slot], state.price[slot] = interval, first, latest
+        state.base[slot], state.square[slot], state.place[slot], state.head[slot] = base, square, place, head

@@ -31,7 +31,7 @@ def configure(stage: Stage, *changes: tuple[str, str]) -> None:
 
 
 def evaluated_blocks(stage: Stage) -> list[int]:
-    return [tick.body["block"]["number"] for tick in stage.records(RecordKind.TICK)]  # type: ignore[call-overload,index]
+    return [tick.body["block"]["number"] for tick in stage.records(RecordKind.TICK)]  # type: ignore[call-overload,index,misc]
 
 
 def starts(stage: Stage) -> list[dict[str, object]]:

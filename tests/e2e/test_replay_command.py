@@ -295,6 +295,7 @@ def test_replay__report__is_a_page(put: Put, tmp_path: Path) -> None:
         (["tidy.csv", "--report", "none/page.html"], "cannot write none/page.html: No such file or directory"),
         (["."], "is a folder"),
         (["tidy.csv", "none.csv"], "none.csv: cannot be read: No such file"),
+        (["none.csv", "--report", "page.html"], "none.csv: cannot be read: No such file"),
         (["tidy.csv", "--labels", "none.yaml"], "none.yaml: cannot be read: No such file"),
         (["tidy.csv", "--labels", "tidy.csv"], "one key is needed"),
         (["tidy.csv", "--map", "nobody=a:b"], "no source has this name"),
@@ -362,13 +363,15 @@ def test_replay__interrupted__ends_with_130_and_prints_nothing(put: Put, tmp_pat
     """It waits for a pipe that says nothing, so it is in the middle for sure."""
     pipe = tmp_path / "pipe.csv"
     os.mkfifo(pipe)
-    command = [KEEPER, "--json", "replay", tmp_path / "k.yaml", pipe]
-    with subprocess.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        with pipe.open("wb"):  # returns when the keeper has opened it too
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+    command = [str(KEEPER), "--json", "replay", str(tmp_path / "k.yaml"), str(pipe)]
+    with (
+        subprocess.Popen(
+            command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process,
+        pipe.open("wb"),
+    ):  # returns when the keeper has opened it too
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
 

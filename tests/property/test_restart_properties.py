@@ -42,6 +42,7 @@ pytestmark = pytest.mark.property
 TIMES = settings(max_examples=60, deadline=None)
 NAMES = ("A", "B")
 PLAIN = ("oracle", "spot", "other")
+ALL = pytest.mark.parametrize("reference", TEXTBOOK.values(), ids=list(TEXTBOOK))
 
 
 def sources_of(name: str) -> tuple[SourceSpec, ...]:
@@ -117,7 +118,8 @@ def said(draw: st.DrawFn, at_ms: int, before: dict[str, Observation]) -> dict[st
 @st.composite
 def runs(draw: st.DrawFn) -> list[Snapshot]:
     shots: list[Snapshot] = []
-    at_ms, block, before = 100_000, 50, {}
+    at_ms, block = 100_000, 50
+    before: dict[str, Observation] = {}
     for turn in range(draw(st.integers(2, 25))):
         at_ms += draw(st.sampled_from([-30, 0, 20, 40, 60, 400]))
         block += draw(st.sampled_from([1, 1, 1, 0, -2]))
@@ -217,42 +219,45 @@ def columns(draw: st.DrawFn, spec: SignalSpec) -> list[tuple[int, int, list[floa
     return found
 
 
-@pytest.mark.parametrize("reference", TEXTBOOK.values(), ids=list(TEXTBOOK))
+@st.composite
+def worlds(draw: st.DrawFn, reference: Reference) -> tuple[Engine, Engine, list[Snapshot]]:
+    """An engine with one signal of this kind under a rule, another one of the same spec, and what happens."""
+    signal = draw(reference.specs)
+    unit = min(SIGNALS[signal.kind].accepts)
+    sources = tuple(SourceSpec(name, unit) for name in signal.sources)
+    wide = rule("wide", signal.name, above="0.02", clear="0.01", hold=Span(blocks=2))
+    actions = (ActionPolicy("pause", ActionKind.PAUSE, 0, 0),)
+    world = EngineSpec(sources, (MarketSpec("M", (signal,), (wide,)),), actions)
+    shots = [
+        Snapshot(
+            stamp(block),
+            at_ms,
+            {
+                name: Observation(name, Decimal(repr(value)), unit, at_ms)
+                for name, value in zip(signal.sources, values, strict=True)
+                if value is not None
+            },
+        )
+        for at_ms, block, values in draw(columns(signal))
+    ]
+    return compile_engine(world), compile_engine(world), shots
+
+
+@ALL
 def test_rst_3__every_registered_kind__remembers_its_window(reference: Reference) -> None:
     @settings(max_examples=25, deadline=None)
     @given(data=st.data())
     def holds(data: st.DataObject) -> None:
-        signal = data.draw(reference.specs)
-        kind = SIGNALS[signal.kind]
-        unit = min(kind.accepts)
-        sources = tuple(SourceSpec(name, unit) for name in signal.sources)
-        wide = rule("wide", signal.name, above="0.02", clear="0.01", hold=Span(blocks=2))
-        world = EngineSpec(
-            sources, (MarketSpec("M", (signal,), (wide,)),), (ActionPolicy("pause", ActionKind.PAUSE, 0, 0),)
-        )
-        engine = compile_engine(world)
-        ticks = data.draw(columns(signal))
-        shots = [
-            Snapshot(
-                stamp(block),
-                at_ms,
-                {
-                    name: Observation(name, Decimal(repr(value)), unit, at_ms)
-                    for name, value in zip(signal.sources, values, strict=True)
-                    if value is not None
-                },
-            )
-            for at_ms, block, values in ticks
-        ]
+        engine, again, shots = data.draw(worlds(reference))
         cut = data.draw(st.integers(0, len(shots)))
         state, _ = go_on(engine, engine.initial_state(), shots[:cut])
-        taken_up = through_text(engine, state, compile_engine(world))
+        taken_up = through_text(engine, state, again)
         assert bodies(go_on(engine, taken_up, shots[cut:])[1]) == bodies(go_on(engine, state, shots[cut:])[1])
 
     holds()
 
 
-HURTFUL = (None, True, -1, 2**70, "", "x", "-1", "9" * 19, "9" * 400, [], {}, [[]], [["0", "0"]], {"a": "b"})
+HURTFUL: tuple[Any, ...] = (None, True, -1, 2**70, "", "x", "-1", "9" * 19, "9" * 400, [], {}, [[]], [["0", "0"]], {"a": "b"})
 
 
 def spoil(body: Any, chance: random.Random) -> Any:
@@ -293,3 +298,21 @@ def test_rst_4__whatever_was_written__is_refused_or_ticks(shots: list[Snapshot],
             assert found.message
         else:
             go_on(ENGINE, found, shots[half:])
+
+
+@ALL
+def test_rst_4__whatever_was_written_of_any_kind__is_refused_or_ticks(reference: Reference) -> None:
+    @settings(max_examples=15, deadline=None)
+    @given(data=st.data())
+    def holds(data: st.DataObject) -> None:
+        engine, _, shots = data.draw(worlds(reference))
+        chance = random.Random(data.draw(st.integers(0, 2**32)))
+        half = len(shots) // 2
+        state, _ = go_on(engine, engine.initial_state(), shots[:half])
+        body = json.loads(rfc8785.dumps(engine.save(state).body()))
+        for _ in range(4):
+            found = engine.load(spoil_arrays(body, chance))
+            if not isinstance(found, Refusal):
+                go_on(engine, found, shots[half:])
+
+    holds()

@@ -64,7 +64,10 @@ def _run_files(output: Output, request: Request) -> int:
     incidents = read_labels(request.labels, markets) if request.labels else ()
     if request.report:
         with _writing(request.report):  # a minute of work should not end in this
+            new = not request.report.exists()
             request.report.open("a", encoding="utf-8").close()
+            if new:
+                request.report.unlink()
     progress = _Progress(output)
     progress.say(f"reading {counted(len(request.data), 'file')} ...")
     data = read(request.data, sort=request.sort)

@@ -96,7 +96,10 @@ def init(
     ctx: typer.Context,
     directory: Annotated[Path, typer.Argument(help="Where to write keeper.yaml and .env.", metavar="DIR")] = Path(),
     preset: Annotated[
-        Preset, typer.Option(help="What to start from: an oracle against spot, or a stablecoin that loses its peg.")
+        Preset,
+        typer.Option(
+            help="What to start from: an oracle against spot, a peg, a staked token, a crash, a lending market."
+        ),
     ] = Preset.SAFE,
 ) -> None:
     """Write a commented keeper.yaml and .env in safe mode (nothing is ever sent)."""

@@ -68,7 +68,7 @@ class Table:
         return index + self.first_row if self.rows is None else int(self.rows[index])
 
     def _whole(self, lazy: pl.LazyFrame) -> pl.DataFrame:
-        frame = lazy.collect()
+        frame = lazy.collect(engine="streaming")
         blank = _all_null(frame)
         if not blank.any():
             return frame
@@ -97,9 +97,9 @@ def parsing_errors() -> tuple[type[Exception], ...]:
 
 
 def _open(path: Path, told: str, problems: list[Problem]) -> Table | None:
-    import polars as pl
-
     source: Path | io.BytesIO = path if path.is_file() else io.BytesIO(path.read_bytes())
+    import polars as pl  # after a pipe was read: once it is loaded, Ctrl-C does not interrupt that
+
     with path.open("rb") if isinstance(source, Path) else io.BytesIO(source.getvalue()) as file:
         start = file.read(4)
     if not start:

@@ -183,7 +183,7 @@ KNOWN = [(0, 0.0, 3.688879), (1, 0.025318, 5.571643), (2, 0.242209, 7.224688), (
 
 @pytest.mark.parametrize(("count", "low", "high"), KNOWN)
 def test_rate__known_counts__have_their_exact_limits(count: int, low: float, high: float) -> None:
-    assert rate(count, 1.0) == (count, pytest.approx(low, abs=1e-5), pytest.approx(high, abs=1e-5))
+    assert rate(count, 1.0) == pytest.approx((count, low, high), abs=1e-5)
 
 
 @pytest.mark.parametrize("count", [*range(30), 100, 3_000])

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
 from keeper.config import Config, loads
-from keeper.config.model import Mode
+from keeper.config.model import DerivedSource, ExchangeSource, Mode
 from keeper.config.template import PRESETS, template
 from keeper.domain.errors import ConfigurationError
+from keeper.engine import compile_engine
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[3]
+QUOTED = re.compile(r'"[^"]*"')
+NUMBER = re.compile(r"(?<![\w.-])\d[\d.]*(%|bps|ms|[smhd])?(?![\w.-])")
 
 
 def variables(env: str) -> dict[str, str]:
@@ -56,10 +60,48 @@ def test_template__a_variable_not_set__is_told(preset: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_template__every_line_with_a_number__says_why(preset: str) -> None:
+    numbers = [
+        line for line in template(preset)[0].splitlines() if NUMBER.search(QUOTED.sub("", line.partition("#")[0]))
+    ]
+    assert len(numbers) > 15
+    for line in numbers:
+        assert line.partition("#")[2].strip(), line
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_template__without_any_environment__loads_for_a_replay(preset: str) -> None:
+    config = loads(template(preset)[0].encode(), folder=Path("/somewhere"), environ={}, offline=True)
+    assert compile_engine(config.engine)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_template__every_call_of_a_contract_of_yours__says_what_to_replace(preset: str) -> None:
     for line in template(preset)[0].splitlines():
-        value, _, comment = line.partition("#")
-        if re.search(r":\s*(\d+|\d+%|\d+ ?(ms|s|m|h|blocks))\s*[,}]?\s*$", value) or re.search(r"\d%|\d blocks", value):
-            assert comment.strip(), line
+        assert "dEaD" not in line or "replace" in line, line
+
+
+def test_template__ways_to_one_peg__share_no_venue() -> None:
+    """Otherwise one venue would have two votes of three."""
+    sources = {source.name: source for source in loaded("stablecoin-peg").sources}
+
+    def venues(name: str) -> set[str]:
+        source = sources[name]
+        if isinstance(source, ExchangeSource):
+            return {venue.name for venue in source.venues}
+        assert isinstance(source, DerivedSource)
+        return set().union(*(venues(member) for member in source.of))
+
+    for ways in (("usdc-direct", "usdc-by-usdt", "usdc-by-btc"), ("usdt-direct", "usdt-coinbase", "usdt-by-btc")):
+        behind = [venues(way) for way in ways]
+        assert all(not one & other for one, other in combinations(behind, 2)), behind
+
+
+def test_template__each_dollar_price__takes_two_venues() -> None:
+    sources = {source.name: source for source in loaded("stablecoin-peg").sources}
+    for name in ("usdc-direct", "usdt-direct"):
+        source = sources[name]
+        assert isinstance(source, ExchangeSource)
+        assert source.min_venues == 2
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -242,7 +242,7 @@ def test_allocate__slots_of_different_windows__sums_fit_the_widest() -> None:
 def test_step__interpreted__says_the_same_as_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = [*prices(1, 2, NAN, 8, 16, 15, 17), (66_000, (3.0,)), (69_000, (3.0,)), (200_000, (1.0,))]
     compiled = drive(SPEC, ticks)
-    for name in ("one", "step"):
+    for name in ("squared", "close", "step"):
         monkeypatch.setattr(realised_volatility, name, getattr(realised_volatility, name).py_func)
     interpreted = drive(SPEC, ticks)
     assert [status for status, _ in interpreted] == [status for status, _ in compiled]
