@@ -164,11 +164,13 @@ def room_left(value: float, threshold: float, above: bool) -> float:
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def calm_ticks(board: Board, row: int, trip_at: float, above: bool, place: int, codes: Codes) -> int:
-    """How many of the first ticks leave a clear rule clear; writes their codes."""
-    ticks = len(board.at_ms)
-    tick = 0
-    while tick < ticks and board.status[row, tick] == READY and not passed(board.values[row, tick], trip_at, above):
+def calm_until(tick: int, board: Board, row: int, trip_at: float, above: bool, place: int, codes: Codes) -> int:
+    """The first tick from this one on that does not leave a clear rule clear; writes the codes of those before it."""
+    while (
+        tick < len(board.at_ms)
+        and board.status[row, tick] == READY
+        and not passed(board.values[row, tick], trip_at, above)
+    ):
         codes.state[place, tick], codes.reason[place, tick] = CLEAR, INSIDE
         tick += 1
     return tick
@@ -177,51 +179,57 @@ def calm_ticks(board: Board, row: int, trip_at: float, above: bool, place: int, 
 @njit(cache=True, nogil=True, error_model="numpy")
 def judge_plain(board: Board, plain: Plain, state: State, codes: Codes) -> None:
     """All plain rules over all ticks of the board, one at least; ``state`` is afterwards that of the last tick."""
-    ticks = len(board.at_ms)
+    last = len(board.at_ms) - 1
     for each in range(len(plain.place)):
         place, row = plain.place[each], plain.signal[each]
         above, trip_at = plain.above[each] == 1, plain.trip_at[each]
-        calm = 0
+        tick = 0
         if (
             state.reason[place] == INSIDE
-        ):  # it was clear and nothing had gathered: as long as that lasts, nothing else is looked at
-            calm = calm_ticks(board, row, trip_at, above, place, codes)
-            if calm > 0:
-                value = board.values[row, calm - 1]
-                state.value[place], state.headroom[place] = value, room_left(value, trip_at, above)
-            if calm == ticks:
+        ):  # clear, and nothing has gathered: as long as that lasts, nothing else is looked at
+            tick = calm_until(0, board, row, trip_at, above, place, codes)
+        if tick <= last:
+            judge_from(tick, each, board, plain, state, codes)
+        value = board.values[row, last]
+        state.value[place], state.headroom[place] = value, room_left(value, trip_at, above)
+
+
+@njit(cache=True, error_model="numpy")
+def judge_from(tick: int, each: int, board: Board, plain: Plain, state: State, codes: Codes) -> None:
+    """One plain rule from this tick on."""
+    place, row = plain.place[each], plain.signal[each]
+    above, trip_at, clear_at = plain.above[each] == 1, plain.trip_at[each], plain.clear_at[each]
+    code, reason = state.state[place], state.reason[place]
+    since_ms, since_block = state.since_ms[place], state.since_block[place]
+    memory = state.clear[place] if code >= TRIPPED else state.trip[place]
+    run, first_ms, last_block = memory["run"], memory["first_ms"], memory["block"]
+    while tick < len(board.at_ms):
+        if code == CLEAR and run == 0 and since_ms != NEVER:
+            calm = calm_until(tick, board, row, trip_at, above, place, codes)
+            if calm > tick:
+                tick, reason = calm, INSIDE
                 continue
-        clear_at = plain.clear_at[each]
-        code, since_ms, since_block = state.state[place], state.since_ms[place], state.since_block[place]
-        memory = state.clear[place] if code >= TRIPPED else state.trip[place]
-        run, first_ms, last_block = memory["run"], memory["first_ms"], memory["block"]
-        reason, value = state.reason[place], np.nan
-        for tick in range(calm, ticks):
-            value, known, before = board.values[row, tick], board.status[row, tick], code
-            if code == CLEAR and run == 0 and known == READY and not passed(value, trip_at, above):
-                reason = INSIDE
-            else:
-                at_ms, block, up = board.at_ms[tick], board.block[tick], code >= TRIPPED
-                holds, reason = stand_of(known, value, up, above, trip_at, clear_at, plain.blind[each] == 1)
-                hold_ms = plain.clear_ms[each] if up else plain.trip_ms[each]
-                blocks = plain.clear_blocks[each] if up else plain.trip_blocks[each]
-                if holds:
-                    run, first_ms = counted(at_ms, block, run, first_ms, last_block)
-                    last_block = block
-                    long = run >= blocks if hold_ms == BY_BLOCKS else at_ms - first_ms >= hold_ms
-                    code, reason, run = turned(up, long, run, reason)
-                else:
-                    code, run = TRIPPED if up else CLEAR, 0
-            if code != before or since_ms == NEVER:
-                since_ms, since_block = board.at_ms[tick], board.block[tick]
-            codes.state[place, tick], codes.reason[place, tick] = code, reason
-        state.state[place], state.reason[place] = code, reason
-        state.value[place], state.threshold[place] = value, trip_at
-        state.headroom[place] = room_left(value, trip_at, above)
-        state.since_ms[place], state.since_block[place] = since_ms, since_block
-        gathered = state.clear[place] if code >= TRIPPED else state.trip[place]
-        idle = state.trip[place] if code >= TRIPPED else state.clear[place]
-        idle["run"], idle["first_ms"], idle["block"] = 0, 0, NEVER
-        if run == 0:
-            first_ms, last_block = 0, NEVER
-        gathered["run"], gathered["first_ms"], gathered["block"] = run, first_ms, last_block
+        at_ms, block, before, up = board.at_ms[tick], board.block[tick], code, code >= TRIPPED
+        value, known = board.values[row, tick], board.status[row, tick]
+        holds, reason = stand_of(known, value, up, above, trip_at, clear_at, plain.blind[each] == 1)
+        hold_ms = plain.clear_ms[each] if up else plain.trip_ms[each]
+        if holds:
+            run, first_ms = counted(at_ms, block, run, first_ms, last_block)
+            last_block = block
+            blocks = plain.clear_blocks[each] if up else plain.trip_blocks[each]
+            long = run >= blocks if hold_ms == BY_BLOCKS else at_ms - first_ms >= hold_ms
+            code, reason, run = turned(up, long, run, reason)
+        else:
+            code, run = TRIPPED if up else CLEAR, 0
+        if code != before or since_ms == NEVER:
+            since_ms, since_block = at_ms, block
+        codes.state[place, tick], codes.reason[place, tick] = code, reason
+        tick += 1
+    state.state[place], state.reason[place], state.threshold[place] = code, reason, trip_at
+    state.since_ms[place], state.since_block[place] = since_ms, since_block
+    gathered = state.clear[place] if code >= TRIPPED else state.trip[place]
+    idle = state.trip[place] if code >= TRIPPED else state.clear[place]
+    idle["run"], idle["first_ms"], idle["block"] = 0, 0, NEVER
+    if run == 0:
+        first_ms, last_block = 0, NEVER
+    gathered["run"], gathered["first_ms"], gathered["block"] = run, first_ms, last_block
