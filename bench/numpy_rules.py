@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from keeper.domain.units import Span
 from keeper.engine.spec import EngineSpec
+from keeper.rules.spec import Condition, Group, RuleSpec
 from keeper.signals.bank import Floats
 
 if TYPE_CHECKING:
@@ -37,7 +39,20 @@ class Volatility:
         self._price = spot
         if self._base is None or interval - self._first < self._samples:
             return None
-        return np.sqrt(self._sum + np.log(spot / self._base) ** 2)
+        value: Floats = np.sqrt(self._sum + np.log(spot / self._base) ** 2)
+        return value
+
+
+def _when(rule: RuleSpec) -> Condition | Group:
+    return rule.when
+
+
+def _clear(rule: RuleSpec) -> Condition | Group:
+    return rule.clear
+
+
+def _blocks(condition: Condition) -> int:
+    return (condition.hold.blocks or 0) if isinstance(condition.hold, Span) else 0
 
 
 class NumpyRules:
@@ -51,12 +66,10 @@ class NumpyRules:
             if one.kind == "realised-volatility"
         ]
         names = [one.name for one in first.signals]
-        conditions = [(rule.when, rule.clear) for rule in first.rules]
-        self._of = [names.index(rule.signals[0]) for rule in first.rules]
-        self._trip = [float(when.threshold) for when, _ in conditions]  # type: ignore[union-attr, arg-type]
-        self._clear = [float(clear.threshold) for _, clear in conditions]  # type: ignore[union-attr, arg-type]
-        self._trip_blocks = [when.hold.blocks for when, _ in conditions]  # type: ignore[union-attr]
-        self._clear_blocks = [clear.hold.blocks for _, clear in conditions]  # type: ignore[union-attr]
+        whens, clears = ([one for rule in first.rules for one in side(rule).members] for side in (_when, _clear))
+        self._of = [names.index(when.signal) for when in whens]
+        self._trip, self._clear = ([float(one.fixed) for one in side] for side in (whens, clears))
+        self._trip_blocks, self._clear_blocks = ([_blocks(one) for one in side] for side in (whens, clears))
         self._tripped = np.zeros((len(first.rules), markets), dtype=bool)
         self._streak = np.zeros((len(first.rules), markets), dtype=np.int64)
         self._new: NDArray[np.bool_] = np.zeros((len(first.rules), markets), dtype=bool)

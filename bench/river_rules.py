@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from river import stats, utils
 
@@ -21,7 +21,7 @@ class RollingVolatility:
     def __init__(self, spec: SignalSpec) -> None:
         self._sampling_ms = spec.window("sampling").ms or 1
         self._samples = (spec.window("window").ms or 1) // self._sampling_ms
-        self._sum = utils.Rolling(stats.Sum(), window_size=self._samples - 1)
+        self._sum: Any = utils.Rolling(stats.Sum, window_size=self._samples - 1)
         self._interval: int | None = None
         self._first = 0
         self._base: float | None = None

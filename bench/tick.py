@@ -139,9 +139,10 @@ def tick(options: Options) -> Sequence[Result]:
     ours = times["ours"]
     whole = _observed(options.count(40))
     options.say(f"  engine.tick    {spread(whole, 'us')}  with {2 * MARKETS} new observations a tick")
-    per_market = {count: _alone(count, ticks) for count in SCALES}
+    scales = SCALES if ticks >= 100 else SCALES[:2]
+    per_market = {count: _alone(count, ticks) for count in scales}
     options.say("  us per market  " + ", ".join(f"{count}: {shown(cost)}" for count, cost in per_market.items()))
-    few, many = per_market[SCALES[0]], per_market[SCALES[-1]]
+    few, many = per_market[scales[0]], per_market[scales[-1]]
     at_least, at_most = Want.AT_LEAST, Want.AT_MOST
 
     def against(name: str, kind: Ratio, bar: Bar | None) -> Result:
@@ -244,11 +245,11 @@ def _market(name: str) -> MarketSpec:
 def samples(markets: int, ticks: int) -> Iterator[Prices]:
     """Seeded prices: noise of 0.2 %, and every tenth tick a shock to some markets."""
     chance = np.random.default_rng(SEED)
-    spot = 100.0 + np.arange(markets)
+    spot: Floats = 100.0 + np.arange(markets, dtype=np.float64)
     for number in range(1, ticks + 1):
         spot = spot * (1 + chance.normal(0, 0.002, markets))
         if number % 10 == 0:
             shocked = np.arange(markets) % SHOCKED == number // 10 % SHOCKED
-            spot = np.where(shocked, spot * (1 + chance.normal(0, 0.1, markets)), spot)
-        oracle = spot * (1 + chance.normal(0, 0.001 if number % 7 else 0.006, markets))
+            spot[shocked] *= 1 + chance.normal(0, 0.1, markets)[shocked]
+        oracle: Floats = spot * (1 + chance.normal(0, 0.001 if number % 7 else 0.006, markets))
         yield Prices(number, oracle, spot, oracle.tolist(), spot.tolist())

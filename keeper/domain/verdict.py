@@ -42,9 +42,10 @@ class Severity(StrEnum):
 class Verdict:
     """What a rule says at one tick.
 
-    ``signal``, ``value`` and ``threshold`` are those of the condition that decides: the only one, or of a group the one that the group's truth
-    hangs on. ``value`` and ``threshold`` are in the signal's unit, NaN where there is none; ``headroom`` is the share of the threshold that is left before it trips
-    (1 = far, 0 = at it, negative = beyond; NaN without a value); ``since_ms`` and ``since_block`` say when the state began.
+    ``signal``, ``value`` and ``threshold`` are those of the condition that decides: the only one, or of a group the one that the group's
+    truth hangs on. ``value`` and ``threshold`` are in the signal's unit, NaN where there is none; ``headroom`` is the share of the
+    threshold that is left before it trips (1 = far, 0 = at it, negative = beyond; NaN without a value); ``since_ms`` and
+    ``since_block`` say when the state began.
     """
 
     market: str

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper.domain.observation import WITHOUT_VALUE, Observation, Quality
+from keeper.engine.derivation import How, in_order
 from keeper.engine.derive import Deriver
 from keeper.engine.gate import Gates
 from keeper.engine.grade import BITS, FOREVER, Grader
@@ -63,7 +64,8 @@ class Trip:
 
 @dataclass(slots=True)
 class MarketRun:
-    """What became of one market. ``held`` counts the ticks at which some rule could not be judged, by what was wrong (a quality, or ``warming``)."""
+    """What became of one market. ``held`` counts the ticks at which some rule could not be judged, by what was wrong (a quality, or
+    ``warming``); a rule that needs a source without any data is not counted."""
 
     market: str
     ticks: int = 0
@@ -95,6 +97,23 @@ class Sweeper:
         self._tracks = tracks
         self._market = MarketRun(market.name)
         self._open: dict[int, Trip] = {}
+        self._seeing = [rule for rule in range(len(self._wiring.rules)) if self._has_data(rule)]
+
+    def _has_data(self, rule: int) -> bool:
+        """Whether what the rule looks at can ever be seen; a rule that never sees anything would hide why the others were held."""
+        seen = sources_with_data(self._spec.sources, self._tracks)
+        own = {signal.spec.name for signal in self._wiring.signals}
+        signals = [self._wiring.signals[signal] for signal in self._wiring.rules[rule].signals]
+        waiting, looked_at = [signal.spec.name for signal in signals], set[str]()
+        inputs = {signal.spec.name: signal.spec.sources for signal in self._wiring.signals}
+        while waiting:
+            name = waiting.pop()
+            if name in own and name not in looked_at:
+                looked_at.add(name)
+                waiting += inputs[name]
+            elif name not in own and name not in seen:
+                return False
+        return True
 
     def run(self, ticks: Ticks) -> MarketRun:
         """Everything from the first tick to the last."""
@@ -157,9 +176,10 @@ class Sweeper:
 
     def _hold(self, codes: rule_codes.Codes, qualities: Sequence[Bytes]) -> None:
         """Counts the ticks at which some rule was held, each once, by the worst that stands in its way."""
-        held = [(rule, reasons == NOT_USABLE) for rule, reasons in enumerate(codes.reason) if NOT_USABLE in reasons]
+        reasons_of = [(rule, codes.reason[rule]) for rule in self._seeing]
+        held = [(rule, reasons == NOT_USABLE) for rule, reasons in reasons_of if NOT_USABLE in reasons]
         blind = np.logical_or.reduce([ticks for _, ticks in held]) if held else None
-        warming = [reasons == NOT_ENOUGH_DATA for reasons in codes.reason if NOT_ENOUGH_DATA in reasons]
+        warming = [reasons == NOT_ENOUGH_DATA for _, reasons in reasons_of if NOT_ENOUGH_DATA in reasons]
         if warming:
             early = np.logical_or.reduce(warming)
             if count := int(np.count_nonzero(early if blind is None else early & ~blind)):
@@ -282,6 +302,23 @@ def _aged(source: SourceSpec, at_ms: Ints, values: Floats, own_ms: Ints, quality
         return quality
     old = ~without & (at_ms - own_ms > min(source.max_age_ms, FOREVER))
     return np.where(old, np.int8(STALE), quality) if old.any() else quality
+
+
+def sources_with_data(sources: Sequence[SourceSpec], tracks: Mapping[str, Track]) -> set[str]:
+    """Those that can ever have a value, given these tracks."""
+    specs = {source.name: source for source in sources}
+    seen: set[str] = set()
+    members = {source.name: source.derived.of for source in sources if source.derived is not None}
+    for source in sources:
+        if source.derived is None and source.name in tracks and (source.needs is None or source.needs in tracks):
+            seen.add(source.name)
+    for name in in_order(members):
+        derived = specs[name].derived
+        assert derived is not None
+        enough = derived.at_least if derived.how is How.MEDIAN else len(derived.of)
+        if sum(of in seen for of in derived.of) >= enough:
+            seen.add(name)
+    return seen
 
 
 def sources_behind(spec: EngineSpec, market: MarketSpec) -> tuple[str, ...]:

@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 from eth_abi.abi import encode
 
-from bench import start_up
+from bench import start_up, tick
 from bench.__main__ import main
 from bench.audit import hash_pass
 from bench.contestant import Broken, running
-from bench.deque_rules import Markets
 from bench.hot_path_100 import OURS, RAW, WEB3, numbers_of, reads_in_turn
 from bench.log_samples import drafts
 from bench.options import ROOT, Options, scratch
@@ -29,7 +28,7 @@ from bench.reads import MARKETS, Read, WideStage
 from bench.registry import BENCHES
 from bench.result import Bar, Ratio, Result, Want, median, quantile, shown, spread
 from bench.stage import CALM, MARKET, SHOCKED, Stage, staged
-from bench.tick import _spec
+from bench.tick import Ours, Trips
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.store import SqlAuditStore
 from keeper.adapters.chain.multicall import MULTICALL3, decode_aggregate3
@@ -166,6 +165,7 @@ def test_command__names_of_the_interface__are_all_there() -> None:
         "hot-path-100",
         "plain-script",
         "tick",
+        "replay",
         "sign",
         "audit-write-sqlite",
         "audit-verify",
@@ -298,17 +298,43 @@ def test_start_up__a_command_that_fails__is_broken_with_its_words() -> None:
 
 def test_tick__same_snapshots__trips_the_same_rules_on_both_sides() -> None:
     said: list[str] = []
-    (one,) = BENCHES["tick"].load()(Options(60, said.append))
-    assert one.trials == 60
+    results = BENCHES["tick"].load()(Options(60, said.append))
+    assert [one.peer_name for one in results] == [
+        "python-deque",
+        "river",
+        "bare-numpy",
+        "p50",
+        "10-markets",
+        "python-deque",
+    ]
     trips = next(int(match[1]) for line in said if (match := re.search(r"(\d+) trips", line)))
     assert trips > 100
 
 
-def test_deque_rules__nothing_usable__is_refused_rather_than_compared() -> None:
-    spec = _spec(1)
-    markets = Markets(spec.sources, spec.markets)
-    with pytest.raises(KeyError):
-        markets.tick(0, {})
+class Sleeper(Ours):
+    """Never trips."""
+
+    def trips(self) -> Trips:
+        return set()
+
+
+def test_tick__sides_that_do_not_agree__are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tick, "Ours", Sleeper)
+    with pytest.raises(Broken, match="do not trip the same rules"):
+        tick.tick(quiet(40))
+
+
+def test_replay__all_sides__find_the_same_trips() -> None:
+    said: list[str] = []
+    results = BENCHES["replay"].load()(Options(2, said.append))
+    assert [(one.bench, one.peer_name) for one in results] == [
+        ("replay", "polars"),
+        ("replay", "pandas"),
+        ("replay-memory", "data"),
+        ("replay-rows", "half-the-rows"),
+    ]
+    trips = next(int(match[1]) for line in said if (match := re.search(r"(\d+) trips", line)))
+    assert trips > 1
 
 
 async def test_hash_pass__a_changed_row__stops_there() -> None:

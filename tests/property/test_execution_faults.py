@@ -25,7 +25,8 @@ TIMES = settings(max_examples=100, deadline=None)
 ARMED = (pause(), limit(100), adjust())
 
 ACT = st.tuples(
-    st.just("act"), st.tuples(st.sampled_from([(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)]), st.sampled_from([None, "false", "false"]))
+    st.just("act"),
+    st.tuples(st.sampled_from([(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)]), st.sampled_from([None, "false", "false"])),
 )
 COMMON = [
     ACT,

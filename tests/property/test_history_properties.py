@@ -17,7 +17,7 @@ from keeper.domain.units import Span, Unit
 from keeper.domain.verdict import RuleState, Verdict, VerdictReason
 from keeper.engine import compile_engine
 from keeper.engine import history as histories
-from keeper.engine.history import QUALITIES, MarketRun, Ticks, Track, Trip, observation, sweep
+from keeper.engine.history import QUALITIES, MarketRun, Ticks, Track, Trip, observation, sources_with_data, sweep
 from keeper.engine.spec import Derivation, EngineSpec, How, SourceSpec
 from tests.support.engine_world import divergence, market, rule, spec, volatility
 
@@ -80,9 +80,11 @@ def tick_by_tick(engine_spec: EngineSpec, said: dict[str, Track], ticks: Ticks) 
                 found.trips.append(Trip(one.rule, one.at_ms, one.signal, one.observed, one.threshold, at_ms))
         before = tick.verdicts
         found.ticks += 1
-        if any(verdict.reason is VerdictReason.NO_INPUT for verdict in tick.verdicts):
+        seen = sources_with_data(engine_spec.sources, said)
+        told = [one for one in tick.verdicts if "spot" in seen and (one.rule == "wild" or "oracle" in seen)]
+        if any(verdict.reason is VerdictReason.NO_INPUT for verdict in told):
             found.held["blind"] += 1
-        elif any(verdict.reason is VerdictReason.WARMING for verdict in tick.verdicts):
+        elif any(verdict.reason is VerdictReason.WARMING for verdict in told):
             found.held["warming"] += 1
     found.trips += open_trips.values()
     return found

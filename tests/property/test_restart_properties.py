@@ -257,7 +257,22 @@ def test_rst_3__every_registered_kind__remembers_its_window(reference: Reference
     holds()
 
 
-HURTFUL: tuple[Any, ...] = (None, True, -1, 2**70, "", "x", "-1", "9" * 19, "9" * 400, [], {}, [[]], [["0", "0"]], {"a": "b"})
+HURTFUL: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    2**70,
+    "",
+    "x",
+    "-1",
+    "9" * 19,
+    "9" * 400,
+    [],
+    {},
+    [[]],
+    [["0", "0"]],
+    {"a": "b"},
+)
 
 
 def spoil(body: Any, chance: random.Random) -> Any:
