@@ -135,7 +135,8 @@ class Acting:
             if self._paged.get(key) == (decision.incident, words):
                 continue
             self._paged[key] = decision.incident, words
-            said = [statement_text(one, self._subjects) for one in hearing.testimony.statements]
+            deadline_ms = hearing.policy.deadline_ms
+            said = [statement_text(one, self._subjects, deadline_ms) for one in hearing.testimony.statements]
             count = count_text(hearing.testimony, hearing.policy)
             if decision.id in hearing.doubts:
                 count += f"; but the rule rests on block {hearing.doubts[decision.id]}, about which too few agreed"

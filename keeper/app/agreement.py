@@ -82,6 +82,9 @@ class Agreement:
         self._witness = witness
         asking = {} if witness is None else policies
         self._policies = {severity: policy for severity, policy in asking.items() if policy.agree > 1}
+        # what no rule with an action asks for is missed by nobody
+        acting = {rule.severity for market in markets for rule in market.rules if rule.actions}
+        self._awaited = [policy for severity, policy in self._policies.items() if severity in acting]
         self._subjects = subjects
         self._faults = faults
         self._doubts = Doubts(self._policies.values(), markets)
@@ -182,7 +185,7 @@ class Agreement:
             self._disown(Disputed(about, after, number, after_ms, at_ms))
 
     def _judge(self, testimony: Testimony) -> None:
-        short = [policy for policy in self._policies.values() if not policy.met_by(testimony)]
+        short = [policy for policy in self._awaited if not policy.met_by(testimony)]
         if not short:
             self._unmet = 0
             self._faults.up("quorum", f"enough endpoints agree about block {testimony.block.number}")
@@ -194,8 +197,11 @@ class Agreement:
     def _short_of(self, short: Sequence[QuorumPolicy], testimony: Testimony) -> None:
         strictest = max(short, key=lambda policy: (policy.otherwise is Otherwise.HOLD, policy.agree))
         holds = strictest.otherwise is Otherwise.HOLD
-        said = [statement_text(statement, self._subjects) for statement in testimony.statements]
-        remedy = "look at each of these nodes and at the one in use; " + (
+        said = [statement_text(one, self._subjects, strictest.deadline_ms) for one in testimony.statements]
+        look = "look at each of these nodes and at the one in use; "
+        if testimony.agreeing >= strictest.agree:
+            look = "they agree too late: take nearer or faster nodes, or raise `deadline` in `chain.quorum`; "
+        remedy = look + (
             "until enough agree, actions are held, not sent"
             if holds
             else "until enough agree, actions are sent on the word of the one in use"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from keeper.adapters.audit.times import from_iso
 from keeper.decisions.standing import Phase, Standing
@@ -54,6 +55,47 @@ async def endings(
     for key, standing in on_its_way.items():
         if key not in still_open:
             found.append(await _ending(store, key, standing, now_ms))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An action that worked, as its outcome says; ``tx_hash`` and ``block`` None where it needed no transaction."""
+
+    key: tuple[str, str]
+    tx_hash: str | None
+    block: int | None
+
+
+async def done(
+    store: AuditStore, standings: Mapping[tuple[str, str], Standing], incidents: Mapping[str, str]
+) -> list[Done]:
+    """What worked in the incidents (by market) that are still open, also what the engine has not heard of yet. Raises StoreUnavailable."""
+    found = []
+    for (market, action), standing in standings.items():
+        incident = incidents.get(market)
+        if incident is None or standing.phase not in (Phase.WORKED, Phase.IN_FLIGHT) or standing.incident != incident:
+            continue
+        query = RecordQuery(
+            market=market,
+            action=action,
+            incident=incident,
+            kinds=(RecordKind.OUTCOME,),
+            since_ms=standing.since_ms if standing.phase is Phase.IN_FLIGHT else None,
+            newest_first=True,
+            limit=1,
+        )
+        for record in await store.page(query):
+            body = record.body
+            if OutcomeKind(str(body["kind"])) in (OutcomeKind.INCLUDED, OutcomeKind.SUPERSEDED):
+                tx_hash, block = body["tx_hash"], body["block"]
+                found.append(
+                    Done(
+                        (market, action),
+                        tx_hash if isinstance(tx_hash, str) else None,
+                        block if isinstance(block, int) else None,
+                    )
+                )
     return found
 
 

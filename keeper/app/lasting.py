@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from keeper.app.earlier import Done
 from keeper.app.faults import Faults
 from keeper.domain.block import BlockStamp
 from keeper.domain.decision import IncidentEvent, IncidentPhase
@@ -55,9 +56,16 @@ class Lasting:
         self._done: dict[tuple[str, str], _Done] = {}
         self._open: set[str] = set()
 
-    def go_on(self, markets: Iterable[str]) -> None:
-        """These have incidents that were open before the keeper was started."""
+    def go_on(self, markets: Iterable[str], done: Iterable[Done]) -> None:
+        """These have incidents that were open before the keeper was started, and this is what had worked in them.
+
+        A value that was made of the one before is not followed: what it was is not known any more.
+        """
         self._open.update(markets)
+        for one in done:
+            armed = self._armed.get(one.key)
+            if armed is not None and armed.action.adjustment is None:
+                self._done[one.key] = _Done(armed, one.tx_hash, one.block)
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """An action ended; only what is in effect is followed."""

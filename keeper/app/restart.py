@@ -88,6 +88,11 @@ class Restart:
             self._log.warning("starting with empty windows", reason=taken.forgot, because=taken.message)
         return taken
 
+    async def done(self, state: EngineState) -> list[earlier.Done]:
+        """What worked in the incidents that are still open, so that it is followed on. Raises StoreUnavailable."""
+        engine = self._parts.engine
+        return await earlier.done(self._parts.edges.store, engine.standings(state), engine.open_incidents(state))
+
     async def earlier(self, state: EngineState, works: Collection[Work], now_ms: int) -> list[ActionOutcome]:
         """What happened to actions that ``state`` has not heard of yet. Raises StoreUnavailable."""
         store = self._parts.edges.store

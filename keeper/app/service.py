@@ -136,7 +136,7 @@ class Service:
         taken = await self._restart.take_up()
         self._state = taken.state
         self._remembering.fed(taken.ticks)
-        self._lasting.go_on(self._parts.engine.open_incidents(taken.state))
+        self._lasting.go_on(self._parts.engine.open_incidents(taken.state), await self._restart.done(taken.state))
         said = taken.body(self._restart.bound_to)
         start = records.start(
             now, name=config.keeper.name, mode=mode, chain_id=config.chain.id, sender=sender, state=said

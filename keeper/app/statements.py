@@ -13,19 +13,24 @@ def difference_text(difference: Difference, subjects: Sequence[str]) -> str:
     return f"{_subject(difference, subjects)} is {difference.theirs} there and {difference.ours} at the endpoint in use"
 
 
-def statement_text(statement: Statement, subjects: Sequence[str]) -> str:
-    """One endpoint's word in words."""
+def statement_text(statement: Statement, subjects: Sequence[str], deadline_ms: int) -> str:
+    """One endpoint's word in words; one that agrees after the deadline does not count."""
     if statement.word is Word.SILENT:
         return f"{statement.endpoint} is silent ({statement.silence}): {statement.message}"
     if statement.word is Word.AGREES:
-        return f"{statement.endpoint} agrees"
+        late = statement.took_ms > deadline_ms
+        after = f" too late: after {statement.took_ms:.0f} ms, `deadline` is {deadline_ms} ms" if late else ""
+        return f"{statement.endpoint} agrees{after}"
     told = "; ".join(difference_text(difference, subjects) for difference in statement.differences)
     return f"{statement.endpoint} disagrees: {told}"
 
 
 def count_text(testimony: Testimony, policy: QuorumPolicy) -> str:
-    """How many agree."""
-    return f"{testimony.agreeing} of {testimony.of} endpoints agree about block {testimony.block.number}, {policy.agree} are needed"
+    """How many agree, soon enough."""
+    agreeing = testimony.agreeing_within(policy.deadline_ms)
+    return (
+        f"{agreeing} of {testimony.of} endpoints agree about block {testimony.block.number}, {policy.agree} are needed"
+    )
 
 
 def testimony_body(testimony: Testimony, policy: QuorumPolicy, subjects: Sequence[str]) -> dict[str, Json]:

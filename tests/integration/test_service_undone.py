@@ -77,8 +77,10 @@ async def test_restart__the_council_took_it_back_meanwhile__nothing_is_done_agai
         async with inside(stage.config) as service:
             await service.watching()
             block = await stage.node.block_number()
+            await stage.mine_until(lambda: bool(stage.faults(PART)), ended=service.ended)
             await stage.mine_until(lambda: stage.evaluated() >= block + 3, ended=service.ended)
             await service.end()
+        assert stage.faults(PART) == [("down", "taken-back")], "also what happened while no keeper ran is told"
         assert len(await stage.sent()) == 1
         assert len(stage.records(RecordKind.INCIDENT)) == 1
         assert [kind for kind, _ in decisions(stage)].count("act") == 1

@@ -1,13 +1,15 @@
 """Every endpoint by itself: does it answer, for the right chain, with a block that is as new as the others'?
 
 All are asked at the same moment, twice. A block that somebody knew before the second question was sent is one that everybody else should know when
-answering it; so a slow node makes nobody else look late.
+answering it; so a slow node makes nobody else look late. Who seems to be ahead is held against what the others say when asked once more after it, so
+that time which goes by between two questions makes nobody look like a liar.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from keeper.adapters.chain.node import NodeClient
@@ -27,7 +29,7 @@ CLOCK_WARN_S = 15
 """A block from further ahead than this is a clock that is wrong, here or there."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Seat:
     """One endpoint. ``known`` is the newest block of the first round, ``head`` that of the second, ``took_ms`` how long that took.
 
@@ -75,9 +77,28 @@ async def survey(chain: model.ChainConfig, seats: Sequence[Seat]) -> AsyncIterat
     """Fills in the seats; one check each."""
     await asyncio.gather(*(_meet(seat, chain.id) for seat in seats))
     await asyncio.gather(*(_look(seat) for seat in seats if not seat.away))
+    before = {seat: seat.known.number for seat in seats if seat.known is not None}
+    after = before
+    if any(seat.head and _ahead(seat.head.number, _others(seat, before), chain.lag_blocks) for seat in seats):
+        after = await _once_more(seats)
     for seat in seats:
-        others = [other.known.number for other in seats if other is not seat and other.known is not None]
-        yield _check(seat, chain, others)
+        yield _check(seat, chain, _others(seat, before), _others(seat, after))
+
+
+def _others(seat: Seat, numbers: Mapping[Seat, int]) -> list[int]:
+    return [number for other, number in numbers.items() if other is not seat]
+
+
+async def _once_more(seats: Sequence[Seat]) -> dict[Seat, int]:
+    """The newest block of each that still answers, now that all have answered."""
+    numbers: dict[Seat, int] = {}
+
+    async def ask(seat: Seat) -> None:
+        with suppress(OutsideError):
+            numbers[seat] = (await seat.node.head()).number
+
+    await asyncio.gather(*(ask(seat) for seat in seats if not seat.away))
+    return numbers
 
 
 async def _meet(seat: Seat, chain_id: int) -> None:
@@ -113,13 +134,15 @@ async def _lost(seat: Seat, error: OutsideError) -> None:
             seat.remedy = of_node(cause)
 
 
-def _check(seat: Seat, chain: model.ChainConfig, others: Sequence[int]) -> Check:
+def _check(seat: Seat, chain: model.ChainConfig, before: Sequence[int], after: Sequence[int]) -> Check:
+    """``before`` and ``after``: the others' newest blocks before it was asked the second time, and after it answered."""
     name = f"endpoint {seat.name}"
     head = seat.head
     if head is None or seat.away:
         return Check(name, Health.FAIL, seat.away, seat.remedy)
     age_s = SystemClock().now_ms() // 1000 - head.timestamp_s
-    if warning := _behind(head.number, others, chain.lag_blocks) or _late(seat, chain):
+    limit = chain.lag_blocks
+    if warning := _behind(head.number, before, limit) or _ahead(head.number, after, limit) or _late(seat, chain):
         return Check(name, Health.WARN, *warning)
     if age_s > HEAD_AGE_WARN_S:
         message = f"newest block {head.number} is {age_s} s old"
@@ -140,10 +163,15 @@ def _behind(number: int, others: Sequence[int], limit: int) -> tuple[str, str] |
     if newest - number >= limit:
         message = f"is at block {number}, {newest - number} behind what another endpoint had before it was asked"
         return message, "it syncs or is overloaded: check it, and replace it if this lasts"
-    if len(ordered) > 1 and number - ordered[0] >= limit:
-        message = f"says block {number}, {number - ordered[0]} ahead of every other endpoint"
-        return message, "compare with a block explorer: it lies, or all the others lag"
     return None
+
+
+def _ahead(number: int, others: Sequence[int], limit: int) -> tuple[str, str] | None:
+    """Only against two others or more: of two nodes, nobody can tell which is wrong."""
+    if len(others) < 2 or number - max(others) < limit:
+        return None
+    message = f"says block {number}, {number - max(others)} ahead of every other endpoint"
+    return message, "compare with a block explorer: it lies, or all the others lag"
 
 
 def _late(seat: Seat, chain: model.ChainConfig) -> tuple[str, str] | None:
