@@ -11,6 +11,9 @@ from keeper.domain.verdict import Severity
 from keeper.ports.clock import Clock
 from keeper.ports.notifier import Notice
 
+RESTATED_MS = 60_000
+"""So long what is recorded of a fault stands, whatever else is found to be behind it: causes that alternate must not flood the log."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -31,6 +34,7 @@ class Faults:
         self._record = record
         self._tell = tell
         self._down: dict[str, Fault] = {}
+        self._said_ms: dict[str, float] = {}
 
     @property
     def current(self) -> tuple[Fault, ...]:
@@ -41,15 +45,22 @@ class Faults:
     ) -> None:
         """The part does not work. Said again with the same reason, it is not news.
 
-        Without a ``remedy``, the one that the message suggests is told.
+        Without a ``remedy``, the one that the message suggests is told. When something else is to be done about the same reason (a service that did
+        not answer now refuses the key), that is recorded within ``RESTATED_MS``, and told to nobody anew.
         """
         known = self._down.get(part)
-        if known is not None and known.reason == reason:
+        again = known is not None and known.reason == reason
+        if again and self._clock.monotonic_ms() - self._said_ms[part] < RESTATED_MS:
+            return
+        self._said_ms[part] = self._clock.monotonic_ms()
+        remedy = remedy or remedies.of_fault(part, reason, message)
+        if known is not None and again and known.remedy == remedy:
             return
         now = self._clock.now_ms()
-        remedy = remedy or remedies.of_fault(part, reason, message)
         self._down[part] = Fault(part, reason, message, remedy, known.since_ms if known else now)
         self._record(records.fault(now, part, down=True, reason=reason, message=message, remedy=remedy))
+        if again:
+            return
         body = f"{message}\n{remedy}" if remedy else message
         self._tell(Notice(f"fault/{part}", f"{part} is down", body, severity))
 

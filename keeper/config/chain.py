@@ -203,6 +203,8 @@ def _read_quorum(
         if policy is None:
             continue
         agree = policy.get(AGREE)
+        if policy.clean and policy.get(DEADLINE) > MAX_DEADLINE_MS:
+            policy.problem("deadline", "an action cannot wait so long", f"{MAX_DEADLINE_MS // 1000}s at most")
         if certain and policy.clean and agree > count:
             have = (
                 "there is no verify endpoint"

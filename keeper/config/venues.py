@@ -141,11 +141,10 @@ EXCHANGE = Shape(
 
 def read_exchange(name: str, section: Section) -> ExchangeSource:
     """The source; what is wrong with it is noted."""
-    if not known_venues("async_support"):
-        report = section.cursor.context.report
-        report.add(
-            "sources", section.cursor.line, "", NOT_INSTALLED, INSTALL
-        )  # one place: said once, however many sources
+    context = section.cursor.context
+    if not context.environment.offline and not known_venues("async_support"):
+        # One place: said once, however many sources.
+        context.report.add("sources", section.cursor.line, "", NOT_INSTALLED, INSTALL)
     symbol, stream = section.get(SYMBOL), section.get(STREAM)
     below = section.at("venues")
     venues = _read_venues(below, symbol, stream) if below else ()

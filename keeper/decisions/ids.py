@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 REORG_DEPTH = 1_024
@@ -27,6 +28,8 @@ class Ids:
 
     def given(self, id: str, block: int) -> None:
         """This one is given out already: never again at this block."""
-        base, _, number = id.partition("~")
+        base, _, number = id.rpartition("~")
+        if not base or not re.fullmatch(r"[0-9]{1,18}", number):
+            base, number = id, "1"  # the first of its name; a number further ahead is that of its incident
         used = self.issued.setdefault(block, {})
-        used[base] = max(used.get(base, 0), int(number) if number.isdigit() else 1)
+        used[base] = max(used.get(base, 0), int(number))

@@ -165,7 +165,11 @@ class Engine:
         return state
 
     def recall(self, state: EngineState, happened: Sequence[Happened], decided: Sequence[Decided]) -> None:
-        """Takes in what was decided at ticks after the last one of ``state`` that were not recorded; changes it in place."""
+        """Takes in what was decided at ticks after the last one of ``state`` that were not recorded; changes it in place.
+
+        Their time has been: a clock that was set back in the meantime does not take it back.
+        """
+        state.at_ms = max([state.at_ms, *(one.at_ms for one in decided)])
         recall(state.desk, happened, decided, self._places)
 
     def standings(self, state: EngineState) -> dict[tuple[str, str], Standing]:

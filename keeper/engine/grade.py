@@ -120,6 +120,7 @@ class Grader:
                 if (
                     value is not None
                     and at_ms <= until
+                    and NEVER <= own <= FOREVER
                     and value.is_finite()
                     and -MAX_MAGNITUDE < value.adjusted() < MAX_MAGNITUDE
                 ):

@@ -114,6 +114,7 @@ def test_replay__document__is_the_one_of_the_interface(put: Put, tmp_path: Path)
         "to": "2023-03-11T03:59:00.000Z",
         "ticks": 60,
         "sources_without_data": [],
+        "series_not_used": [],
         "markets": {
             "A": {
                 "trips": [
@@ -213,12 +214,19 @@ def test_replay__one_market_among_many__is_as_alone(put: Put, tmp_path: Path) ->
     assert among == alone
 
 
-def test_replay__source_without_data__is_told_and_its_rules_held(put: Put, tmp_path: Path) -> None:
+def test_replay__source_without_data__is_told_and_its_rules_are_not_counted(put: Put, tmp_path: Path) -> None:
     path = put("half.csv", re.sub(r".*,spot,.*\n", "", TIDY))
     found = replayed(tmp_path, path)
     assert found["sources_without_data"] == ["spot"]
-    assert found["markets"]["A"] == {"trips": [], "held": {"missing": 60}}
+    assert found["markets"]["A"] == {"trips": [], "held": {}}
     assert "no data for the source spot" in in_process("replay", tmp_path / "k.yaml", path).out
+
+
+def test_replay__series_that_is_no_source__is_told_unless_mapped(put: Put, tmp_path: Path) -> None:
+    path = put("misspelt.csv", TIDY.replace(",spot,", ",spto,"))
+    assert replayed(tmp_path, path)["series_not_used"] == ["spto"]
+    assert "not used: the series spto" in in_process("replay", tmp_path / "k.yaml", path).out
+    assert replayed(tmp_path, path, "--map", "spot=spto")["series_not_used"] == []
 
 
 @pytest.mark.parametrize(
@@ -327,7 +335,11 @@ def test_replay__labels_of_another_market__are_refused(put: Put, tmp_path: Path)
 def test_replay__bad_rows__are_all_told_with_their_rows(put: Put, tmp_path: Path) -> None:
     path = put("bad.csv", TIDY + "soon,spot,1\n2023-03-11T04:00:00Z,spot,one\n")
     errors = wrong(tmp_path / "k.yaml", path, put("none.csv", ""))
-    assert [error["path"].removeprefix(f"{tmp_path}/") for error in errors] == ["bad.csv row 122", "none.csv"]
+    assert [error["path"].removeprefix(f"{tmp_path}/") for error in errors] == [
+        "bad.csv row 122",
+        "bad.csv row 123",
+        "none.csv",
+    ]
 
 
 def test_replay__labels_mistake__is_told_before_the_files_are_read(put: Put, tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ from keeper.domain.errors import MalformedAnswer, Refused
 from keeper.domain.evm import Receipt
 from keeper.domain.text import printable, shown
 
+MAX_NUMBER = 2**63 - 1
+"""Of a block, and of its time in seconds: nodes keep both in 64 bits, so what is beyond is no block, and nobody lags behind it."""
+
 _REVERT_CODES = frozenset({3, -32015})
 """3: geth, reth, erigon, anvil, besu; -32015: nethermind."""
 _REVERT_WORDS = (
@@ -35,12 +38,19 @@ def block_stamp(header: object) -> BlockStamp:
             hexes.quantity(block.get("gasLimit"), "gasLimit"),
         )
     return BlockStamp(
-        number=hexes.quantity(block.get("number"), "the block number"),
+        number=_counted(block.get("number"), "the block number"),
         hash=hexes.hash32(block.get("hash"), "the block hash"),
         parent_hash=hexes.hash32(block.get("parentHash"), "the parent hash"),
-        timestamp_s=hexes.quantity(block.get("timestamp"), "the block timestamp"),
+        timestamp_s=_counted(block.get("timestamp"), "the block timestamp"),
         next_base_fee_wei=next_fee,
     )
+
+
+def _counted(value: object, what: str) -> int:
+    number = hexes.quantity(value, what)
+    if number > MAX_NUMBER:
+        raise MalformedAnswer(f"{what} is {shown(value)}, more than there can be")
+    return number
 
 
 def receipt(answer: object, tx_hash: str) -> Receipt | None:

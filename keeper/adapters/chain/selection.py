@@ -21,12 +21,18 @@ SURE_MS = 250
 TELL_MS = 300
 """So long after a failed request it is told: a connection that breaks fails its requests first, and is the better reason."""
 
+MAX_DOUBLINGS = 6
+"""So often at most the probation of one that is rejected again is doubled: with 10 seconds, up to some ten minutes."""
+FORGIVEN = 10
+"""Well for so many times its probation, an endpoint begins anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """``lag_blocks`` behind for ``lag_ms`` counts as lagging; a better endpoint is returned to when it was well for ``return_ms``.
 
-    An endpoint whose blocks were not believed is believed again after ``probation_ms`` without another such block.
+    An endpoint whose blocks were not believed is believed again after ``probation_ms`` without another such block; when that happens again soon,
+    after twice as long each time.
     """
 
     lag_blocks: int = 3
@@ -46,9 +52,11 @@ class _Standing:
     failing: str = ""
     failing_since_ms: float = 0.0
     rejected: str = ""
-    """Its blocks are not believed."""
+    """Its blocks, or what was read from it, are not believed."""
     rejected_reason: DownReason = DownReason.OUTVOTED
     rejected_at_ms: float = 0.0
+    offences: int = 0
+    """How often it began to be rejected; forgotten once it has been well for ten times its probation."""
     newest: int = -1
     newest_time_s: int = 0
     strikes: int = 0
@@ -73,6 +81,10 @@ class _Standing:
     @property
     def up(self) -> bool:
         return self.followed and not self.failing and not self.rejected
+
+    @property
+    def outvoted(self) -> bool:
+        return self.followed and bool(self.rejected) and self.rejected_reason is DownReason.OUTVOTED
 
     @property
     def well(self) -> bool:
@@ -127,11 +139,12 @@ class Selection:
         return [other for other, standing in enumerate(self._standings) if other != index and standing.up]
 
     def quiet(self, now_ms: float, for_ms: float) -> list[int]:
-        """Those that for so long have not announced a block that another one has."""
+        """Those that for so long have not announced a block that another one has; one that is outvoted too, or it would never be heard again."""
         return [
             index
             for index, standing in enumerate(self._standings)
-            if standing.up and _lasts(standing.behind_since_ms, now_ms, for_ms)
+            if (standing.up or (standing.outvoted and not standing.failing))
+            and _lasts(standing.behind_since_ms, now_ms, for_ms)
         ]
 
     def connected(self, index: int, newest: int, now_ms: float, *, time_s: int = 0) -> list[ChainEvent]:
@@ -151,7 +164,7 @@ class Selection:
         """It has a new head, which there is no reason to doubt; ``time_s`` is the block's own time."""
         standing = self._standings[index]
         standing.newest, standing.newest_time_s = number, time_s
-        if standing.rejected and now_ms - standing.rejected_at_ms >= self._patience.probation_ms:
+        if standing.rejected and now_ms - standing.rejected_at_ms >= self._probation_ms(standing):
             standing.rejected = ""
         return self._decide(now_ms)
 
@@ -162,6 +175,10 @@ class Selection:
     def rejected(self, index: int, reason: DownReason, why: str, now_ms: float) -> list[ChainEvent]:
         """It gave a block that is not believed."""
         standing = self._standings[index]
+        if not standing.rejected:
+            if _lasts(standing.well_since_ms, now_ms, FORGIVEN * self._probation_ms(standing)):
+                standing.offences = 0
+            standing.offences += 1
         standing.rejected, standing.rejected_reason, standing.rejected_at_ms = why, reason, now_ms
         return self._decide(now_ms)
 
@@ -218,6 +235,10 @@ class Selection:
             events.append(FailedOver(self._standings[self._active].name, self._standings[chosen].name, reason))
             self._active = chosen
         return events
+
+    def _probation_ms(self, standing: _Standing) -> int:
+        """Twice as long each time: one that lies only while it is in use would come back to lie again and again."""
+        return self._patience.probation_ms << min(max(standing.offences - 1, 0), MAX_DOUBLINGS)
 
     def _judge_lag(self, index: int, now_ms: float) -> int:
         """Updates whether it lags; returns how many blocks it is behind the others.

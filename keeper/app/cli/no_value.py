@@ -1,4 +1,4 @@
-"""Why a rule has no value, in words: which of its inputs is bad, why, and of when its last value is."""
+"""Why a rule has no value or no threshold, in words: which of its inputs is bad, why, and of when its last value is."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def why_no_value(verdict: Body, body: Body) -> str:
     if not bad:
         return f"no value yet ({verdict['reason']})"
     return "no value: " + "; ".join(_input(one) for one in bad)
+
+
+def why_no_threshold(verdict: Body) -> str:
+    """For a verdict with a value and none to hold it against."""
+    return f"no threshold yet: the signal that it follows has no value ({verdict['reason']})"
 
 
 def _input(seen: Body) -> str:

@@ -50,7 +50,7 @@ def run(output: Output, request: Request) -> int:
 
 def _run_files(output: Output, request: Request) -> int:
     from keeper.app.replay.files import read
-    from keeper.app.replay.mapping import places_of
+    from keeper.app.replay.mapping import places_of, strangers
     from keeper.app.replay.report import write_report
     from keeper.app.replay.run import replay
     from keeper.app.replay.scorecard import read_labels, score
@@ -72,6 +72,7 @@ def _run_files(output: Output, request: Request) -> int:
     progress.say(f"reading {counted(len(request.data), 'file')} ...")
     data = read(request.data, sort=request.sort)
     places = places_of(config.sources, request.mapping, data.series)
+    unused = strangers(places, data.series)
     done = replay(config, data, places, request.block_ms, request.jobs, progress.say)
     progress.end()
     card = score(done.runs, incidents, done.spans) if request.labels else None
@@ -79,8 +80,8 @@ def _run_files(output: Output, request: Request) -> int:
         behind = {market.name: sources_behind(config.engine, market) for market in config.engine.markets}
         with _writing(request.report):
             write_report(request.report, request.config, data, done, card, behind)
-    output.document(document_of(data, done, card))
-    _tell(output, data, done, card)
+    output.document(document_of(data, done, card, unused))
+    _tell(output, data, done, card, unused)
     return Exit.DONE
 
 
@@ -163,7 +164,7 @@ class _Progress:
             sys.stderr.write("\r\x1b[K")
 
 
-def document_of(data: Data, done: Replay, card: Scorecard | None) -> dict[str, object]:
+def document_of(data: Data, done: Replay, card: Scorecard | None, unused: Sequence[str]) -> dict[str, object]:
     """The answer for machines."""
     ticks = len(done.ticks.at_ms)
     return {
@@ -175,6 +176,7 @@ def document_of(data: Data, done: Replay, card: Scorecard | None) -> dict[str, o
         "seconds": round(done.seconds, 6),
         "ticks_per_second": round(ticks * len(done.runs) / done.seconds, 1) if done.seconds else None,
         "sources_without_data": list(done.silent),
+        "series_not_used": list(unused),
         "markets": _markets(done.runs),
         "scorecard": None if card is None else _card(card),
     }
@@ -230,13 +232,15 @@ def _card(card: Scorecard) -> dict[str, object]:
     }
 
 
-def _tell(output: Output, data: Data, done: Replay, card: Scorecard | None) -> None:
+def _tell(output: Output, data: Data, done: Replay, card: Scorecard | None, unused: Sequence[str]) -> None:
     ticks = len(done.ticks.at_ms)
     span = f"{_short(done.first_ms)} to {_short(done.last_ms)}"
     repeated = f" ({data.repeated} of them said before)" if data.repeated else ""
     output.say(f"{counted(data.rows, 'row')}{repeated}, {span} UTC: {counted(ticks, 'tick')} in {done.seconds:.2f} s")
     for name in done.silent:
         output.say(f"no data for the source {name}: rules that need it were held (--map {name}=VENUE:SYMBOL)", "yellow")
+    for name in unused:
+        output.say(f"not used: the series {name}, because no source has this name (--map SOURCE={name})", "yellow")
     for run in done.runs:
         _tell_market(output, run)
     if card is not None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.times import from_iso, to_iso
 from keeper.app.cli import not_done, switch
-from keeper.app.cli.no_value import why_no_value
+from keeper.app.cli.no_value import why_no_threshold, why_no_value
 from keeper.app.cli.nothing_yet import log_exists, remedy
 from keeper.app.cli.output import Output
 from keeper.app.cli.typed import keeper_command
@@ -224,6 +224,8 @@ def _gauge(verdict: Mapping[str, Json], tick: Mapping[str, Json]) -> str:
     value, threshold, headroom = (float(str(verdict[key])) for key in ("value", "threshold", "headroom"))
     if not math.isfinite(value):
         return f"{verdict['rule']:<24} {verdict['signal']}: {why_no_value(verdict, tick)}"
+    if math.isnan(threshold):
+        return f"{verdict['rule']:<24} {verdict['signal']} {value:.6g}: {why_no_threshold(verdict)}, {verdict['state']}"
     used = min(1.0, max(0.0, 1 - headroom)) if math.isfinite(headroom) else 0.0
     filled = round(used * BAR)
     bar = "#" * filled + "." * (BAR - filled)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.times import to_iso
-from keeper.app.cli.no_value import why_no_value
+from keeper.app.cli.no_value import why_no_threshold, why_no_value
 from keeper.domain.record import Json, Record, RecordKind
 
 Body = Mapping[str, Json]
@@ -154,7 +154,9 @@ def _verdict(verdict: Json, evidence: Body) -> str:
     value = _short(verdict["value"])
     if value == "nan":
         return f"{verdict['rule']}: {verdict['signal']} has {why_no_value(verdict, evidence)}"
-    return f"{verdict['rule']}: {verdict['signal']} {value} against {_short(verdict['threshold'])}"
+    threshold = _short(verdict["threshold"])
+    against = f", {why_no_threshold(verdict)}" if threshold == "nan" else f" against {threshold}"
+    return f"{verdict['rule']}: {verdict['signal']} {value}{against}"
 
 
 def _short(number: Json) -> str:

@@ -108,8 +108,7 @@ def _read_one(path: Path, sort: bool, problems: list[Problem]) -> dict[Place, _P
     checker = Checker(path, table.row, problems)
     try:
         found = _placed(path, table, checker, sort=sort)
-        if not checker.bad:
-            _value(found, table, checker)
+        _value(found, table, checker)
     except parsing_errors() as error:
         problems.append(broken(path, error))
         return {}

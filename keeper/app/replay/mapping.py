@@ -44,6 +44,12 @@ def places_of(
     return found
 
 
+def strangers(places: Mapping[str, Sequence[Place]], there: Iterable[Place]) -> tuple[str, ...]:
+    """The series that bear the name of a source, not of a venue, and became none: mistyped, more often than not."""
+    used = {place for each in places.values() for place in each}
+    return tuple(sorted(name_of(place) for place in there if not place[0] and place not in used))
+
+
 def _wrong(name: str, targets: str, sources: Sequence[Source], found: Mapping[str, object]) -> tuple[str, str] | None:
     """What is wrong with a mapping before the files are asked, and the remedy."""
     if not targets:

@@ -139,7 +139,12 @@ class Executor:
 
 
 class Scene:
-    def __init__(self, bench: Bench | None, policies: Mapping[Severity, QuorumPolicy] | None = None) -> None:
+    def __init__(
+        self,
+        bench: Bench | None,
+        policies: Mapping[Severity, QuorumPolicy] | None = None,
+        market: MarketSpec | None = None,
+    ) -> None:
         self.bench = bench
         self.clock = ManualClock()
         self.drafts: list[Draft] = []
@@ -150,7 +155,7 @@ class Scene:
         self.faults = Faults(self.clock, self.drafts.append, self.notices.append)
         self.disowned: list[Disputed] = []
         policies = dict.fromkeys(Severity, HOLD) if policies is None else policies
-        self.agreement = Agreement(bench, policies, SUBJECTS, self.faults, [MARKET], self.disowned.append)
+        self.agreement = Agreement(bench, policies, SUBJECTS, self.faults, [market or MARKET], self.disowned.append)
         armed = {
             ("M", name): arm(
                 Action(
@@ -459,8 +464,10 @@ def at(number: int) -> BlockStamp:
 
 
 @asynccontextmanager
-async def comparing(bench: Bench, policies: Mapping[Severity, QuorumPolicy] | None = None) -> AsyncIterator[Scene]:
-    scene = Scene(bench, policies)
+async def comparing(
+    bench: Bench, policies: Mapping[Severity, QuorumPolicy] | None = None, market: MarketSpec | None = None
+) -> AsyncIterator[Scene]:
+    scene = Scene(bench, policies, market)
     task = asyncio.create_task(scene.agreement.run())
     try:
         yield scene
@@ -532,12 +539,39 @@ async def test_compare__too_few_agree_for_two_blocks__is_a_fault_that_ends_with_
 async def test_compare__enough_agree_for_one_severity_only__the_other_is_short() -> None:
     bench = Bench(AGREES, BEHIND)
     policies = {Severity.CRITICAL: HOLD, Severity.WARNING: QuorumPolicy(3, 500, Otherwise.ACT)}
-    async with comparing(bench, policies) as scene:
+    ladder = replace(MARKET, rules=(*MARKET.rules, replace(MARKET.rules[0], name="early", severity=Severity.WARNING)))
+    async with comparing(bench, policies, ladder) as scene:
         await seen(scene, 7)
         await seen(scene, 8)
         assert scene.down == {"quorum": "alone"}
         assert scene.notices[0].severity is Severity.WARNING
         assert "2 of 3 endpoints agree about block 8, 3 are needed" in scene.notices[0].body
+
+
+@pytest.mark.parametrize(("actions", "down"), [(("pause",), {"quorum": "held"}), ((), {"quorum": "alone"})])
+async def test_compare__a_severity_that_no_rule_acts_with__is_not_missed(
+    actions: tuple[str, ...], down: dict[str, str]
+) -> None:
+    policies = {Severity.CRITICAL: ACT, Severity.WARNING: HOLD}
+    early = replace(MARKET.rules[0], name="early", severity=Severity.WARNING, actions=actions)
+    async with comparing(Bench(LIES), policies, replace(MARKET, rules=(*MARKET.rules, early))) as scene:
+        await seen(scene, 7)
+        await seen(scene, 8)
+        assert scene.down == down
+
+
+@pytest.mark.parametrize(("took_ms", "late"), [(HOLD.deadline_ms, False), (HOLD.deadline_ms + 20, True)])
+async def test_compare__they_agree_after_the_deadline__the_fault_says_so_and_what_to_do(
+    took_ms: float, late: bool
+) -> None:
+    async with comparing(Bench(replace(AGREES, took_ms=took_ms))) as scene:
+        await seen(scene, 7)
+        await seen(scene, 8)
+        assert [fault.part for fault in scene.faults.current] == ["quorum"] * late
+        for fault in scene.faults.current:
+            assert "1 of 2 endpoints agree about block 8, 2 are needed" in fault.message
+            assert "verify-1 agrees too late: after 520 ms, `deadline` is 500 ms" in fault.message
+            assert "raise `deadline`" in fault.remedy
 
 
 async def test_compare__after_a_hold__ends_it_when_they_agree() -> None:

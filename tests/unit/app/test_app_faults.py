@@ -15,7 +15,7 @@ from apscheduler.events import (
     JobExecutionEvent,
 )
 
-from keeper.app.faults import Faults
+from keeper.app.faults import RESTATED_MS, Faults
 from keeper.app.jobs import Job, Jobs
 from keeper.domain.record import Draft, RecordKind
 from keeper.domain.verdict import Severity
@@ -57,6 +57,25 @@ def test_faults__down_again_for_the_same_reason__is_no_news(heard: Heard) -> Non
     for message in ("no answer", "still no answer"):
         heard.faults.down("heads", "unreachable", message)
     assert len(heard.drafts) == len(heard.notices) == 1
+
+
+@pytest.mark.parametrize(("after_ms", "remedy"), [(RESTATED_MS - 1, "raise it"), (RESTATED_MS, "mend the key")])
+def test_faults__same_reason_and_something_else_to_do__is_recorded_in_time_and_told_to_nobody(
+    heard: Heard, after_ms: int, remedy: str
+) -> None:
+    heard.faults.down("source:spot", "missing", "no answer in time", "raise it")
+    heard.clock.advance(after_ms)
+    heard.faults.down("source:spot", "missing", "HTTP 401", "mend the key")
+    (fault,) = heard.faults.current
+    assert (fault.remedy, heard.drafts[-1].body["remedy"]) == (remedy, remedy)
+    assert len(heard.notices) == 1
+
+
+def test_faults__same_reason_and_the_same_to_do__is_never_recorded_again(heard: Heard) -> None:
+    for message in ("no answer", "still no answer"):
+        heard.faults.down("heads", "unreachable", message, "start the node")
+        heard.clock.advance(RESTATED_MS)
+    assert len(heard.drafts) == 1
 
 
 def test_faults__another_reason__is_news_and_keeps_since_when(heard: Heard) -> None:

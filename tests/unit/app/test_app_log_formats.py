@@ -14,6 +14,7 @@ import pytest
 from keeper.app.cli.audit import LogQuery, print_log
 from keeper.app.cli.log_formats import COLUMNS, FORMS, as_document, write
 from keeper.app.cli.output import Output
+from keeper.app.cli.typed import keeper_command
 from keeper.domain.errors import KeeperError
 from keeper.domain.record import Record
 from tests.support.audit_log import story, write_log
@@ -126,7 +127,7 @@ def test_log__none_yet__says_what_to_run(config: str, capsys: pytest.CaptureFixt
     said = capsys.readouterr()
     assert (said.out, said.err) == (
         "",
-        f"keeper: there is no log yet\n  -> start the keeper first: keeper run {config}\n",
+        f"keeper: there is no log yet\n  -> start the keeper first: {keeper_command()} run {config}\n",
     )
     assert print_log(Output(as_json=True), config, EVERYTHING, "table", None) == 1
     assert json.loads(capsys.readouterr().out)["error"]["message"] == "there is no log yet"
@@ -136,7 +137,7 @@ async def test_log__no_record__empty_is_told_from_nothing_fits(config: str, caps
     database = Path(config).with_name("keeper.db")
     await write_log(database, [])
     assert print_log(Output(), config, EVERYTHING, "table", None) == 0
-    assert f"keeper run {config}" in capsys.readouterr().out
+    assert f"{keeper_command()} run {config}" in capsys.readouterr().out
     database.unlink()
     await write_log(database, story())
     nowhere = LogQuery("SPOT", None, (), None, None, None, 100, 0, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from keeper.engine.engine import compile_engine
 from keeper.engine.evidence import decision_body, tick_body
 from keeper.engine.spec import MarketSpec, SourceSpec
 from keeper.engine.tick import Tick
-from keeper.rules.spec import Without
+from keeper.rules.spec import Condition, Moving, Side, Without
 from tests.support.engine_world import divergence, market, price, rule, run, snapshot, spec, volatility
 
 pytestmark = pytest.mark.unit
@@ -99,6 +100,17 @@ def test_log__held_because_of_a_stale_input__says_so() -> None:
     body = decision_body(ticked(stale()).decisions[0])
     record = Record(1, "", RecordKind.DECISION, "M", None, None, None, body, "", "")
     assert summary(record) == f"hold (input-not-usable-alert) M: wide: gap has no value: {OLD}"
+
+
+def test_status_and_log__threshold_follows_a_signal_without_a_value__say_so() -> None:
+    when = Condition("gap", Side.ABOVE, Moving("vol", Decimal("0.5"), Decimal("0.01"), converts=True))
+    watched = market(signals=[divergence(), volatility()], rules=[replace(rule(clear="0.005"), when=when)])
+    tick = ticked(price("spot", "100", 84_000), watched)
+    body: Any = tick_body(tick)
+    said = "no threshold yet: the signal that it follows has no value (not-enough-data)"
+    assert _gauge(body["verdicts"][0], body) == f"{'wide':<24} gap 0: {said}, clear"
+    record = Record(1, "", RecordKind.DECISION, "M", None, None, None, decision_body(tick.decisions[0]), "", "")
+    assert summary(record) == f"hold (not-enough-data) M: wide: gap 0, {said}"
 
 
 def test_notice__input_is_too_old__says_for_how_long() -> None:

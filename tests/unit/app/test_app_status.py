@@ -12,6 +12,7 @@ from keeper.adapters import clock as clock_module
 from keeper.app import records
 from keeper.app.cli.output import Output
 from keeper.app.cli.status import run
+from keeper.app.cli.typed import keeper_command
 from keeper.app.faults import Faults
 from keeper.domain.outcome import OutcomeKind
 from keeper.domain.record import Draft, Json, RecordKind
@@ -266,14 +267,14 @@ def test_status__no_log__says_what_to_run(config: Path, capsys: pytest.CaptureFi
     assert run(Output(), str(config)) == 1
     text = capsys.readouterr().out
     assert "no log yet" in text
-    assert f"keeper run {config}" in text
+    assert f"{keeper_command()} run {config}" in text
     assert not config.with_name("keeper.db").exists()
 
 
 async def test_status__log_without_a_record__says_what_to_run(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, text, document = await said(config, [], capsys)
     assert (code, document["state"]) == (1, "never-started")
-    assert f"keeper run {config}" in text
+    assert f"{keeper_command()} run {config}" in text
 
 
 async def test_status__foreign_text__cannot_move_the_cursor(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,13 @@ def test_header__hashes_in_upper_case__are_lowered() -> None:
     assert answers.block_stamp({**HEADER, "hash": "0x" + "1A" * 32}).hash == HASH
 
 
+@pytest.mark.parametrize("name", ["number", "timestamp"])
+def test_header__more_than_64_bits_of_blocks_or_seconds__is_malformed(name: str) -> None:
+    assert answers.block_stamp({**HEADER, name: hex(answers.MAX_NUMBER)})
+    with pytest.raises(MalformedAnswer, match="more than there can be"):
+        answers.block_stamp({**HEADER, name: hex(answers.MAX_NUMBER + 1)})
+
+
 def test_header__chain_without_base_fee__has_none() -> None:
     header = {key: value for key, value in HEADER.items() if key not in ("baseFeePerGas", "gasUsed", "gasLimit")}
     assert answers.block_stamp(header).next_base_fee_wei == 0

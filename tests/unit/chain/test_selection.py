@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from keeper.adapters.chain.selection import (
+    FORGIVEN,
+    MAX_DOUBLINGS,
     MAX_STRIKES,
     START_GRACE_MS,
     SURE_AGE_S,
@@ -272,3 +274,43 @@ def test_order__the_one_in_use_fails__those_that_fail_too_are_asked_last() -> No
     assert made.order() == [1]
     made.struck(1, "silent", 1, fatal=True)
     assert made.order() == [1, 0]
+
+
+@pytest.mark.parametrize(("reason", "quiet"), [(DownReason.OUTVOTED, [0]), (DownReason.UNKNOWN_BLOCKS, [])])
+def test_quiet__it_is_not_believed__is_asked_unless_its_blocks_are_made_up(
+    reason: DownReason, quiet: list[int]
+) -> None:
+    made = selection()
+    made.rejected(0, reason, "alone", 0)
+    made.announced(1, 101, 1_000)
+    assert made.quiet(1_500, 500) == quiet
+    made.struck(0, "no answer", 1_600, fatal=True)
+    assert made.quiet(2_000, 500) == [], "its trials go on already"
+
+
+def offended(made: Selection, at_ms: int) -> int:
+    """p0 is rejected at this time, and heard every second: when it is believed again."""
+    made.rejected(0, DownReason.OUTVOTED, "alone", at_ms)
+    now_ms = at_ms
+    while True:
+        now_ms += 1_000
+        if EndpointUp("p0", "recovered from outvoted") in made.announced(0, 100, now_ms):
+            return now_ms
+
+
+def test_rejected__again_soon_after_it_was_believed__twice_as_long_each_time_up_to_a_limit() -> None:
+    made = selection()
+    now_ms, took = 0, []
+    for _ in range(MAX_DOUBLINGS + 3):
+        up_ms = offended(made, now_ms)
+        took.append((up_ms - now_ms) // PATIENCE.probation_ms)
+        now_ms = up_ms + PATIENCE.return_ms
+    assert took == [1, 2, 4, 8, 16, 32, 64, 64, 64]
+
+
+@pytest.mark.parametrize(("short_ms", "times"), [(1, 2), (0, 1)])
+def test_rejected__again_after_it_was_well_for_long__begins_anew(short_ms: int, times: int) -> None:
+    made = selection()
+    up_ms = offended(made, 0)
+    again_ms = up_ms + FORGIVEN * PATIENCE.probation_ms - short_ms
+    assert offended(made, again_ms) - again_ms == times * PATIENCE.probation_ms

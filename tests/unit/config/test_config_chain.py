@@ -61,7 +61,13 @@ def test_load__backfill_and_lag__as_written(load_good: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["  backfill: 1024\n", "  lag: 1000 blocks\n", "  quorum: {critical: {deadline: 10ms}}\n"]
+    "line",
+    [
+        "  backfill: 1024\n",
+        "  lag: 1000 blocks\n",
+        "  quorum: {critical: {deadline: 10ms}}\n",
+        "  quorum: {critical: {deadline: 30s}}\n",
+    ],
 )
 def test_load__at_the_boundary__is_taken(line: str, load_good: Load) -> None:
     load_good(chain(VERIFY, line))
@@ -93,6 +99,11 @@ REFUSED: dict[str, tuple[Edit, str, str]] = {
         chain(VERIFY, "  quorum: {info: {deadline: 9ms}}\n"),
         "chain.quorum.info.deadline",
         "too short",
+    ),
+    "deadline too long": (
+        chain(VERIFY, "  quorum: {info: {deadline: 30001ms}}\n"),
+        "chain.quorum.info.deadline",
+        "an action cannot wait so long",
     ),
     "deadline in blocks": (
         chain(VERIFY, "  quorum: {info: {deadline: 1 block}}\n"),

@@ -69,7 +69,10 @@ def test_template__every_line_with_a_number__says_why(preset: str) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_template__without_any_environment__loads_for_a_replay(preset: str) -> None:
+def test_template__without_any_environment_or_ccxt__loads_for_a_replay(
+    preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keeper.config.venues.known_venues", lambda package: frozenset())
     config = loads(template(preset)[0].encode(), folder=Path("/somewhere"), environ={}, offline=True)
     assert compile_engine(config.engine)
 

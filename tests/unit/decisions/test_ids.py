@@ -41,3 +41,19 @@ def test_ids__over_a_long_time__memory_is_bounded() -> None:
     for block in range(5 * REORG_DEPTH):
         ids.issue(f"a/{block}", block)
     assert len(ids.issued) <= REORG_DEPTH + 1
+
+
+@pytest.mark.parametrize(
+    ("given", "base", "following"),
+    [
+        ("M@5", "M@5", "M@5~2"),
+        ("M@5~2", "M@5", "M@5~3"),
+        ("M@5/pause/7", "M@5/pause/7", "M@5/pause/7~2"),
+        ("M@5~2/pause/7", "M@5~2/pause/7", "M@5~2/pause/7~2"),
+        ("M@5~2/pause/7~4", "M@5~2/pause/7", "M@5~2/pause/7~5"),
+    ],
+)
+def test_ids__given_out_before_a_restart__never_again(given: str, base: str, following: str) -> None:
+    ids = Ids()
+    ids.given(given, 7)
+    assert ids.issue(base, 7) == following

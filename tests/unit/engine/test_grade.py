@@ -11,8 +11,9 @@ import pytest
 
 from keeper.domain.observation import WITHOUT_VALUE, Observation, Quality
 from keeper.domain.units import Unit
-from keeper.engine.grade import BITS, MAX_MAGNITUDE, Grader, grade
+from keeper.engine.grade import BITS, FOREVER, MAX_MAGNITUDE, Grader, grade
 from keeper.engine.spec import SourceSpec
+from keeper.signals.bank import NEVER
 from tests.support.engine_world import price
 
 pytestmark = pytest.mark.unit
@@ -151,3 +152,14 @@ def test_grader__unknown_names__are_ignored() -> None:
     state = grader.initial_state()
     grader.grade_all(state, {"stranger": price("stranger", "1")}, 0)
     assert [one.source for one in state.graded] == ["spot"]
+
+
+@pytest.mark.parametrize(
+    ("own_ms", "counts_as"), [(-(2**70), NEVER), (NEVER, NEVER), (FOREVER, FOREVER), (2**70, FOREVER)]
+)
+def test_grader__own_time_beyond_all_times__counts_as_the_last_one(own_ms: int, counts_as: int) -> None:
+    grader = Grader([replace(SOURCE, max_age_ms=None)])
+    state = grader.initial_state()
+    grader.grade_all(state, {"spot": price("spot", "5", at_ms=own_ms)}, 1_000)
+    assert state.own_ms[0] == counts_as
+    assert state.values[0] == 5.0

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import rfc8785
 
+from keeper.decisions.recall import Decided, Happened
 from keeper.decisions.state import DeskState
+from keeper.domain.decision import DecisionKind, DecisionReason, IncidentPhase
 from keeper.domain.units import Span
 from keeper.engine.bounds import bound_of
 from keeper.engine.engine import Engine, EngineState, compile_engine
@@ -20,6 +22,7 @@ from keeper.engine.fingerprint import fingerprint, text_of
 from keeper.engine.memento import Refusal, RefusalReason
 from keeper.engine.plain import NotPlain, from_plain, to_plain
 from keeper.engine.spec import MarketSpec
+from keeper.rules.codes import INSIDE, TRIPPED
 from keeper.signals.bank import Bytes, Ints, load
 from keeper.signals.registry import SIGNALS
 from tests.support.engine_world import market, rule, run, snapshot, spec, volatility
@@ -206,3 +209,23 @@ def test_fingerprint__same_spec_made_twice__is_the_same_and_of_another_is_not() 
     assert len({text_of(one) for one in (1, "1", Decimal(1), 1.0, (1,), None)}) == 6
     with pytest.raises(TypeError):
         text_of(object())
+
+
+def test_load__a_tripped_rule_that_says_it_is_inside__is_refused() -> None:
+    state = half_filled()
+    state.memory.rules.state[0], state.memory.rules.reason[0] = TRIPPED, INSIDE
+    found = ENGINE.load(body_of(ENGINE, state))
+    assert isinstance(found, Refusal)
+    assert found.reason is RefusalReason.MALFORMED
+
+
+def test_recall__clock_set_back_afterwards__time_goes_on_and_the_state_can_be_read() -> None:
+    world = spec(markets=[market(), market("N")])
+    engine = compile_engine(world)
+    state, _ = engine.tick(engine.initial_state(), snapshot(1, {"oracle": "1", "spot": "1"}, at_ms=1_000))
+    act = Decided("M@2/p/2", DecisionKind.ACT, DecisionReason.TRIPPED, "M", "wide", "pause", "M@2", 500_000, 2)
+    engine.recall(state, [Happened("M@2", "M", IncidentPhase.OPENED, 2)], [act])
+    state, tick = engine.tick(state, snapshot(3, {"oracle": "1", "spot": "2"}, at_ms=2_000))
+    assert tick.at_ms == 500_000
+    assert [one.market for one in tick.decisions if one.kind is DecisionKind.ACT] == ["N"]
+    assert not isinstance(engine.load(body_of(engine, state)), Refusal)
