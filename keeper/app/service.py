@@ -104,13 +104,13 @@ class Service:
             subjects=subjects,
             alone=len(config.chain.primaries) + len(config.chain.verifiers) == 1,
         )
-        self._lasting = Lasting(
-            parts.edges.accounts, parts.armed, self._faults, self._came_to_nothing, self._taken_back
-        )
+        accounts = parts.edges.accounts
+        self._lasting = Lasting(accounts, parts.armed, self._faults, self._came_to_nothing, self._taken_back)
         self._telling = Telling(self._courier.put)
         self._interventions: list[Intervention] = []
         self._switches = Switches(parts.edges.store, self._clock, self._faults, self._interventions.extend)
-        self._pulse = Pulse(self._clock, self._faults)
+        fleet, ahead = parts.nodes.fleet, config.chain.lag_blocks
+        self._pulse = Pulse(self._clock, self._faults, lambda: fleet.newest_elsewhere, ahead)
         self._readiness = Readiness(parts.edges, self._executor, parts.armed, self._faults)
         self._state = parts.engine.initial_state()
         self._restart = Restart(parts)

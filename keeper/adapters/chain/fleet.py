@@ -68,6 +68,11 @@ class Fleet:
         """The name of the endpoint that heads and reads come from."""
         return self._members[self._selection.active].name
 
+    @property
+    def newest_elsewhere(self) -> int:
+        """The newest block that another endpoint has announced; -1 where there is none."""
+        return self._selection.newest_elsewhere
+
     # -- ChainReader -----------------------------------------------------------------------------------------------------------
 
     async def chain_id(self) -> int:

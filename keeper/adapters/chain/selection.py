@@ -113,6 +113,12 @@ class Selection:
         """No primary has a connection: there can be no heads."""
         return all(standing.known and standing.lost for standing in self._primaries)
 
+    @property
+    def newest_elsewhere(self) -> int:
+        """The newest block of those that are up and not in use; -1 where there is none."""
+        others = (one.newest for index, one in enumerate(self._standings) if index != self._active and one.up)
+        return max(others, default=-1)
+
     def order(self) -> list[int]:
         """The primaries in the order in which to ask them: the one in use, then those that are well, then those that are up.
 

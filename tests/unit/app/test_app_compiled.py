@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,26 @@ def test_forget__another_package_changed__is_removed_too(package: Path) -> None:
     os.utime(package / "signals" / "one.py", (1_002, 1_002))
     assert forget_outdated() == 1
     assert not file.exists()
+
+
+KEPT_ELSEWHERE = """
+import os
+from pathlib import Path
+from keeper.app.compiled import forget_outdated
+from keeper.signals.bank import is_price
+
+is_price(1.0)
+kept = list(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"))
+assert kept, "nothing was compiled"
+assert forget_outdated() == 0
+for one in kept:
+    os.utime(one, (1_000, 1_000))
+assert forget_outdated() == len(kept)
+assert not any(one.exists() for one in kept)
+"""
+
+
+def test_forget__kept_in_another_folder__is_removed_there(tmp_path: Path) -> None:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", KEPT_ELSEWHERE], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

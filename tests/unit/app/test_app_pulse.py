@@ -31,7 +31,8 @@ class Scene:
         self.drafts: list[Draft] = []
         self.notices: list[Notice] = []
         self.faults = Faults(self.clock, self.drafts.append, self.notices.append)
-        self.pulse = Pulse(self.clock, self.faults)
+        self.elsewhere = -1
+        self.pulse = Pulse(self.clock, self.faults, lambda: self.elsewhere, ahead=3)
 
     @property
     def reasons(self) -> list[str]:
@@ -119,3 +120,22 @@ async def test_pulse__another_part_is_down__stalled_is_told_all_the_same(scene: 
     scene.faults.down("audit", "unavailable", "no answer")
     await scene.clock.advance(31_000)
     assert scene.reasons == ["unavailable", "stalled"]
+
+
+async def test_pulse__others_are_ahead__is_a_critical_fault_within_seconds(scene: Scene) -> None:
+    await scene.blocks(5, every_s=2)
+    scene.elsewhere = 5 + 3
+    await scene.clock.advance(2_000)
+    assert scene.reasons == []
+    await scene.clock.advance(2_000)
+    assert scene.reasons == ["stalled"]
+    assert "another endpoint has block 8" in scene.faults.current[0].message
+    scene.pulse.beat(block(9, 18))
+    assert scene.reasons == []
+
+
+async def test_pulse__others_are_ahead_by_less__has_the_usual_patience(scene: Scene) -> None:
+    await scene.blocks(5, every_s=2)
+    scene.elsewhere = 5 + 2
+    await scene.clock.advance(25_000)
+    assert scene.reasons == []
