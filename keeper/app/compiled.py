@@ -10,7 +10,6 @@ Where that place cannot be written, or NUMBA_CACHE_DIR names another, it is kept
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,12 +34,11 @@ def forget_outdated() -> int:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """Where compiled code may be kept; the compiler is asked (and loaded) only where it cannot be beside the sources alone."""
-    beside = [root / package for package in COMPILED]
-    yield from beside
-    places = [pycache if (pycache := folder / "__pycache__").exists() else folder for folder in beside]
-    if "NUMBA_CACHE_DIR" in os.environ or not all(os.access(place, os.W_OK) for place in places):
-        from keeper.rules import threshold
-        from keeper.signals import bank
+    """Where compiled code may be kept: beside the sources, and where the compiler says that it keeps that of each package."""
+    from keeper.rules import threshold
+    from keeper.signals import bank
 
-        yield from (Path(function.stats.cache_path) for function in (bank.missing, threshold.judge))
+    yield from (root / package for package in COMPILED)
+    for function in (bank.missing, threshold.judge):
+        if (folder := function.stats.cache_path) is not None:
+            yield Path(folder)

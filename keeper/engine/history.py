@@ -97,23 +97,23 @@ class Sweeper:
         self._tracks = tracks
         self._market = MarketRun(market.name)
         self._open: dict[int, Trip] = {}
-        self._seeing = [rule for rule in range(len(self._wiring.rules)) if self._has_data(rule)]
+        self._seeing = self._not_blind()
 
-    def _has_data(self, rule: int) -> bool:
-        """Whether what the rule looks at can ever be seen; a rule that never sees anything would hide why the others were held."""
+    def _not_blind(self) -> list[int]:
+        """The rules that can be judged at all, given which sources have data; one that never can would hide why the others were held.
+
+        The kernel itself says so, at one tick at which everything that can be seen is.
+        """
+        board = empty_board(self._wiring.rows, 1)
+        board.at_ms[0] = board.block[0] = 0
         seen = sources_with_data(self._spec.sources, self._tracks)
-        own = {signal.spec.name for signal in self._wiring.signals}
-        signals = [self._wiring.signals[signal] for signal in self._wiring.rules[rule].signals]
-        waiting, looked_at = [signal.spec.name for signal in signals], set[str]()
-        inputs = {signal.spec.name: signal.spec.sources for signal in self._wiring.signals}
-        while waiting:
-            name = waiting.pop()
-            if name in own and name not in looked_at:
-                looked_at.add(name)
-                waiting += inputs[name]
-            elif name not in own and name not in seen:
-                return False
-        return True
+        rows = [row for row, source in enumerate(self._spec.sources) if source.name in seen]
+        others = enumerate(self._wiring.other_sources, start=len(self._spec.sources))
+        rows += [row for row, (source, _) in others if self._spec.sources[source].name in seen]
+        board.values[rows], board.status[rows], board.own_ms[rows] = 1.0, READY, 0
+        codes = rule_codes.blank(len(self._wiring.rules), 1)
+        self._kernel.run(board, self._kernel.fresh(), codes)
+        return [rule for rule, reason in enumerate(codes.reason[:, 0]) if reason != NOT_USABLE]
 
     def run(self, ticks: Ticks) -> MarketRun:
         """Everything from the first tick to the last."""

@@ -414,8 +414,15 @@ def test_replay__memory__grows_with_the_rows_and_not_faster(tmp_path: Path, put:
 # -- what a keeper recorded ---------------------------------------------------------------------------------------------------
 
 
-def from_audit(folder: Path) -> Done:
-    return keeper("--json", "replay", folder / "keeper.yaml", "--from-audit", cwd=folder)
+def from_audit(folder: Path, name: str = "keeper.yaml") -> Done:
+    return keeper("--json", "replay", folder / name, "--from-audit", cwd=folder)
+
+
+def test_replay__from_audit_before_the_first_run__says_so(put: Put, tmp_path: Path) -> None:
+    for _ in ("no database", "an empty one"):
+        done = from_audit(tmp_path, "k.yaml")
+        assert (done.code, json.loads(done.out)["error"]["message"]) == (1, "there is no log yet")
+        assert keeper("db", tmp_path / "k.yaml", "upgrade", cwd=tmp_path).code == 0
 
 
 def test_replay__from_audit__a_real_run_is_decided_again_byte_for_byte(folder: Path) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keeper.app.cli.nothing_yet import log_exists, say_so
 from keeper.app.cli.output import Output, counted
 from keeper.app.exit_codes import Exit
 from keeper.domain.errors import KeeperError
@@ -86,16 +87,21 @@ def _run_files(output: Output, request: Request) -> int:
 
 
 def _run_recorded(output: Output, request: Request) -> int:
-    """FOUND when the same configuration resolves something else than is recorded."""
+    """FOUND when the same configuration resolves something else than is recorded, and when nothing is recorded."""
     from keeper.app.replay.recorded import rerun
     from keeper.config import load
     from keeper.engine import compile_engine
 
     config = load(request.config, offline=True)
     engine = compile_engine(config.engine)
+    url = config.audit.url.reveal()
+    if not log_exists(url):
+        return say_so(output, request.config)
     begin = time.perf_counter()
-    done = rerun(engine, config.audit.url.reveal(), tuple(market.name for market in config.engine.markets))
+    done = rerun(engine, url, tuple(market.name for market in config.engine.markets))
     seconds = time.perf_counter() - begin
+    if not done.configurations:  # nothing was recorded, so nothing was compared
+        return say_so(output, request.config)
     same = done.configurations == {config.hash}
     output.document(
         {
