@@ -140,7 +140,7 @@ class Anvil:
 
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nothing answers any more, until ``thaw``."""
-        self._running().send(signal.SIGSTOP)
+        self._running().freeze()
 
     def thaw(self) -> None:
         """Lets a frozen node go on."""

@@ -70,6 +70,13 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
 
+    def freeze(self) -> None:
+        """Stops it and all it started (SIGSTOP), and waits until it does stand still: a signal alone is only on its way."""
+        self.send(signal.SIGSTOP)
+        if self.returncode is None:
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
     def kill(self) -> None:
         """Ends it at once (SIGKILL) and waits for that."""
         self.send(signal.SIGKILL)

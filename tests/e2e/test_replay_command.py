@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -358,7 +359,7 @@ def test_replay__configuration_on_standard_input__without_any_environment(put: P
 
 
 def test_replay__data_from_a_pipe__is_read(put: Put, tmp_path: Path) -> None:
-    command = f"{KEEPER} --json replay k.yaml <(cat tidy.csv)"
+    command = f"{shlex.quote(str(KEEPER))} --json replay k.yaml <(cat tidy.csv)"
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=tmp_path,

@@ -43,8 +43,6 @@ class PublicRoute:
 
     async def submit(self, attempt: Attempt) -> Submission:
         """The best answer of all nodes. Never raises for what they do. Safe to repeat: a node that has it says so (KNOWN)."""
-        if len(self._broadcasters) == 1:
-            return await _send(self._broadcasters[0], attempt)
         tasks = {asyncio.create_task(_send(node, attempt)) for node in self._broadcasters}
         self._still_sending |= tasks
         for task in tasks:
