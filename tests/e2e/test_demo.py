@@ -231,7 +231,9 @@ async def test_demo__kept__goes_on_and_its_commands_work_and_ctrl_c_leaves_nothi
         await until(lambda: _block(url) > block + 1)
         assert _spot_ms(config) > spot_ms, "the venue answers, with the time of now"
         async with Running(["-c", f"exec {keep}"], tmp_path, program=["sh"], cwd=here) as second:
-            await second.says("oracle-divergence tripped")
+            await second.says("going on from what the log remembers")
+            seen = _last_tick(here)
+            await until(lambda: _last_tick(here) > seen)
             assert "nothing is down" in _by_hand(status, here).stdout
             assert await second.end(signal.SIGINT) == 130
         started = _children(run.pid)
@@ -290,6 +292,13 @@ def _by_hand(command: str, here: Path, code: int = 0) -> subprocess.CompletedPro
     )
     assert done.returncode == code, f"{command}\n{done.stdout}{done.stderr}"
     return done
+
+
+def _last_tick(here: Path) -> int:
+    """The number of the newest record of a tick in the kept demo's log."""
+    url = sqlite_url(here / ".demo" / "divergence-1" / "keeper.db")
+    page = page_sync(url, RecordQuery(kinds=(RecordKind.TICK,), newest_first=True, limit=1))
+    return page[0].seq
 
 
 def _block(url: str) -> int:
