@@ -176,25 +176,7 @@ def calm_until(tick: int, board: Board, row: int, trip_at: float, above: bool, p
     return tick
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def judge_plain(board: Board, plain: Plain, state: State, codes: Codes) -> None:
-    """All plain rules over all ticks of the board, one at least; ``state`` is afterwards that of the last tick."""
-    last = len(board.at_ms) - 1
-    for each in range(len(plain.place)):
-        place, row = plain.place[each], plain.signal[each]
-        above, trip_at = plain.above[each] == 1, plain.trip_at[each]
-        tick = 0
-        if (
-            state.reason[place] == INSIDE
-        ):  # clear, and nothing has gathered: as long as that lasts, nothing else is looked at
-            tick = calm_until(0, board, row, trip_at, above, place, codes)
-        if tick <= last:
-            judge_from(tick, each, board, plain, state, codes)
-        value = board.values[row, last]
-        state.value[place], state.headroom[place] = value, room_left(value, trip_at, above)
-
-
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def judge_from(tick: int, each: int, board: Board, plain: Plain, state: State, codes: Codes) -> None:
     """One plain rule from this tick on."""
     place, row = plain.place[each], plain.signal[each]
@@ -233,3 +215,21 @@ def judge_from(tick: int, each: int, board: Board, plain: Plain, state: State, c
     if run == 0:
         first_ms, last_block = 0, NEVER
     gathered["run"], gathered["first_ms"], gathered["block"] = run, first_ms, last_block
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def judge_plain(board: Board, plain: Plain, state: State, codes: Codes) -> None:
+    """All plain rules over all ticks of the board, one at least; ``state`` is afterwards that of the last tick."""
+    last = len(board.at_ms) - 1
+    for each in range(len(plain.place)):
+        place, row = plain.place[each], plain.signal[each]
+        above, trip_at = plain.above[each] == 1, plain.trip_at[each]
+        tick = 0
+        if (
+            state.reason[place] == INSIDE
+        ):  # clear, and nothing has gathered: as long as that lasts, nothing else is looked at
+            tick = calm_until(0, board, row, trip_at, above, place, codes)
+        if tick <= last:
+            judge_from(tick, each, board, plain, state, codes)
+        value = board.values[row, last]
+        state.value[place], state.headroom[place] = value, room_left(value, trip_at, above)
