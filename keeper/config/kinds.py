@@ -244,17 +244,12 @@ def _dotted(given: Given) -> str:
     return given.text
 
 
-def unit_words() -> list[str]:
-    return [unit.value for unit in Unit]
-
-
 SPAN = Kind(_span, Span(blocks=1), {"type": "string", "pattern": _DURATION_PATTERN.replace("|d)", "|d|blocks?)")})
 WINDOW = Kind(
     _window, Span(samples=1), {"type": "string", "pattern": _DURATION_PATTERN.replace("|d)", "|d|blocks?|samples?)")}
 )
 SHARE = Kind(_share, Decimal(0), {"type": "string", "pattern": r"^\s*-?\d{1,12}(\.\d{1,18})?\s*(%|bps)\s*$"})
 NUMBER = Kind(_number, Decimal(0), {"type": ["number", "string"]})
-TEXT = Kind(_text, "", {"type": "string", "minLength": 1})
 NAME_TEXT = Kind(_name, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
 REFERENCE = Kind(_reference, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
 """The name of something else in the file: whoever reads it says whether it is there."""

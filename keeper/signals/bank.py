@@ -5,10 +5,12 @@ Every statistic's module offers the same names::
     Params, State           NamedTuples of arrays whose first axis is the slot
     prepare(specs)          the parameters as arrays; a row a spec
     allocate(params)        a fresh state
-    one(...)                one slot at one tick, compiled: (value, status); ``forceinline`` where it is handed many arrays, because a call
-                            counts a reference to each, which takes longer than most statistics
     step(board, slots, params, state)
                             all slots over all ticks of a board, compiled; writes what it finds into the board
+
+Most have ``one(...)`` besides, for one slot at one tick. What a compiled function is handed costs: a call counts a reference to every array, which
+takes longer than most statistics. So functions that are handed many are inlined, and the quickest statistics keep a slot's memory in plain
+variables while they go over the ticks.
 
 There is one compiled loop: live the board has one tick, over history many. So the two cannot differ, not even in the last bit. All slots
 are independent of each other, which is why each goes over all ticks before the next begins: its state stays in the nearest cache.

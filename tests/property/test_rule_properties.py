@@ -11,7 +11,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keeper.domain.signal import SignalStatus
@@ -97,6 +97,24 @@ def test_rul_1__compiled_pass__equals_the_plain_description(rule: RuleSpec, hist
 @given(plain_rules(), moments())
 def test_rul_1__one_fixed_condition__equals_the_plain_description(rule: RuleSpec, history: list[Moment]) -> None:
     assert judged(rule, history) == plainly(rule, history)
+
+
+@TIMES
+@given(plain_rules(), moments())
+def test_rul_12__short_way_of_plain_rules__says_what_the_general_one_says(
+    rule: RuleSpec, history: list[Moment]
+) -> None:
+    short = compiled(rule)
+    assume(short.others.size == 0)
+    none = type(short.plain)._make(column[:0] for column in short.plain)
+    general = short._replace(plain=none, others=np.array([0], dtype=np.int64))
+    one, other = threshold.allocate(short), threshold.allocate(general)
+    for tick in said(history):
+        ours, theirs = judge(short, one, [tick]), judge(general, other, [tick])
+        np.testing.assert_array_equal(ours.state, theirs.state)
+        np.testing.assert_array_equal(ours.reason, theirs.reason)
+        for column, same in zip(threshold.said(one), threshold.said(other), strict=True):
+            np.testing.assert_array_equal(column, same)
 
 
 @TIMES
