@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from keeper.app import notices
 from keeper.app.agreement import Agreement, Hearing
+from keeper.app.evidence_hash import evidence_hash
 from keeper.app.statements import count_text, statement_text, testimony_body
 from keeper.app.watch import Sight
 from keeper.domain.block import BlockStamp
@@ -67,7 +68,7 @@ class Acting:
             if policy is not None:
                 hearing = await self._agreement.hear(policy, decisions, block, sight)
                 marks["agreed"] = self._clock.monotonic_ms()
-            items += [(self._decision_draft(one, hearing), self._order(one, hearing, sight)) for one in decisions]
+            items += [self._item(one, hearing, sight) for one in decisions]
             try:
                 if items:
                     await self._act(items, block, marks)
@@ -97,11 +98,16 @@ class Acting:
             if order not in known:
                 self._failed(*key, reason)
 
-    def _order(self, decision: Decision, hearing: Hearing | None, sight: Sight) -> Order | None:
+    def _item(self, decision: Decision, hearing: Hearing | None, sight: Sight) -> Item:
+        draft = self._decision_draft(decision, hearing)
         if decision.kind is not DecisionKind.ACT or (hearing is not None and hearing.holds(decision)):
-            return None
+            return draft, None
         key = decision.market, decision.action
-        return Order(decision.id, decision.incident, self._armed[key], sight.effects.get(key), decision.at_ms)
+        armed = self._armed[key]
+        evidence = evidence_hash(draft) if armed.action.breaker else b""
+        return draft, Order(
+            decision.id, decision.incident, armed, sight.effects.get(key), decision.at_ms, evidence=evidence
+        )
 
     def _decision_draft(self, decision: Decision, hearing: Hearing | None) -> Draft:
         body = decision_body(decision) | {"config_hash": self._config_hash}

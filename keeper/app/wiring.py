@@ -53,6 +53,7 @@ async def build(config: model.Config) -> Parts:
     nodes = open_nodes(config.chain, clock)
     routes: dict[str, Route] = {}
     for route in config.routes:
+        # A breaker contract is one more address that transactions go to: they travel as all others do.
         routes[route.name] = PublicRoute(route.name, nodes.broadcasters) if live else DryRunRoute(route.name)
     chain_sources, feed_sources = open_sources(config.sources, clock)
     notifiers = [await open_notifier(each, number) for number, each in enumerate(config.notify)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keeper.config import templates
 from keeper.config.adjust import BOUNDS, MAX_STEP, NEW_VALUE, AdjustDraft, bind_adjust, read_adjust
 from keeper.config.basics import DEFAULT_ROUTE
+from keeper.config.breaker import ID as BREAKER
+from keeper.config.breaker import VALUES as BREAKER_VALUES
+from keeper.config.breaker import TripDraft, bind_trip, read_trip
 from keeper.config.calls import ACTING, VIEW, Signature
 from keeper.config.kinds import CONTRACT, RAW, REFERENCE, choice, duration, whole
 from keeper.config.problems import nearest
@@ -38,7 +42,7 @@ TARGET_KIND = Kind(_target, "", _CONTRACT_SCHEMA, env=True)
 
 KIND = Field(
     "kind",
-    choice(ActionKind, ActionKind.PAUSE),
+    choice(ActionKind, ActionKind.PAUSE, without=frozenset({ActionKind.UPKEEP})),
     "pause stops a market, pause-all more than one; rate-limit and adjust tighten a number.",
 )
 TARGET = Field("target", TARGET_KIND, "The contract; an EIP-55 address.")
@@ -81,6 +85,8 @@ ACTION = Shape(
         Part("bounds", BOUNDS.help, {}, required=False),
         MAX_STEP,
         ROUTE,
+        BREAKER,
+        BREAKER_VALUES,
         COOLDOWN,
         RETRY,
         EXPIRES,
@@ -118,6 +124,7 @@ class ActionDraft:
     undo: CallDraft | None
     safe_side: SafeSide | None
     route: str
+    trip: TripDraft | None
     cooldown_ms: int
     retry_ms: int
     expires_ms: int
@@ -126,12 +133,12 @@ class ActionDraft:
     at: Cursor
 
 
-def read_actions(cursor: Cursor, routes: tuple[str, ...]) -> dict[str, ActionDraft | None]:
-    """Every named action; None for a broken one."""
-    return {name: _read(name, below, routes) for name, below in cursor.named()}
+def read_actions(cursor: Cursor, routes: tuple[str, ...], breakers: Mapping[str, str]) -> dict[str, ActionDraft | None]:
+    """Every named action; None for a broken one. ``breakers`` has the address of each route to a breaker contract."""
+    return {name: _read(name, below, routes, breakers) for name, below in cursor.named()}
 
 
-def _read(name: str, cursor: Cursor, routes: tuple[str, ...]) -> ActionDraft | None:
+def _read(name: str, cursor: Cursor, routes: tuple[str, ...], breakers: Mapping[str, str]) -> ActionDraft | None:
     section = cursor.open(ACTION)
     if section is None:
         return None
@@ -151,6 +158,7 @@ def _read(name: str, cursor: Cursor, routes: tuple[str, ...]) -> ActionDraft | N
     safe_side = _safe_side(section, kind, read_draft)
     others = (read_draft.args if read_draft else ()) + (undo_draft.args if undo_draft else ())
     adjust = read_adjust(section, kind, call.args, others, read_draft.outputs if read_draft else (), safe_side)
+    trip = read_trip(section, route, breakers, adjusts=adjusts)
     if not section.clean or read_draft is None or (expect is None and adjust is None):
         return None
     return ActionDraft(
@@ -163,6 +171,7 @@ def _read(name: str, cursor: Cursor, routes: tuple[str, ...]) -> ActionDraft | N
         undo=undo_draft,
         safe_side=safe_side,
         route=route,
+        trip=trip,
         cooldown_ms=section.get(COOLDOWN),
         retry_ms=section.get(RETRY),
         expires_ms=section.get(EXPIRES),
@@ -233,6 +242,7 @@ def bind(draft: ActionDraft, market: str, variables: Variables) -> Action | None
     undo = _bind_call(draft.undo, market, variables) if draft.undo else None
     expect = bind_slot(draft.expect, market, variables) if draft.expect else NEW
     adjustment = bind_adjust(draft.adjust, market, variables) if draft.adjust else None
+    trip = bind_trip(draft.trip, market, variables) if draft.trip else None
     if len(draft.call.target_at.context.report) != before:
         return None
     return Action(
@@ -247,6 +257,7 @@ def bind(draft: ActionDraft, market: str, variables: Variables) -> Action | None
         safe_side=draft.safe_side,
         gas_limit=draft.gas_limit,
         adjustment=adjustment,
+        breaker=trip,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from keeper.config import breaker
 from keeper.config.kinds import APPRISE_URL, FILE_PATH, NAME_TEXT, PASSWORD, choice
 from keeper.config.model import (
     AppriseNotify,
+    BreakerRoute,
     KeeperConfig,
     KeyFileSigner,
     KeystoreSigner,
@@ -35,7 +37,10 @@ SIGNERS = {
 }
 
 DEFAULT_ROUTE = "public"
-ROUTES = {"public": Shape("The public mempool, through the endpoints of chain.", (), kind="public")}
+ROUTES = {
+    "public": Shape("The public mempool, through the endpoints of chain.", (), kind="public"),
+    "breaker": breaker.ROUTE,
+}
 
 MIN_SEVERITY = Field("min_severity", SEVERITY, "What is less severe is not told here.", Severity.INFO)
 NOTIFY_URL = Field("url", APPRISE_URL, "An Apprise address; it holds a token, so take it from the environment.")
@@ -62,10 +67,25 @@ def read_signer(cursor: Cursor) -> SignerConfig | None:
 
 def read_routes(cursor: Cursor | None) -> tuple[tuple[RouteConfig, ...], tuple[str, ...]]:
     """The routes, and every name that an action may use (those of broken routes too, so that one mistake counts once)."""
-    routes, names = [], []
+    routes: list[RouteConfig] = []
+    names: list[str] = []
     for name, below in cursor.named() if cursor else ():
         names.append(name)
-        if below.choose(ROUTES):
+        chosen = below.choose(ROUTES, implied=name)
+        if chosen is None:
+            continue
+        kind, section = chosen
+        if kind == "breaker":
+            orders = section.get(breaker.ORDERS)
+            routes.append(
+                BreakerRoute(
+                    name,
+                    section.get(breaker.ADDRESS),
+                    section.get(breaker.HEARTBEAT),
+                    orders if orders.reveal() else None,
+                )
+            )
+        else:
             routes.append(PublicRoute(name))
     if DEFAULT_ROUTE not in names:
         names.append(DEFAULT_ROUTE)

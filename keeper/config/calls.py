@@ -8,9 +8,12 @@ from keeper.config.kinds import check_address
 from keeper.config.problems import shown
 from keeper.config.shape import Bad, Given, Kind
 from keeper.domain.abi import Function, canonical_text, parse_signature
+from keeper.domain.circuit_breaker import breaker_id
 from keeper.domain.errors import UnitError
 
 MAX_ARGS = 32
+BREAKER_NAME = "name of a breaker"
+"""Stands where the type of an argument would: text that becomes a bytes32."""
 NO_FUNCTION = Function("", (), (), b"")
 
 
@@ -57,6 +60,8 @@ def literal(type_name: str, text: str) -> str:
     if type_name == "address":
         return check_address(text, show=True)
     try:
+        if type_name == BREAKER_NAME:
+            return breaker_id(text)
         return canonical_text(type_name, text)
     except UnitError as error:
         raise Bad(f"not a value of {type_name}", error.remedy + _as_bytes(type_name, text)) from None

@@ -31,9 +31,9 @@ DURATION_HINT = "write it with its unit: 90s, 5m, 1h"
 _DURATION_PATTERN = r"^\s*\d{1,9}(\.\d{1,3})?\s*(ms|s|m|h|d)\s*$"
 
 
-def choice(words: type[E], blank: E) -> Kind[E]:
-    """One word of an enumeration."""
-    allowed = [word.value for word in words]
+def choice(words: type[E], blank: E, without: frozenset[E] = frozenset()) -> Kind[E]:
+    """One word of an enumeration, but for those ``without``."""
+    allowed = [word.value for word in words if word not in without]
 
     def parse(given: Given) -> E:
         if given.text not in allowed:

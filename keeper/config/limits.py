@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from keeper.config.kinds import duration, whole
 from keeper.config.shape import Cursor, Field, Part, Shape, word_of
 from keeper.decisions.spec import NO_LIMITS, PAUSES, Limits
-from keeper.domain.action import ActionKind
+from keeper.domain.action import ASKED_FOR, ActionKind
 
 MAX_ACTIONS = 1_000_000
-_KINDS = tuple(kind.value for kind in ActionKind)
+_KINDS = tuple(kind.value for kind in ActionKind if kind in ASKED_FOR)
 _KIND = word_of(_KINDS)
 
 ACTIONS_PER_DAY = Field(

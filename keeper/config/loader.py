@@ -17,7 +17,7 @@ from keeper.config.environment import Environment
 from keeper.config.file import STDIN, read_bytes
 from keeper.config.limits import LIMITS, UNLIMITED, LimitsConfig, read_limits
 from keeper.config.markets import Markets, read_markets
-from keeper.config.model import Config, KeeperConfig, Mode, Source
+from keeper.config.model import BreakerRoute, Config, KeeperConfig, Mode, Source
 from keeper.config.problems import Report
 from keeper.config.publish import public_document
 from keeper.config.shape import Context, Cursor, Part, Section, Shape
@@ -90,10 +90,11 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     audit = read_audit(section.at("audit"), folder)
     sources: dict[str, Source | None] = _part(section, "sources", read_sources, {})
     routes, route_names = basics.read_routes(section.at("routes"))
+    breakers = {route.name: route.address for route in routes if isinstance(route, BreakerRoute)}
     signer = _part(section, "signer", basics.read_signer, None)
     notify = basics.read_notify(section.at("notify"))
     actions: dict[str, ActionDraft | None] = _part(
-        section, "actions", lambda cursor: read_actions(cursor, route_names), {}
+        section, "actions", lambda cursor: read_actions(cursor, route_names, breakers), {}
     )
     limits = _part(section, "limits", read_limits, UNLIMITED)
     markets = _part(section, "markets", lambda cursor: read_markets(cursor, sources, actions), Markets((), ()))

@@ -283,7 +283,21 @@ class PublicRoute:
     name: str
 
 
-RouteConfig = PublicRoute
+@dataclass(frozen=True, slots=True)
+class BreakerRoute:
+    """The contract CircuitBreaker at ``address``, reached through the public mempool.
+
+    ``heartbeat_ms`` is how often the keeper proves that it lives. ``orders`` is where keepers leave what several of them must sign: a folder,
+    or the address of a database; None where one is enough.
+    """
+
+    name: str
+    address: str
+    heartbeat_ms: int
+    orders: Secret | None
+
+
+RouteConfig = PublicRoute | BreakerRoute
 
 
 @dataclass(frozen=True, slots=True)

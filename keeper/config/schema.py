@@ -50,10 +50,21 @@ def json_schema() -> dict[str, Json]:
         actions=_named(_action(), least=0),
         limits=_shape(LIMITS),
         signer=_one_of(basics.SIGNERS),
-        routes=_named(_one_of(basics.ROUTES), least=0),
+        routes=_routes(),
         notify={"type": "array", "items": _one_of(basics.NOTIFIERS)},
     )
     return {"$schema": DIALECT, "title": "keeper", **root}
+
+
+def _routes() -> Object:
+    """A route that has the name of its kind need not name the kind."""
+    named = _named(_one_of(basics.ROUTES), least=0)
+    implied: Object = {}
+    for name, shape in basics.ROUTES.items():
+        own: Object = {**_shape(shape), "required": [part.key for part in shape.parts if part.required]}
+        either: list[Json] = [own, _one_of(basics.ROUTES)]
+        implied[name] = {"description": shape.help, "anyOf": either}
+    return {**named, "properties": implied}
 
 
 def _action() -> Object:

@@ -180,11 +180,14 @@ class Cursor:
                 )
         return Section(self, table, before)
 
-    def choose(self, shapes: Mapping[str, Shape]) -> tuple[str, Section] | None:
-        """The section of the kind that its key ``kind`` names; None after noting a problem with that."""
+    def choose(self, shapes: Mapping[str, Shape], implied: str = "") -> tuple[str, Section] | None:
+        """The section of the kind that its key ``kind`` names; None after noting a problem with that. An ``implied`` kind need not be named."""
         table = self.table()
         if table is None:
             return None
+        if "kind" not in table.entries and implied in shapes:
+            section = self.open(shapes[implied])
+            return (implied, section) if section else None
         if "kind" not in table.entries:
             self.problem("kind is missing", "one of: " + ", ".join(shapes), found="", at="kind")
             return None

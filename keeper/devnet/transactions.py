@@ -15,7 +15,7 @@ from keeper.domain.address import checksum_address
 from keeper.domain.errors import MalformedAnswer, Refused, Unreachable
 
 # Fixed limits: an estimate would fail for whatever stands on a transaction that is not in a block yet.
-DEPLOY_GAS = 5_000_000
+DEPLOY_GAS = 8_000_000
 CALL_GAS = 500_000
 
 _POLL_S = 0.002

@@ -32,6 +32,7 @@ class Role(StrEnum):
     """The roles of the demo protocol; the value is what its id is the hash of."""
 
     PAUSER = "PAUSER_ROLE"
+    UNPAUSER = "UNPAUSER_ROLE"
     RISK = "RISK_ROLE"
     ADMIN = "DEFAULT_ADMIN_ROLE"
 

@@ -18,6 +18,12 @@ class ActionKind(StrEnum):
     ADJUST = "adjust"
     PAUSE_ALL = "pause-all"
     """Stops more than the market that asks, such as the whole protocol."""
+    UPKEEP = "upkeep"
+    """The keeper's own: a sign of life to the breaker contract, or the end of what has run out there. No rule asks for it."""
+
+
+ASKED_FOR = frozenset(ActionKind) - {ActionKind.UPKEEP}
+"""What a rule may ask for."""
 
 
 class SafeSide(StrEnum):
@@ -48,6 +54,17 @@ class FunctionCall:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerTrip:
+    """A breaker that is registered with the contract CircuitBreaker: its address (EIP-55), the identifier (0x and 64 digits), and a value for
+    each of its bounds as text (``{new}`` where an adjustment gives it).
+    """
+
+    contract: str
+    id: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
     """The view that shows the effect, and what it must answer once the action has worked, as text (``true``, ``250000``)."""
 
@@ -62,6 +79,7 @@ class Action:
     ``safe_side`` is set for parameters: the new value must lie on that side of the current one (tighten only).
     ``expires_ms`` is how long after the decision the action may still be sent; ``gas_limit`` None means estimate.
     ``undo`` is the signature that a council would call to take it back; the keeper never calls it.
+    With a ``breaker`` the protocol is not called by the key: the breaker contract is, and makes ``call`` as it is registered there.
     With an ``adjustment`` the argument ``{new}`` of the call, and what is expected of the effect, follow from what the view answers.
     """
 
@@ -76,3 +94,4 @@ class Action:
     safe_side: SafeSide | None = None
     gas_limit: int | None = None
     adjustment: Adjustment | None = None
+    breaker: BreakerTrip | None = None

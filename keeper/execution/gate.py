@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keeper.domain.adjustment import IN_EFFECT, Adjustment, Refusal
+from keeper.domain.circuit_breaker import breaker_name
 from keeper.domain.evm import Simulation
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.units import format_ratio
@@ -85,16 +86,23 @@ def simulated(armed: ArmedAction, sender: str, simulation: Simulation) -> Outcom
         return None
     call = armed.action.call
     revert = explain(simulation.data, simulation.error)
+    trip = armed.action.breaker
+    what = f"{call.signature} on {call.target}"
+    if trip is not None:
+        what = f"breaker {breaker_name(trip.id)} of {trip.contract} ({what})"
     if revert.lacks_authority:
+        may_not = f"{sender} may not call" if trip is None else "not possible through"
         return Outcome(
             OutcomeKind.FAILED,
             Reason.MISSING_ROLE,
-            f"{sender} may not call {call.signature} on {call.target}: {revert.text}",
-            remedy=f"grant the role that {call.signature} asks for to {sender}, or sign with a key that has it",
+            f"{may_not} {what}: {revert.text}",
+            remedy=revert.remedy
+            or f"grant the role that {call.signature} asks for to {sender}, or sign with a key that has it",
         )
     return Outcome(
         OutcomeKind.FAILED,
         Reason.SIMULATION_REVERTED,
-        f"{call.signature} on {call.target} would revert: {revert.text}",
-        remedy="nothing was sent; read the contract's reason, and act by hand if the market is at risk",
+        f"{what} would revert: {revert.text}",
+        remedy=revert.remedy
+        or "nothing was sent; read the contract's reason, and act by hand if the market is at risk",
     )

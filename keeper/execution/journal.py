@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from keeper.domain.adjustment import adjustment_body
+from keeper.domain.circuit_breaker import breaker_name, evidence_of
 from keeper.domain.evm import Receipt
 from keeper.domain.intent import Attempt, Intent
 from keeper.domain.outcome import Outcome
@@ -36,6 +37,10 @@ def intent_draft(intent: Intent, armed: ArmedAction, sender: str | None) -> Draf
     }
     if action.adjustment is not None and armed.adjusted is not None:
         body["adjustment"] = adjustment_body(action.adjustment, armed.adjusted)
+    if action.breaker is not None:
+        trip = action.breaker
+        body["breaker"] = {"contract": trip.contract, "id": trip.id, "name": breaker_name(trip.id)}
+        body["evidence"] = "0x" + evidence_of(armed.call.data).hex()
     return _draft(RecordKind.INTENT, intent, intent.created_ms, body)
 
 

@@ -51,6 +51,8 @@ def plan(items: Sequence[Item], open_works: Sequence[Work], sender: str | None, 
         if order.armed.action.adjustment is not None and order.armed.effect_call in changing:
             order = replace(order, before=None)
         armed = order.armed.at(order.before)
+        if order.evidence:
+            armed = armed.on(order.evidence)
         if not_adjusted(armed) is None:
             changing.add(armed.effect_call)
         work = Work(_intent(order, armed), armed, dict(marks))

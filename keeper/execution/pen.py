@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from keeper.domain.action import Call
+from keeper.domain.action import ActionKind, Call
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import OutsideError, Refused, SigningError
 from keeper.domain.evm import SignedTransaction, UnsignedTransaction
@@ -108,8 +108,9 @@ class Pen:
         ready: dict[UnsignedTransaction, SignedTransaction] = {}
         for each in armed:
             gas_limit = each.action.gas_limit or self._gas.get(each.key)
-            # What follows from the current value is signed when that is known: a value of now may be another at the trip.
-            if gas_limit is not None and each.action.adjustment is None:
+            # What follows from the current value, or rests on a decision, is signed when that is known.
+            known = each.action.adjustment is None and each.action.breaker is None
+            if gas_limit is not None and known and each.action.kind is not ActionKind.UPKEEP:
                 transaction = self._transaction(each.call, nonce, fees, gas_limit)
                 signed = self._signed_before.get(transaction)
                 if signed is None:

@@ -1,6 +1,7 @@
 """What revert data says, in words, and whether it means that the sender lacks a right.
 
-The selectors are those of OpenZeppelin 5 (AccessControl, AccessManaged, Ownable) and Solidity's own two; the phrases those of OpenZeppelin 4.
+The selectors are those of the breaker contract, of OpenZeppelin 5 (AccessControl, AccessManaged, Ownable) and Solidity's own two; the phrases
+those of OpenZeppelin 4.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from keeper.domain.abi_codec import decode_values
 from keeper.domain.errors import MalformedAnswer, Refused
+from keeper.execution.breaker_errors import CALL_FAILED, REFUSALS, BreakerError
 
 ERROR_STRING = bytes.fromhex("08c379a0")
 PANIC = bytes.fromhex("4e487b71")
@@ -22,10 +24,11 @@ AUTHORITY_PHRASES = ("accesscontrol: account", "caller is not", "not authorized"
 
 @dataclass(frozen=True, slots=True)
 class Revert:
-    """``text`` is for people; ``lacks_authority`` says that the sender may not make this call."""
+    """``text`` is for people; ``lacks_authority`` says that the sender may not make this call; ``remedy`` is empty where nothing is known."""
 
     text: str
     lacks_authority: bool
+    remedy: str = ""
 
 
 def explain(data: bytes, node_words: str = "") -> Revert:
@@ -43,11 +46,25 @@ def explain(data: bytes, node_words: str = "") -> Revert:
             values = decode_values(types, body)
             shown = ", ".join("0x" + value.hex() if isinstance(value, bytes) else str(value) for value in values)
             return Revert(f"{name}({shown})", lacks_authority=True)
+        if selector in REFUSALS:
+            return _of_breaker(REFUSALS[selector], body)
     except MalformedAnswer:
         pass
     if data:
         return Revert(f"custom error 0x{data[:68].hex()}", lacks_authority=False)
     return Revert(_short(node_words) or "no reason given", lacks_authority=False)
+
+
+def _of_breaker(refusal: BreakerError, body: bytes) -> Revert:
+    """A refusal of the breaker contract, with what the protocol behind it said where that is the cause."""
+    values = decode_values(refusal.types, body)
+    text, remedy = refusal.words(values), refusal.remedy
+    if refusal.name != CALL_FAILED:
+        return Revert(text, refusal.lacks_authority, remedy)
+    cause = explain(bytes(values[1]) if isinstance(values[1], bytes) else b"")
+    if cause.lacks_authority:
+        remedy = "grant the role to the breaker contract, or to the Safe that it is a module of (and enable it there)"
+    return Revert(f"{text}: {cause.text}", cause.lacks_authority, remedy)
 
 
 def is_revert(refused: Refused) -> bool:

@@ -18,13 +18,17 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A decision to act, ready to be written down. ``before`` is what the effect's view answered at the decision's block, if it did."""
+    """A decision to act, ready to be written down. ``before`` is what the effect's view answered at the decision's block, if it did.
+
+    ``evidence`` is the hash of the decision's record, for an action through a breaker; empty where the call holds it already, or needs none.
+    """
 
     id: str
     incident: str
     armed: ArmedAction
     before: str | None
     at_ms: int
+    evidence: bytes = b""
 
 
 @dataclass(slots=True)

@@ -23,8 +23,8 @@ async def take_up(store: AuditStore, armed: Mapping[tuple[str, str], ArmedAction
     now = armed.get((intent.market, intent.action))
     if now is not None:
         now = now.at(intent.effect_before)
-    if now is not None and (now.call.to, "0x" + now.call.data.hex()) != (intent.to, intent.data):
-        now = None
+    if now is not None:
+        now = now.as_written(intent.to, bytes.fromhex(intent.data.removeprefix("0x")))
     mined = await receipt_of(store, intent) if intent.state is IntentState.MINED else None
     # A first attempt is written down before its simulation has answered; any later step says that the gate had let the call through.
     first = intent.state is IntentState.SIGNED and len(intent.attempts) == 1

@@ -10,7 +10,7 @@ from keeper.decisions.budget import DAY_MS
 from keeper.decisions.desk import DeskRule, Resolution
 from keeper.decisions.ladder import RUNGS
 from keeper.decisions.spec import ActionPolicy, Limits
-from keeper.domain.action import ActionKind
+from keeper.domain.action import ASKED_FOR, ActionKind
 from keeper.domain.outcome import OutcomeKind
 from keeper.domain.verdict import Severity
 from tests.support.engine_world import outcome
@@ -37,7 +37,7 @@ def rules(*actions: Sequence[str], severity: Severity = Severity.CRITICAL, marke
 
 def test_ladder__every_kind_of_action__has_a_rung_in_order() -> None:
     assert sorted(RUNGS, key=lambda kind: RUNGS[kind]) == LADDER
-    assert RUNGS.keys() == set(ActionKind)
+    assert RUNGS.keys() == ASKED_FOR
 
 
 @pytest.mark.parametrize("done", LADDER)
