@@ -38,7 +38,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``number`` counts from 1; ``phase`` is one word: calm, off, slide, crash."""
+    """``number`` counts from 1; ``phase`` is one word: calm, off, mended, slide, crash."""
 
     number: int
     phase: str
@@ -123,8 +123,31 @@ def volatility(seed: int, markets: Sequence[str] = DEFAULT_MARKETS, *, calm_step
     )
 
 
+def breaker(seed: int, markets: Sequence[str] = DEFAULT_MARKETS) -> Scenario:
+    """As ``divergence``, and then the oracle is mended while nobody of the council is there: what follows is up to the breaker contract.
+
+    Shape: the Aave event of 10 March 2026 again; its oracle was right again once people had intervened.
+    """
+    rng = _random(seed)
+    phases = ["calm"] * 6 + ["off"] * 4 + ["mended"] * 7
+    spots, oracles = _quiet(rng, markets, len(phases))
+    push_tenths = -10 * _PUSH_BPS + rng.randint(-10 * _PUSH_JITTER_BPS, 10 * _PUSH_JITTER_BPS)
+    if SHAKEN in oracles:
+        oracles[SHAKEN][6:10] = [moved(price, push_tenths) for price in oracles[SHAKEN][6:10]]
+    return Scenario(
+        name="breaker",
+        summary=(
+            f"The oracle of {SHAKEN} is moved about 6 % below spot, and mended four blocks later. The key that the keeper "
+            "holds has no role: it may trip a breaker contract, which pauses the market for an hour. Nobody ratifies that."
+        ),
+        source_of_shape="Aave, 10 March 2026: a capped oracle priced wstETH 2.85 % below the market in one step, until people intervened.",
+        markets=tuple(markets),
+        steps=_steps(phases, spots, oracles),
+    )
+
+
 SCENARIOS: Mapping[str, Callable[[int], Scenario]] = MappingProxyType(
-    {"divergence": divergence, "volatility": volatility, "calm": calm}
+    {"divergence": divergence, "volatility": volatility, "calm": calm, "breaker": breaker}
 )
 """By name; the first is the default."""
 

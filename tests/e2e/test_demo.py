@@ -22,6 +22,7 @@ import pytest
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.reading import page_sync
 from keeper.app.demo.hints import afterwards
+from keeper.app.evidence_hash import evidence_hash
 from keeper.devnet.markets import market_id
 from keeper.domain.abi import encode_function, parse_signature
 from keeper.domain.address import checksum_address
@@ -31,7 +32,7 @@ from tests.support.keeper_stage import until
 
 pytestmark = pytest.mark.e2e
 
-NAMES = ("divergence", "divergence-again", "volatility", "calm")
+NAMES = ("divergence", "divergence-again", "volatility", "calm", "breaker")
 KEYS = {"ok", "scenario", "chain", "incident", "actions", "effect", "timeline_ms", "audit", "config"}
 """Of INTERFACE; more may stand beside them."""
 STAGES = ["head", "reads", "decided", "intent_durable", "signed", "broadcast", "included", "verified"]
@@ -125,6 +126,29 @@ def test_demo__volatility__limits_first_and_pauses_then(played: dict[str, Played
     assert limit["call"] == "withdrawalLimit(bytes32)"
     assert int(limit["after"]) < int(limit["before"])
     assert (pause["before"], pause["after"]) == ("false", "true")
+
+
+def test_demo__breaker__pauses_expires_and_refuses_the_thief(played: dict[str, Played]) -> None:
+    document = played["breaker"].document
+    assert [(each["kind"], each["route"], each["outcome"]) for each in document["actions"]] == [
+        ("pause", "breaker", "included"),
+        ("upkeep", "breaker", "included"),
+    ]
+    assert [(each["call"], each["before"], each["after"]) for each in document["effect"]] == [
+        ("paused(bytes32)", "false", "true"),
+        ("statusOf(bytes32)", "2", "1"),
+    ]
+    assert not any(state["paused"] for state in document["markets"].values())
+    breaker = document["breaker"]
+    assert (breaker["name"], breaker["trips"], breaker["undone"]) == ("pause ETH-PERP", 1, True)
+    assert breaker["tripped_block"] < breaker["expired_block"]
+    decision = next(record for record in played["breaker"].records if record.seq == breaker["record"])
+    assert decision.kind is RecordKind.DECISION
+    assert "0x" + evidence_hash(decision).hex() == breaker["evidence"]
+    intent = next(record for record in played["breaker"].records if record.kind is RecordKind.INTENT)
+    assert intent.body["evidence"] == breaker["evidence"]
+    assert len(breaker["stolen_key"]) >= 10
+    assert all(each["refused"] for each in breaker["stolen_key"])
 
 
 def test_demo__calm__nothing_trips(played: dict[str, Played]) -> None:
@@ -244,15 +268,36 @@ async def test_demo__kept__goes_on_and_its_commands_work_and_ctrl_c_leaves_nothi
             _paused(url, exchange, "ETH-PERP")
 
 
+def test_demo__breaker__its_text_says_what_a_thief_gets(tmp_path: Path) -> None:
+    done = keeper("demo", "--scenario", "breaker", cwd=tmp_path)
+    assert done.code == 0, done.err
+    told = (
+        "breaker    contract at",
+        "has no role",
+        "TRIPPED",
+        "60 minutes pass",
+        "run out",
+        "Proven",
+        "a thief",
+        "The most",
+    )
+    said = [done.out.index(word) for word in told]
+    assert said == sorted(said)
+    assert "YES" not in done.out
+    assert _too_wide(done.out) == []
+
+
+def _too_wide(text: str) -> list[str]:
+    """Lines beyond 80 columns; a path alone may be longer."""
+    return [line for line in text.splitlines() if len(line) > 80 and len(shlex.split(line.rstrip("\\"))) > 1]
+
+
 async def test_demo__its_text__fits_80_columns_and_its_commands_work(tmp_path: Path) -> None:
     here = tmp_path / "a folder"
     here.mkdir()
     done = keeper("demo", "--scenario", "volatility", cwd=here)
     assert done.code == 0, done.err
-    too_wide = [line for line in done.out.splitlines() if len(line) > 80]
-    assert [line for line in too_wide if len(shlex.split(line.rstrip("\\"))) > 1] == [], (
-        "only a path alone may be longer"
-    )
+    assert _too_wide(done.out) == []
     told = ("The rules of ETH-PERP", "oracle-divergence   ", "TRIPPED", "sent", "mined", "read back", "Proven")
     said = [done.out.index(word) for word in told]
     assert said == sorted(said)

@@ -45,6 +45,7 @@ class Scenario(StrEnum):
     DIVERGENCE = "divergence"
     VOLATILITY = "volatility"
     CALM = "calm"
+    BREAKER = "breaker"
 
 
 class Preset(StrEnum):

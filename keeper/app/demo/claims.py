@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from keeper.adapters.audit.verify import Verification
+from keeper.app.demo.guarded import GuardFacts
 from keeper.app.demo.proof import Proof
 from keeper.app.demo.readback import ChainEffect, ChainFacts
 from keeper.app.demo.story import short
 from keeper.devnet.scenarios import SHAKEN
+from keeper.domain.circuit_breaker import BreakerStatus
 
 _DOLLAR = 10**6
+STATUS = "statusOf"
 
 
-def claims(proof: Proof, facts: ChainFacts, verification: Verification) -> list[tuple[str, str]]:
+def claims(
+    proof: Proof, facts: ChainFacts, verification: Verification, guard: GuardFacts | None = None
+) -> list[tuple[str, str]]:
     """Each with where it was read: ``chain``, ``log``; or ``MISSING``, what did not hold."""
     found: list[tuple[str, str]] = []
     for effect in facts.effects:
         market = effect.record.market
         before, after = _value(effect, effect.before), _value(effect, effect.after)
-        told = f"{effect.function}({market}): {before} at block {effect.block - 1}, {after} at block {effect.block}"
+        of = guard.name if guard and effect.function == STATUS else market
+        told = f"{effect.function}({of}): {before} at block {effect.block - 1}, {after} at block {effect.block}"
         found.append(("chain", told))
         logged = effect.record.body
         same = (logged["before"], logged["after"]) == (effect.before, effect.after)
@@ -28,6 +34,9 @@ def claims(proof: Proof, facts: ChainFacts, verification: Verification) -> list[
     for tx_hash, mined in facts.mined.items():
         where = f"in block {mined.block}, status {mined.status}" if mined else "in no block"
         found.append(("chain", f"transaction {short(tx_hash)}: {where}"))
+    if guard is not None and guard.record is not None:
+        found.append(("chain", f"the trip in block {guard.trip_block} names {short(guard.evidence)} as its evidence,"))
+        found.append(("log", f"which is the hash of the decision in record {guard.record.seq}"))
     paused = [market for market, is_paused in facts.paused.items() if is_paused]
     still_open = [market for market, is_paused in facts.paused.items() if not is_paused]
     states = [f"{_and(names)} {word}" for names, word in ((paused, "paused"), (still_open, "open")) if names]
@@ -40,13 +49,18 @@ def claims(proof: Proof, facts: ChainFacts, verification: Verification) -> list[
     return found
 
 
-def verdict(proof: Proof, facts: ChainFacts, verification: Verification) -> str:
+def verdict(proof: Proof, facts: ChainFacts, verification: Verification, guard: GuardFacts | None = None) -> str:
     """No more than what was read back."""
     if not proof.ok:
         return "NOT proven: see what is missing above."
     chain = f"the log is one unbroken chain of {verification.records} records."
     if not facts.effects:
         return f"Proven: nothing was sent, {_and(facts.paused)} are open, and {chain}"
+    if guard is not None:
+        return (
+            f"Proven: {SHAKEN} was paused in block {guard.trip_block} by a key without any role, and opened again in block "
+            f"{guard.expired_block} because nobody ratified it; the event on the chain names the decision of the log; {chain}"
+        )
     did = [_did(effect) for effect in facts.effects]
     others = _and(market for market in facts.paused if market != SHAKEN)
     return f"Proven: {_and(did)}; {others} are still open; {chain}"
@@ -60,6 +74,8 @@ def _did(effect: ChainEffect) -> str:
 
 
 def _value(effect: ChainEffect, value: str) -> str:
+    if effect.function == STATUS and value.isdigit():
+        return BreakerStatus(int(value)).name.lower()
     return f"{int(value) // _DOLLAR:,} dollars an hour" if effect.function == "withdrawalLimit" else value
 
 

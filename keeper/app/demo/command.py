@@ -24,6 +24,7 @@ async def play_and_prove(output: Output, scenario: str, seed: int, folder: Path,
     from keeper.adapters.audit.verify import verify
     from keeper.app.demo import hints
     from keeper.app.demo.claims import claims, verdict
+    from keeper.app.demo.guarded import WORST, ask_the_guard
     from keeper.app.demo.proof import prove, read_all
     from keeper.app.demo.readback import ask_the_chain
     from keeper.app.demo.stage import go_on, performed
@@ -36,8 +37,12 @@ async def play_and_prove(output: Output, scenario: str, seed: int, folder: Path,
         records = await asyncio.to_thread(read_all, url)
         verification = await asyncio.to_thread(verify, url)
         facts = await ask_the_chain(played.world, records)
-        proof = prove(played, records, facts, verification, url)
-        story.ending(claims(proof, facts, verification), verdict(proof, facts, verification), proven=proof.ok)
+        guard = await ask_the_guard(played.guard, records) if played.guard else None
+        proof = prove(played, records, facts, verification, url, guard)
+        told = claims(proof, facts, verification, guard)
+        story.ending(told, verdict(proof, facts, verification, guard), proven=proof.ok)
+        if guard is not None:
+            story.thefts(guard.thefts, WORST)
         output.document(proof.document)
         if keep:
             node, exchange = played.world.node.http_url, played.world.exchange

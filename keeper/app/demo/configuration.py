@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from keeper.devnet.exchange import Exchange
+from keeper.devnet.guard import Guard
 from keeper.devnet.markets import demo_market
 from keeper.devnet.world import World
 
@@ -20,7 +21,7 @@ chain:
   confirmations: 1
 audit: {{url: "sqlite:///keeper.db"}}
 signer: {{kind: key-file, path: keeper.key}}
-routes: {{public: {{kind: public}}}}
+routes: {routes}
 notify: [{{kind: log}}]
 """
 
@@ -40,7 +41,7 @@ SOURCE = """\
 
 MARKET = """\
   {market}:
-    vars: {{id: "{id}"}}
+    vars: {{id: "{id}", name: {market}}}
     signals:
       divergence: {{kind: divergence, of: {name}-oracle, against: {name}-spot}}
       volatility: {{kind: realised-volatility, of: {name}-spot, window: {window}, sampling: {sampling}}}
@@ -74,7 +75,7 @@ actions:
     args: ["{{id}}"]
     read: {{call: "paused(bytes32)(bool)", args: ["{{id}}"], expect: "true"}}
     undo: {{call: "unpauseMarket(bytes32)", args: ["{{id}}"]}}
-    route: public
+    {pause_route}
     cooldown: 10m
     expires: 1m
   tighten-withdrawals:
@@ -84,7 +85,7 @@ actions:
     args: ["{{id}}", "{limit}"]
     read: {{call: "withdrawalLimit(bytes32)(uint256)", args: ["{{id}}"], expect: "{limit}"}}
     safe_side: lower
-    route: public
+    {limit_route}
     cooldown: 10m
     expires: 1m
 """
@@ -98,12 +99,24 @@ IN_WORDS = {"divergence": "oracle-spot gap", "volatility": "swings of spot in 3.
 """What each signal is, for people; the window is WINDOW."""
 
 
-def write_configuration(directory: Path, world: World, exchange: Exchange) -> Path:
-    """Writes ``keeper.yaml`` and the key file into the folder; the path of the former."""
+PUBLIC = "{public: {kind: public}}"
+BREAKER = """
+  # The key holds no role of the exchange. It may trip what the council has registered with this contract, and nothing else.
+  breaker: {{kind: breaker, address: "{address}", heartbeat: 6h}}"""
+PAUSE_ROUTE = """route: breaker
+    breaker: "pause {name}\""""
+LIMIT_ROUTE = """route: breaker
+    breaker: "limit {{name}}"
+    breaker_values: ["{limit}"]"""
+
+
+def write_configuration(directory: Path, world: World, exchange: Exchange, guard: Guard | None = None) -> Path:
+    """Writes ``keeper.yaml`` and the key file into the folder; the path of the former. With a ``guard`` all actions go through it."""
     key = directory / "keeper.key"
     key.touch(mode=0o600)
     key.write_text(world.keeper.private_key + "\n", encoding="ascii")
-    text = HEAD.format(chain_id=world.node.chain_id, ws_url=world.node.ws_url) + "sources:\n"
+    routes = PUBLIC if guard is None else BREAKER.format(address=guard.address)
+    text = HEAD.format(chain_id=world.node.chain_id, ws_url=world.node.ws_url, routes=routes) + "sources:\n"
     for market in world.markets:
         ticker = exchange.ticker_url(demo_market(market).symbol)
         text += SOURCE.format(name=_short(market), feed=world.feeds[market], ticker=ticker)
@@ -117,7 +130,12 @@ def write_configuration(directory: Path, world: World, exchange: Exchange) -> Pa
             sampling=SAMPLING,
             **THRESHOLDS,
         )
-    text += ACTIONS.format(exchange=world.exchange, limit=TIGHT_LIMIT)
+    text += ACTIONS.format(
+        exchange=world.exchange,
+        limit=TIGHT_LIMIT,
+        pause_route="route: public" if guard is None else PAUSE_ROUTE,
+        limit_route="route: public" if guard is None else LIMIT_ROUTE.format(limit=TIGHT_LIMIT),
+    )
     path = directory / "keeper.yaml"
     path.write_text(text, encoding="utf-8")
     return path

@@ -16,7 +16,8 @@ FORGED = SHAKEN[:-1] + "Q"
 OTHERS = {
     "divergence": ("--scenario volatility", "The ladder: a limit first, then the pause"),
     "volatility": ("--scenario calm", "Noise only: nothing may trip"),
-    "calm": ("--scenario divergence", "An oracle that goes wrong: the pause"),
+    "calm": ("--scenario breaker", "A key without any role, and a pause that ends by itself"),
+    "breaker": ("--scenario divergence", "The same oracle, and a key that may pause directly"),
 }
 """Which scenario to see after this one."""
 

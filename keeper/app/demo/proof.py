@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from keeper.adapters.audit.reading import page_sync
 from keeper.adapters.audit.verify import Verification
+from keeper.app.demo import guarded
 from keeper.app.demo.configuration import TIGHT_LIMIT
+from keeper.app.demo.guarded import GuardFacts
 from keeper.app.demo.readback import ChainFacts
 from keeper.app.demo.stage import Played
 from keeper.devnet.scenarios import SHAKEN
@@ -19,6 +21,7 @@ EXPECTED: dict[str, tuple[tuple[str, str], ...]] = {
     "divergence": (("pause-market", "pause"),),
     "volatility": (("tighten-withdrawals", "rate-limit"), ("pause-market", "pause")),
     "calm": (),
+    "breaker": (("pause-market", "pause"), ("expire:pause-market", "upkeep")),
 }
 """The actions that each scenario must end with, in order; all on the shaken market."""
 PAGE = 1_000
@@ -46,11 +49,17 @@ def read_all(url: str) -> list[Record]:
 
 
 def prove(
-    played: Played, records: Sequence[Record], facts: ChainFacts, verification: Verification, shown_database: str
+    played: Played,
+    records: Sequence[Record],
+    facts: ChainFacts,
+    verification: Verification,
+    shown_database: str,
+    guard: GuardFacts | None = None,
 ) -> Proof:
-    """``records`` are all of the log, in order."""
+    """``records`` are all of the log, in order; ``guard`` is there where the keeper acted through a breaker contract."""
     actions = [_action(record, records) for record in records if record.kind is RecordKind.INTENT]
     failures = find_failures(played.scenario.name, actions, facts, verification)
+    failures += guarded.failures(guard) if guard else ()
     document: dict[str, object] = {
         "ok": not failures,
         "scenario": played.scenario.name,
@@ -81,6 +90,8 @@ def prove(
         "config": str(played.config_path),
         "failures": failures,
     }
+    if guard is not None:
+        document["breaker"] = guard.document
     return Proof(document, tuple(failures))
 
 
@@ -168,7 +179,7 @@ def _of_effects(expected: Sequence[tuple[str, str]], facts: ChainFacts) -> Itera
 def _of_markets(expected: Sequence[tuple[str, str]], facts: ChainFacts) -> Iterator[str]:
     kinds = [kind for _, kind in expected]
     for market, paused in facts.paused.items():
-        if paused is not (market == SHAKEN and "pause" in kinds):
+        if paused is not (market == SHAKEN and "pause" in kinds and "upkeep" not in kinds):
             yield f"{market}: paused is {paused} on chain at block {facts.block}"
     for market, limit in facts.limits.items():
         wanted = TIGHT_LIMIT if market == SHAKEN and "rate-limit" in kinds else WITHDRAWAL_LIMIT

@@ -18,9 +18,11 @@ from keeper.config import load
 from keeper.devnet import play
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.exchange import Exchange
+from keeper.devnet.guard import Guard, Limits, deploy_guard
 from keeper.devnet.markets import demo_market
-from keeper.devnet.scenarios import SCENARIOS, Scenario
+from keeper.devnet.scenarios import SCENARIOS, SHAKEN, Scenario
 from keeper.devnet.world import World, deploy_world
+from keeper.domain.circuit_breaker import BreakerStatus
 from keeper.domain.errors import KeeperError
 
 LEAD_S = 0.25
@@ -29,18 +31,20 @@ REST_S = 0.15
 SETTLE_BLOCKS = 12
 """Blocks mined after the last step, until everything that was sent is known."""
 READY_S = 30.0
+LIMITS = Limits(duration_s=3_600, cooldown_s=600, window_s=86_400, budget=3)
 KEPT_BLOCK_S = 1.0
 """Between the blocks of a chain that is kept up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What is left of a run: node and venue are still up, the keeper has ended."""
+    """What is left of a run: node and venue are still up, the keeper has ended. ``guard`` is there where it acted through a breaker contract."""
 
     scenario: Scenario
     config_path: Path
     world: World
     venue: Exchange
+    guard: Guard | None = None
 
 
 @contextlib.asynccontextmanager
@@ -52,12 +56,16 @@ async def performed(scenario_name: str, seed: int, directory: Path, story: Story
         story.node(node.version, node.chain_id, node.ws_url)
         world = await deploy_world(node, scenario.markets)
         story.contracts(world)
+        guard = None
+        if scenario.name == "breaker":
+            guard = await deploy_guard(world, LIMITS)
+            story.guarded(guard.address, LIMITS)
         for quote in scenario.steps[0].quotes:
             venue.set_price(demo_market(quote.market).symbol, quote.spot)
         story.venue(venue.url)
-        path = write_configuration(directory, world, venue)
-        await _run_keeper(path, scenario, world, venue, story)
-        yield Played(scenario, path, world, venue)
+        path = write_configuration(directory, world, venue, guard)
+        await _run_keeper(path, scenario, world, venue, story, guard)
+        yield Played(scenario, path, world, venue, guard)
 
 
 async def go_on(played: Played) -> NoReturn:
@@ -65,7 +73,33 @@ async def go_on(played: Played) -> NoReturn:
     await play.go_on(played.scenario.steps[-1], played.world, played.venue, KEPT_BLOCK_S)
 
 
-async def _run_keeper(path: Path, scenario: Scenario, world: World, venue: Exchange, story: Story) -> None:
+async def _settle(world: World, story: Story) -> None:
+    for _ in range(SETTLE_BLOCKS):
+        if not story.in_flight:
+            break
+        await world.node.mine()
+        await asyncio.sleep(REST_S)
+
+
+async def _let_it_expire(guard: Guard, scenario: Scenario, venue: Exchange, story: Story) -> None:
+    """The chain's clock is set forward to the end of the trip; then it is up to the keeper."""
+    world, identifier = guard.world, guard.pauses[SHAKEN]
+    state = await guard.state(identifier)
+    if state.status is not BreakerStatus.TRIPPED:
+        return
+    story.time_passes(LIMITS.duration_s)
+    await world.node.rpc("evm_setNextBlockTimestamp", state.expires_at_s)
+    for _ in range(SETTLE_BLOCKS):
+        await play.apply(scenario.steps[-1], world, venue)
+        await world.node.mine()
+        await asyncio.sleep(LEAD_S + REST_S)
+        if (await guard.state(identifier)).status is BreakerStatus.READY and not story.in_flight:
+            break
+
+
+async def _run_keeper(
+    path: Path, scenario: Scenario, world: World, venue: Exchange, story: Story, guard: Guard | None
+) -> None:
     """The keeper beside the scenario, in one event loop; it is stopped as SIGTERM would."""
     stop = asyncio.Event()
     config = load(str(path))
@@ -82,11 +116,9 @@ async def _run_keeper(path: Path, scenario: Scenario, world: World, venue: Excha
                 raise KeeperError("the keeper did not get ready", remedy="run again with -v to see its log")
             story.scenario(scenario)
             await play.play(scenario, world, venue, play.mined(world.node, LEAD_S, REST_S))
-            for _ in range(SETTLE_BLOCKS):
-                if not story.in_flight:
-                    break
-                await world.node.mine()
-                await asyncio.sleep(REST_S)
+            await _settle(world, story)
+            if guard is not None:
+                await _let_it_expire(guard, scenario, venue, story)
         finally:
             ready.cancel()
             stop.set()

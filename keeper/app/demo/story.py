@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -10,9 +11,12 @@ from functools import partial
 from keeper.app.cli.output import Output
 from keeper.app.demo import table
 from keeper.app.demo.configuration import IN_WORDS
+from keeper.app.demo.guarded import Theft
 from keeper.app.observer import Observer
+from keeper.devnet.guard import Limits
 from keeper.devnet.scenarios import SHAKEN, Scenario
 from keeper.devnet.world import World
+from keeper.domain.action import ActionKind
 from keeper.domain.block import BlockStamp
 from keeper.domain.decision import DecisionKind
 from keeper.domain.outcome import Outcome, OutcomeKind
@@ -23,6 +27,7 @@ from keeper.execution.work import Work
 from keeper.rules.spec import RuleSpec
 
 WIDTH = 79
+_LONG_HEX = re.compile(r"0x[0-9a-f]{64}|0x[0-9a-fA-F]{40}")
 TRIPPED = frozenset({RuleState.TRIPPED, RuleState.CLEARING})
 
 
@@ -37,6 +42,7 @@ class Story(Observer):
         self._decided: set[str] = set()
         self._ended: set[str] = set()
         self._early: dict[str, list[Callable[[], None]]] = {}
+        self._guard = ""
         self.is_ready = asyncio.Event()
 
     @property
@@ -56,11 +62,25 @@ class Story(Observer):
         self._line("contracts", f"perpetuals exchange at {world.exchange}")
         self._line("", f"with the markets {', '.join(world.markets)}")
 
+    def guarded(self, address: str, limits: Limits) -> None:
+        """The breaker contract stands between the keeper and the exchange."""
+        self._guard = address
+        self._line("breaker", f"contract at {address}")
+        self._line(
+            "",
+            f"has the roles; a trip lasts {limits.duration_s // 3_600} h unless ratified, {limits.budget} a day at most",
+        )
+
+    def time_passes(self, seconds: int) -> None:
+        """The chain's clock was set forward."""
+        self._output.say(f"  {'':>5} ... {seconds // 60} minutes pass on the chain, and nobody ratifies ...", "dim")
+
     def venue(self, url: str) -> None:
         self._line("venue", f"a spot exchange over HTTP at {url}")
 
     def ready(self, head: BlockStamp, sender: str | None) -> None:
-        self._line("keeper", f"watches from block {head.number} on with a key that may only pause and limit:")
+        rights = "has no role and may only trip breakers" if self._guard else "may only pause and limit"
+        self._line("keeper", f"watches from block {head.number} on with a key that {rights}:")
         self._line("", str(sender))
         self.is_ready.set()
 
@@ -104,6 +124,8 @@ class Story(Observer):
 
     def sent(self, work: Work) -> None:
         """The node has taken an attempt."""
+        if _is_upkeep(work):
+            return
         self._once_decided(work, partial(self._sent, work.timeline_ms()))
 
     def ended(self, work: Work, outcome: Outcome) -> None:
@@ -123,7 +145,7 @@ class Story(Observer):
 
     def _once_decided(self, work: Work, say: Callable[[], None]) -> None:
         """The keeper sends before it lets anybody watch: what comes before the words of its own decision waits for them."""
-        if work.intent.id in self._decided:
+        if work.intent.id in self._decided or _is_upkeep(work):
             say()
         else:
             self._early.setdefault(work.intent.id, []).append(say)
@@ -134,6 +156,10 @@ class Story(Observer):
         self._mark("sent", f"{times['broadcast']:.1f} ms after the block: {on_the_way}", "cyan")
 
     def _end(self, work: Work, outcome: Outcome) -> None:
+        if _is_upkeep(work) and outcome.kind is OutcomeKind.INCLUDED:
+            ended = f"the keeper ended it in block {outcome.block}: {short(str(outcome.tx_hash))}"
+            self._mark("run out", ended, "cyan")
+            return
         self._ended.add(work.intent.id)
         if outcome.block is not None:
             mined = f"{work.intent.action} in block {outcome.block}: {short(str(outcome.tx_hash))}"
@@ -155,6 +181,17 @@ class Story(Observer):
         self._output.say()
         self._hanging("", verdict, "bold green" if proven else "bold red")
 
+    def thefts(self, tries: Sequence[Theft], worst: str) -> None:
+        """What the keeper's key was refused, and what it is left with."""
+        self._output.say()
+        self._output.say("What can a thief do with the keeper's key? Tried on this chain just now:", "bold")
+        for each in tries:
+            style = None if each.refused else "bold red"
+            self._hanging("  ", f"{each.what}: {'no' if each.refused else 'YES'}", style)
+            if each.refused:
+                self._hanging("      ", _LONG_HEX.sub(lambda found: short(found.group()), each.refused), "dim")
+        self._hanging("  ", worst)
+
     def next_steps(self, title: str, commands: Sequence[tuple[str, str]]) -> None:
         """``commands`` with what each is for; they are printed as they must be typed."""
         self._output.say()
@@ -174,6 +211,10 @@ class Story(Observer):
         wrapped = textwrap.wrap(text, WIDTH - len(first), break_long_words=False, break_on_hyphens=False)
         for number, line in enumerate(wrapped):
             self._output.say((" " * len(first) if number else first) + line, style)
+
+
+def _is_upkeep(work: Work) -> bool:
+    return work.armed is not None and work.armed.action.kind is ActionKind.UPKEEP
 
 
 def short(digest: str) -> str:
