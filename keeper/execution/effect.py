@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, Refused
 from keeper.domain.evm import CallResult, Receipt
 from keeper.domain.intent import Intent
+from keeper.domain.outcome import Outcome
+from keeper.execution import endings
+from keeper.execution.gate import already_there
 from keeper.execution.planner import ArmedAction
+from keeper.execution.work import Work
 from keeper.ports.chain import AccountReader, ChainReader
 
 
@@ -44,6 +50,17 @@ async def effect_after(
         return armed.effect_text(result), block.number, True
     except MalformedAnswer as error:
         return f"unreadable: {error.message}", block.number, False
+
+
+async def after_revert(chain: ChainReader, work: Work, receipt: Receipt) -> Outcome:
+    """The end of what was mined and reverted. Whoever was quicker may have brought the effect about: then nothing is left to do."""
+    try:
+        there = already_there(work.armed, await effect_now(chain, work.armed)) if work.armed is not None else None
+    except MalformedAnswer:
+        there = None
+    if there is None:
+        return endings.reverted(receipt)
+    return replace(there, tx_hash=receipt.tx_hash, block=receipt.block_number)
 
 
 async def receipt_now(accounts: AccountReader, intent: Intent) -> Receipt | None:

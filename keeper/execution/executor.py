@@ -25,8 +25,8 @@ from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.record import Draft
 from keeper.execution import endings, journal, opening, written
 from keeper.execution.edges import Edges, Terms
-from keeper.execution.effect import effect_after, effect_now, place, receipt_now
-from keeper.execution.gate import already_there, not_adjusted, overtaken, simulated
+from keeper.execution.effect import after_revert, effect_after, effect_now, place, receipt_now
+from keeper.execution.gate import already_there, may_pass, not_adjusted, overtaken, simulated
 from keeper.execution.opener import Opener
 from keeper.execution.pen import Lane, Pen
 from keeper.execution.planner import ArmedAction
@@ -214,14 +214,14 @@ class Executor:
             return endings.not_configured(work)
         if (refusal := not_adjusted(armed)) is not None:
             return refusal
-        if work.simulation is None or work.intent.effect_before == UNKNOWN:
-            outcome = overtaken(armed, await effect_now(self._edges.chain, armed))
-            if outcome is not None:
-                return outcome
+        unread = work.simulation is None or work.intent.effect_before == UNKNOWN
+        if unread and (outcome := overtaken(armed, await effect_now(self._edges.chain, armed))) is not None:
+            return outcome
         if self.sender is None:
             return endings.shadow("no signer is configured, so the call was not simulated")
-        result = await (work.simulation or self._edges.accounts.simulate(work.call, self.sender))
-        outcome = simulated(armed, self.sender, result)
+        simulation = work.simulation or self._edges.accounts.simulate(work.call, self.sender)
+        if (outcome := simulated(armed, self.sender, await simulation)) is not None:  # perhaps somebody was quicker
+            outcome = already_there(armed, await effect_now(self._edges.chain, armed)) or outcome
         if self._terms.live:
             work.cleared = outcome is None
             return outcome
@@ -234,7 +234,7 @@ class Executor:
                 return
             attempt = await self._pen.write(work, self._open.values(), replaces)
             if isinstance(attempt, Outcome):
-                if replaces is None:  # else the one that was to be replaced may still be mined
+                if replaces is None and not may_pass(work.armed, attempt):  # else the replaced one may still be mined
                     await self._close(work, attempt)
                 return
             work.marks.setdefault("signed", self._edges.clock.monotonic_ms())
@@ -357,7 +357,7 @@ class Executor:
         if newest < receipt.block_number + self._terms.confirmations - 1:
             return
         if receipt.status != 1:
-            await self._close(work, endings.reverted(receipt))
+            await self._close(work, await after_revert(self._edges.chain, work, receipt))
         elif work.armed is None:
             await self._close(work, endings.not_read(work, receipt))
         else:

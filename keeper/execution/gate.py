@@ -65,6 +65,15 @@ def overtaken(armed: ArmedAction, current: str | None) -> Outcome | None:
     )
 
 
+def may_pass(armed: ArmedAction | None, refusal: Outcome) -> bool:
+    """Whether the call went through when it was simulated, and is refused by what waits to be mined: the trip of a keeper that was quicker, say.
+
+    The next head shows which; until then nothing is lost by waiting.
+    """
+    through_breaker = armed is not None and armed.action.breaker is not None
+    return through_breaker and refusal.reason is Reason.SIMULATION_REVERTED
+
+
 _REFUSALS = {
     Refusal.SAME: "the new value is the same",
     Refusal.LOOSER: "the new value would be looser, and the keeper only tightens",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import OutsideError
 from keeper.domain.intent import Attempt, Intent, IntentState
@@ -53,6 +54,8 @@ def plan(items: Sequence[Item], open_works: Sequence[Work], sender: str | None, 
         armed = order.armed.at(order.before)
         if order.evidence:
             armed = armed.on(order.evidence)
+        if order.signed and armed.call.data:
+            armed = replace(armed, call=Call(armed.call.to, order.signed))
         if not_adjusted(armed) is None:
             changing.add(armed.effect_call)
         work = Work(_intent(order, armed), armed, dict(marks))

@@ -31,8 +31,8 @@ class Revert:
     remedy: str = ""
 
 
-def explain(data: bytes, node_words: str = "") -> Revert:
-    """Never raises: data that cannot be read is shown as hex."""
+def explain(data: bytes, node_words: str = "", causes: int = 2) -> Revert:
+    """Never raises: data that cannot be read is shown as hex. Of causes within causes only so many are read: they could be nested without end."""
     selector, body = data[:4], data[4:]
     try:
         if selector == ERROR_STRING:
@@ -47,7 +47,7 @@ def explain(data: bytes, node_words: str = "") -> Revert:
             shown = ", ".join("0x" + value.hex() if isinstance(value, bytes) else str(value) for value in values)
             return Revert(f"{name}({shown})", lacks_authority=True)
         if selector in REFUSALS:
-            return _of_breaker(REFUSALS[selector], body)
+            return _of_breaker(REFUSALS[selector], body, causes)
     except MalformedAnswer:
         pass
     if data:
@@ -55,13 +55,13 @@ def explain(data: bytes, node_words: str = "") -> Revert:
     return Revert(_short(node_words) or "no reason given", lacks_authority=False)
 
 
-def _of_breaker(refusal: BreakerError, body: bytes) -> Revert:
+def _of_breaker(refusal: BreakerError, body: bytes, causes: int) -> Revert:
     """A refusal of the breaker contract, with what the protocol behind it said where that is the cause."""
     values = decode_values(refusal.types, body)
     text, remedy = refusal.words(values), refusal.remedy
-    if refusal.name != CALL_FAILED:
+    if refusal.name != CALL_FAILED or causes == 0:
         return Revert(text, refusal.lacks_authority, remedy)
-    cause = explain(bytes(values[1]) if isinstance(values[1], bytes) else b"")
+    cause = explain(bytes(values[1]) if isinstance(values[1], bytes) else b"", causes=causes - 1)
     if cause.lacks_authority:
         remedy = "grant the role to the breaker contract, or to the Safe that it is a module of (and enable it there)"
     return Revert(f"{text}: {cause.text}", cause.lacks_authority, remedy)

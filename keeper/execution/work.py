@@ -21,6 +21,7 @@ class Order:
     """A decision to act, ready to be written down. ``before`` is what the effect's view answered at the decision's block, if it did.
 
     ``evidence`` is the hash of the decision's record, for an action through a breaker; empty where the call holds it already, or needs none.
+    ``signed`` is calldata that several keepers have signed for exactly this; empty: the key's own call.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Order:
     before: str | None
     at_ms: int
     evidence: bytes = b""
+    signed: bytes = b""
 
 
 @dataclass(slots=True)
