@@ -42,7 +42,7 @@ interface IPerpExchange {
     error SizeOutOfBounds(int256 size);
     /// @notice The account's balance in this market is smaller than `requested`.
     error InsufficientBalance(bytes32 market, uint256 requested, uint256 balance);
-    /// @notice Only `available` may still leave this market in this window.
+    /// @notice Only `available` may leave this market now: see RateLimit.
     error WithdrawalLimitExceeded(bytes32 market, uint256 requested, uint256 available);
     /// @notice The position would be worth `notional`, and the margin carries no more than `allowed`.
     error LeverageTooHigh(bytes32 market, uint256 notional, uint256 allowed);
@@ -58,7 +58,7 @@ interface IPerpExchange {
     /// @notice Adds a market, unpaused. DEFAULT_ADMIN_ROLE.
     /// @param market The new market's name.
     /// @param oracle Prices one whole underlying in whole collateral. Trusted; see the exchange's design.
-    /// @param withdrawalLimit_ Amount that may leave per WITHDRAWAL_WINDOW. Zero stops withdrawals.
+    /// @param withdrawalLimit_ Net amount that may leave per WITHDRAWAL_WINDOW. Zero stops withdrawals.
     /// @param maxLeverage_ 1 to LEVERAGE_BOUND.
     function addMarket(bytes32 market, AggregatorV3Interface oracle, uint256 withdrawalLimit_, uint256 maxLeverage_)
         external;
@@ -67,12 +67,13 @@ interface IPerpExchange {
     /// @dev Reverts with MarketPaused when it is paused already, so that a pause sent twice is seen.
     function pauseMarket(bytes32 market) external;
 
-    /// @notice Ends the pause of this market. DEFAULT_ADMIN_ROLE, not PAUSER_ROLE: who may stop may not restart.
+    /// @notice Ends the pause of this market. DEFAULT_ADMIN_ROLE or UNPAUSER_ROLE, not PAUSER_ROLE: who may stop may not
+    ///         restart.
     function unpauseMarket(bytes32 market) external;
 
-    /// @notice Sets what may leave this market per window. RISK_ROLE. Counts at once, also for the window under way:
-    ///         what left earlier in it is held against the new limit.
-    /// @param amountPerWindow Amount per WITHDRAWAL_WINDOW. Zero stops withdrawals.
+    /// @notice Sets what may leave this market per window, net of what comes in. RISK_ROLE. Counts at once: what left
+    ///         earlier, and has not come back or been refilled, is held against the new limit and refills at its pace.
+    /// @param amountPerWindow Amount per WITHDRAWAL_WINDOW. Zero stops withdrawals, and the refill.
     function setWithdrawalLimit(bytes32 market, uint256 amountPerWindow) external;
 
     /// @notice Sets the highest leverage of this market. RISK_ROLE. Holds for new positions and for withdrawals beside
@@ -80,13 +81,15 @@ interface IPerpExchange {
     /// @param leverage 1 to LEVERAGE_BOUND.
     function setMaxLeverage(bytes32 market, uint256 leverage) external;
 
-    /// @notice Gives collateral to the pool that pays this market's gains. Anyone; there is no way back.
+    /// @notice Gives collateral to the pool that pays this market's gains. Anyone; there is no way back. What comes in
+    ///         refills the withdrawal limit.
     function fundPool(bytes32 market, uint256 amount) external;
 
-    /// @notice Adds collateral to the caller's balance in this market. Possible while it is paused.
+    /// @notice Adds collateral to the caller's balance in this market. Possible while it is paused. What comes in refills
+    ///         the withdrawal limit.
     function deposit(bytes32 market, uint256 amount) external;
 
-    /// @notice Pays the caller out of their balance in this market, within the window's limit. Beside an open position,
+    /// @notice Pays the caller out of their balance in this market, within the withdrawal limit. Beside an open position,
     ///         what stays must carry it at the maximum leverage: losses count, gains do not until they are closed.
     function withdraw(bytes32 market, uint256 amount) external;
 
@@ -102,10 +105,10 @@ interface IPerpExchange {
     ///         for a market that does not exist.
     function paused(bytes32 market) external view returns (bool);
 
-    /// @return Amount that may leave per window.
+    /// @return Net amount that may leave per WITHDRAWAL_WINDOW: what a full bucket holds.
     function withdrawalLimit(bytes32 market) external view returns (uint256);
 
-    /// @return Amount that may still leave in the window of this block: zero while paused.
+    /// @return Amount that may leave in this block: zero while paused.
     function withdrawable(bytes32 market) external view returns (uint256);
 
     /// @return Highest leverage, in whole multiples.

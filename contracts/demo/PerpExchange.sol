@@ -6,6 +6,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 
+import {RateLimit} from "../RateLimit.sol";
 import {AggregatorV3Interface} from "./AggregatorV3Interface.sol";
 import {IPerpExchange} from "./IPerpExchange.sol";
 
@@ -15,8 +16,10 @@ import {IPerpExchange} from "./IPerpExchange.sol";
 ///           Nothing done in one market changes another.
 ///         - Isolated margin. An account has one balance and at most one position in each market. A position is opened
 ///           and closed whole at the oracle's price; its gain is paid by the market's pool, its loss goes there.
-///         - Three brakes for each market: a pause, a limit on what leaves per fixed window, a maximum leverage.
-///         - Windows start at multiples of WITHDRAWAL_WINDOW. Two windows' limits may leave around a boundary.
+///         - Three brakes for each market: a pause, a limit on the net outflow, a maximum leverage.
+///         - The limit is a bucket (see RateLimit): withdrawals spend it, deposits and pool funding fill it up to the
+///           limit, and an emptied one is full again after WITHDRAWAL_WINDOW. A full one may be emptied and then spent
+///           as it refills, so that at most twice the limit leaves in any WITHDRAWAL_WINDOW, net of what comes in.
 ///         - State is written before tokens move. Amounts are rounded against the account: notional and losses up,
 ///           gains down.
 ///
@@ -25,21 +28,21 @@ import {IPerpExchange} from "./IPerpExchange.sol";
 ///         - Each market's oracle is trusted for the price. An answer that is old, zero or negative is refused; an
 ///           answer that is fresh and wrong is believed. That gap is what the keeper is for.
 ///         - PAUSER_ROLE can stop a market and not start it; RISK_ROLE can set the limits within their bounds;
-///           DEFAULT_ADMIN_ROLE adds markets, ends pauses and grants roles. None of them can move collateral.
+///           UNPAUSER_ROLE can end pauses and nothing else; DEFAULT_ADMIN_ROLE adds markets, ends pauses and grants roles.
+///           None of them can move collateral.
 ///
 ///         LEFT OUT, being a demo: liquidation, funding payments, fees, open interest caps. A loss beyond the balance
 ///         is not collected and a gain beyond the pool is not paid.
 contract PerpExchange is IPerpExchange, AccessControl {
     using SafeERC20 for IERC20;
+    using RateLimit for RateLimit.Bucket;
 
     struct Market {
         AggregatorV3Interface oracle; // zero: there is no such market
         bool paused;
         uint256 quantum; // size * price / quantum = amount of collateral
-        uint256 withdrawalLimit;
+        RateLimit.Bucket outflow; // its limit is the withdrawal limit; no share
         uint256 maxLeverage;
-        uint256 window; // number of the window that `withdrawn` is about
-        uint256 withdrawn;
         uint256 pool;
         uint256 credited; // sum of the balances of all accounts
     }
@@ -52,9 +55,11 @@ contract PerpExchange is IPerpExchange, AccessControl {
 
     /// @notice May pause markets.
     bytes32 public constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
+    /// @notice May end pauses, beside DEFAULT_ADMIN_ROLE: for a contract that bounds who pauses and for how long.
+    bytes32 public constant UNPAUSER_ROLE = keccak256("UNPAUSER_ROLE");
     /// @notice May set withdrawal limits and maximum leverages.
     bytes32 public constant RISK_ROLE = keccak256("RISK_ROLE");
-    /// @notice Length of the window of the withdrawal limit, seconds.
+    /// @notice In so many seconds the withdrawal limit refills.
     uint256 public constant WITHDRAWAL_WINDOW = 1 hours;
     /// @notice Oldest oracle answer, inclusive, at which a position may be opened or drawn against, seconds.
     uint256 public constant MAX_ORACLE_AGE = 1 hours;
@@ -104,7 +109,8 @@ contract PerpExchange is IPerpExchange, AccessControl {
     }
 
     /// @inheritdoc IPerpExchange
-    function unpauseMarket(bytes32 market) external onlyRole(DEFAULT_ADMIN_ROLE) {
+    function unpauseMarket(bytes32 market) external {
+        if (!hasRole(UNPAUSER_ROLE, msg.sender)) _checkRole(DEFAULT_ADMIN_ROLE);
         Market storage m = _known(market);
         if (!m.paused) revert MarketNotPaused(market);
         m.paused = false;
@@ -129,6 +135,7 @@ contract PerpExchange is IPerpExchange, AccessControl {
         if (amount == 0) revert ZeroAmount();
         uint256 pool = m.pool;
         m.pool = pool + amount;
+        m.outflow.credit(amount);
         emit PoolFunded(market, msg.sender, amount, pool, pool + amount);
         collateral.safeTransferFrom(msg.sender, address(this), amount);
     }
@@ -141,6 +148,7 @@ contract PerpExchange is IPerpExchange, AccessControl {
         uint256 balance = a.balance;
         a.balance = balance + amount;
         m.credited += amount;
+        m.outflow.credit(amount);
         emit Deposited(market, msg.sender, balance, balance + amount);
         collateral.safeTransferFrom(msg.sender, address(this), amount);
     }
@@ -152,9 +160,8 @@ contract PerpExchange is IPerpExchange, AccessControl {
         Account storage a = accounts[market][msg.sender];
         uint256 balance = a.balance;
         if (amount > balance) revert InsufficientBalance(market, amount, balance);
-        uint256 withdrawn = _withdrawn(m);
-        uint256 available = _atLeastZero(m.withdrawalLimit, withdrawn);
-        if (amount > available) revert WithdrawalLimitExceeded(market, amount, available);
+        (bool spent, uint256 available) = m.outflow.spend(amount);
+        if (!spent) revert WithdrawalLimitExceeded(market, amount, available);
         if (a.size != 0) {
             uint256 price = _freshPrice(m, market);
             (bool gain, uint256 change) = _result(m, a, price);
@@ -164,8 +171,6 @@ contract PerpExchange is IPerpExchange, AccessControl {
 
         a.balance = balance - amount;
         m.credited -= amount;
-        m.window = block.timestamp / WITHDRAWAL_WINDOW;
-        m.withdrawn = withdrawn + amount;
         emit Withdrawn(market, msg.sender, balance, balance - amount);
         collateral.safeTransfer(msg.sender, amount);
     }
@@ -220,13 +225,13 @@ contract PerpExchange is IPerpExchange, AccessControl {
 
     /// @inheritdoc IPerpExchange
     function withdrawalLimit(bytes32 market) external view returns (uint256) {
-        return _known(market).withdrawalLimit;
+        return _known(market).outflow.limit;
     }
 
     /// @inheritdoc IPerpExchange
     function withdrawable(bytes32 market) external view returns (uint256) {
         Market storage m = _known(market);
-        return m.paused ? 0 : _atLeastZero(m.withdrawalLimit, _withdrawn(m));
+        return m.paused ? 0 : m.outflow.available();
     }
 
     /// @inheritdoc IPerpExchange
@@ -260,8 +265,8 @@ contract PerpExchange is IPerpExchange, AccessControl {
     // -------------------------------------------------------------- private
 
     function _setWithdrawalLimit(Market storage m, bytes32 market, uint256 limit) private {
-        emit WithdrawalLimitChanged(market, m.withdrawalLimit, limit, msg.sender);
-        m.withdrawalLimit = limit;
+        emit WithdrawalLimitChanged(market, m.outflow.limit, limit, msg.sender);
+        m.outflow.set(limit, RateLimit.NO_SHARE, uint32(WITHDRAWAL_WINDOW));
     }
 
     function _setMaxLeverage(Market storage m, bytes32 market, uint256 leverage) private {
@@ -278,10 +283,6 @@ contract PerpExchange is IPerpExchange, AccessControl {
     function _running(bytes32 market) private view returns (Market storage m) {
         m = _known(market);
         if (m.paused) revert MarketPaused(market);
-    }
-
-    function _withdrawn(Market storage m) private view returns (uint256) {
-        return m.window == block.timestamp / WITHDRAWAL_WINDOW ? m.withdrawn : 0;
     }
 
     function _price(Market storage m, bytes32 market) private view returns (uint256 price, uint256 updatedAt) {

@@ -21,16 +21,18 @@ contract Crowd is CommonBase, StdUtils {
     PriceFeed[2] private feeds;
     address[3] public traders;
 
-    /// Books: money in and out, and what left in the window under way against the largest limit in force in it.
+    /// Books: money in and out; and for each market, in amount * seconds, what left less what came in and what refilled,
+    /// at each step.
     uint256 public moneyIn;
     uint256 public moneyOut;
-    mapping(bytes32 market => uint256) private window;
-    mapping(bytes32 market => uint256) public leftInWindow;
-    mapping(bytes32 market => uint256) public largestLimit;
+    mapping(bytes32 market => int256[]) private sums;
+    mapping(bytes32 market => int256) private sum;
+    mapping(bytes32 market => uint256) private settledAt;
     /// How often each thing happened, so that a test can show that things do happen.
     mapping(string what => uint256) public count;
     /// What must never happen, counted.
     uint256 public passedWhilePaused;
+    uint256 public offTheLimit;
     uint256 public openedAboveLeverage;
     uint256 public openedOnBadPrice;
 
@@ -39,6 +41,7 @@ contract Crowd is CommonBase, StdUtils {
         token = token_;
         names = names_;
         feeds = feeds_;
+        (settledAt[names[0]], settledAt[names[1]]) = (block.timestamp, block.timestamp);
         traders = [address(0xA1), address(0xB2), address(0xC3)];
         for (uint256 i = 0; i < traders.length; ++i) {
             token.mint(traders[i], 1e18);
@@ -49,7 +52,9 @@ contract Crowd is CommonBase, StdUtils {
 
     modifier inMarket(uint256 seed) {
         bytes32 market = names[seed % 2];
-        _turnWindow(market);
+        sum[market] -= int256(exchange.withdrawalLimit(market) * (block.timestamp - settledAt[market]));
+        settledAt[market] = block.timestamp;
+        sums[market].push(sum[market]);
         _;
     }
 
@@ -57,7 +62,7 @@ contract Crowd is CommonBase, StdUtils {
         amount = _bound(amount, 1, 1e12);
         vm.prank(_trader(seed));
         exchange.deposit(names[seed % 2], amount);
-        moneyIn += amount;
+        _came(names[seed % 2], amount);
         ++count["deposit"];
     }
 
@@ -65,7 +70,7 @@ contract Crowd is CommonBase, StdUtils {
         amount = _bound(amount, 1, 1e11);
         vm.prank(_trader(seed));
         exchange.fundPool(names[seed % 2], amount);
-        moneyIn += amount;
+        _came(names[seed % 2], amount);
         ++count["fundPool"];
     }
 
@@ -75,13 +80,16 @@ contract Crowd is CommonBase, StdUtils {
         if (balance == 0) return;
         amount = _bound(amount, 1, balance);
         bool paused = exchange.paused(market);
+        bool fits = _fits(market, amount);
         vm.prank(_trader(seed));
         try exchange.withdraw(market, amount) {
             if (paused) ++passedWhilePaused;
+            if (!fits) ++offTheLimit;
             moneyOut += amount;
-            leftInWindow[market] += amount;
+            sum[market] += int256(amount * WINDOW);
             ++count["withdraw"];
         } catch (bytes memory reason) {
+            if (fits && bytes4(reason) == IPerpExchange.WithdrawalLimitExceeded.selector) ++offTheLimit;
             _refused(
                 paused,
                 reason,
@@ -149,7 +157,6 @@ contract Crowd is CommonBase, StdUtils {
         bytes32 market = names[seed % 2];
         limit = _bound(limit, 0, 1e12);
         exchange.setWithdrawalLimit(market, limit);
-        if (limit > largestLimit[market]) largestLimit[market] = limit;
         ++count["setLimit"];
     }
 
@@ -173,11 +180,19 @@ contract Crowd is CommonBase, StdUtils {
         ++count["wait"];
     }
 
-    function _turnWindow(bytes32 market) private {
-        if (window[market] == block.timestamp / WINDOW) return;
-        window[market] = block.timestamp / WINDOW;
-        leftInWindow[market] = 0;
-        largestLimit[market] = exchange.withdrawalLimit(market);
+    function _came(bytes32 market, uint256 amount) private {
+        moneyIn += amount;
+        sum[market] -= int256(amount * WINDOW);
+    }
+
+    /// Whether, over every stretch that began with one of the steps so far and ends now, what left with this amount,
+    /// less what came in and what refilled, is at most the limit in force.
+    function _fits(bytes32 market, uint256 amount) private view returns (bool) {
+        int256 most = int256(exchange.withdrawalLimit(market) * WINDOW);
+        for (uint256 i = 0; i < sums[market].length; ++i) {
+            if (sum[market] - sums[market][i] + int256(amount * WINDOW) > most) return false;
+        }
+        return true;
     }
 
     function _refused(bool paused, bytes memory reason, bytes4[4] memory allowed) private {
@@ -264,9 +279,8 @@ contract InvariantsTest is ExchangeTest {
         assertEq(crowd.passedWhilePaused(), 0);
     }
 
-    function invariant_W1_withdrawals_in_a_window__stay_within_the_limit() public view {
-        assertLe(crowd.leftInWindow(ETH), crowd.largestLimit(ETH));
-        assertLe(crowd.leftInWindow(BTC), crowd.largestLimit(BTC));
+    function invariant_W1_W3_net_outflow__any_stretch_of_time__within_the_limit_and_its_refill() public view {
+        assertEq(crowd.offTheLimit(), 0);
     }
 
     function invariant_L1_positions__are_opened_within_the_leverage() public view {

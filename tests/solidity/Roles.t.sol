@@ -13,18 +13,21 @@ contract RolesTest is ExchangeTest {
     bytes32 private adminRole;
     bytes32 private pauserRole;
     bytes32 private riskRole;
+    bytes32 private unpauserRole;
 
     function setUp() public override {
         super.setUp();
         adminRole = exchange.DEFAULT_ADMIN_ROLE();
         pauserRole = exchange.PAUSER_ROLE();
         riskRole = exchange.RISK_ROLE();
+        unpauserRole = exchange.UNPAUSER_ROLE();
     }
 
     function test_R1_roles__ids__are_the_hashes_of_their_names() public view {
         assertEq(adminRole, bytes32(0));
         assertEq(pauserRole, keccak256("PAUSER_ROLE"));
         assertEq(riskRole, keccak256("RISK_ROLE"));
+        assertEq(unpauserRole, keccak256("UNPAUSER_ROLE"));
     }
 
     function test_R1_roles__fresh_exchange__only_admin_has_one() public {
@@ -32,6 +35,7 @@ contract RolesTest is ExchangeTest {
         assertTrue(fresh.hasRole(adminRole, admin));
         assertFalse(fresh.hasRole(pauserRole, admin));
         assertFalse(fresh.hasRole(riskRole, admin));
+        assertFalse(fresh.hasRole(unpauserRole, admin));
         assertFalse(fresh.hasRole(adminRole, address(this)), "the deployer keeps nothing");
     }
 
@@ -50,6 +54,28 @@ contract RolesTest is ExchangeTest {
         vm.prank(caller);
         exchange.unpauseMarket(ETH);
         assertTrue(exchange.paused(ETH));
+    }
+
+    function test_R1_unpause__by_an_unpauser__ends_the_pause_and_is_announced() public {
+        vm.prank(admin);
+        exchange.grantRole(unpauserRole, bob);
+        _pause(ETH);
+        vm.expectEmit(address(exchange));
+        emit IPerpExchange.PauseChanged(ETH, true, false, bob);
+        vm.prank(bob);
+        exchange.unpauseMarket(ETH);
+        assertFalse(exchange.paused(ETH));
+    }
+
+    function test_R1_unpause__revoked_unpauser__is_refused() public {
+        vm.startPrank(admin);
+        exchange.grantRole(unpauserRole, bob);
+        exchange.revokeRole(unpauserRole, bob);
+        vm.stopPrank();
+        _pause(ETH);
+        _expectUnauthorized(bob, adminRole);
+        vm.prank(bob);
+        exchange.unpauseMarket(ETH);
     }
 
     function testFuzz_R1_set_limit__by_anyone_else__reverts(address caller) public {
@@ -78,10 +104,18 @@ contract RolesTest is ExchangeTest {
     }
 
     function test_R1_roles__holder_of_one__has_not_the_others() public {
-        address[3] memory holders = [admin, pauser, risk];
-        for (uint256 i = 0; i < 3; ++i) {
+        vm.prank(admin);
+        exchange.grantRole(unpauserRole, bob);
+        address[4] memory holders = [admin, pauser, risk, bob];
+        for (uint256 i = 0; i < 4; ++i) {
             vm.startPrank(holders[i]);
             if (i != 0) {
+                _expectUnauthorized(holders[i], adminRole);
+                exchange.addMarket(NOWHERE, ethFeed, LIMIT, LEVERAGE);
+                _expectUnauthorized(holders[i], adminRole);
+                exchange.grantRole(unpauserRole, holders[i]);
+            }
+            if (i == 1 || i == 2) {
                 _expectUnauthorized(holders[i], adminRole);
                 exchange.unpauseMarket(ETH);
             }
@@ -92,6 +126,8 @@ contract RolesTest is ExchangeTest {
             if (i != 2) {
                 _expectUnauthorized(holders[i], riskRole);
                 exchange.setMaxLeverage(ETH, 2);
+                _expectUnauthorized(holders[i], riskRole);
+                exchange.setWithdrawalLimit(ETH, 2);
             }
             vm.stopPrank();
         }

@@ -5,7 +5,7 @@ import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.so
 import {IPerpExchange} from "../../contracts/demo/IPerpExchange.sol";
 import {ExchangeTest} from "./Base.t.sol";
 
-/// @notice Deposits, withdrawals and the limit on what leaves in a window.
+/// @notice Deposits, withdrawals and the limit on the net outflow.
 contract WithdrawalLimitTest is ExchangeTest {
     uint256 private constant WINDOW = 1 hours;
 
@@ -47,14 +47,28 @@ contract WithdrawalLimitTest is ExchangeTest {
         _withdraw(bob, ETH, 1);
     }
 
-    function test_W1_withdraw__last_second_of_the_window__is_still_the_window() public {
-        _withdraw(alice, ETH, LIMIT);
+    function test_W1_withdraw__each_second__refills_its_part_of_the_limit() public {
+        _setLimit(ETH, 36_000);
+        _withdraw(alice, ETH, 36_000);
+        vm.warp(START + 1);
+        _expectOverLimit(ETH, 11, 10);
+        _withdraw(alice, ETH, 11);
+        _withdraw(alice, ETH, 10);
+        vm.warp(START + WINDOW - 1);
+        assertEq(exchange.withdrawable(ETH), 36_000 - 20);
+    }
+
+    function test_W1_withdraw__refill__is_rounded_down() public {
+        _setLimit(ETH, 1);
+        _withdraw(alice, ETH, 1);
         vm.warp(START + WINDOW - 1);
         _expectOverLimit(ETH, 1, 0);
         _withdraw(alice, ETH, 1);
+        vm.warp(START + WINDOW);
+        _withdraw(alice, ETH, 1);
     }
 
-    function test_W1_withdraw__first_second_of_the_next_window__starts_anew() public {
+    function test_W1_withdraw__a_window_later__is_full_again() public {
         _withdraw(alice, ETH, LIMIT);
         vm.warp(START + WINDOW);
         assertEq(exchange.withdrawable(ETH), LIMIT);
@@ -63,18 +77,59 @@ contract WithdrawalLimitTest is ExchangeTest {
         _withdraw(alice, ETH, 1);
     }
 
-    function test_W1_withdraw__unused_windows__are_not_saved_up() public {
+    function test_W1_withdraw__around_any_hour__no_two_limits_at_once() public {
+        vm.warp(START + WINDOW - 1);
+        _withdraw(alice, ETH, LIMIT);
+        vm.warp(START + WINDOW);
+        _expectOverLimit(ETH, LIMIT, LIMIT / WINDOW);
+        _withdraw(alice, ETH, LIMIT);
+    }
+
+    function test_W1_withdraw__unused_time__is_not_saved_up() public {
         vm.warp(START + 50 * WINDOW);
         assertEq(exchange.withdrawable(ETH), LIMIT);
         _expectOverLimit(ETH, LIMIT + 1, LIMIT);
         _withdraw(alice, ETH, LIMIT + 1);
     }
 
-    function test_W1_withdraw__deposit_in_between__gives_nothing_back() public {
+    function test_W3_deposit__after_a_withdrawal__makes_as_much_room() public {
         _withdraw(alice, ETH, LIMIT);
-        _deposit(alice, ETH, LIMIT);
-        _expectOverLimit(ETH, 1, 0);
-        _withdraw(alice, ETH, 1);
+        _deposit(bob, ETH, 10);
+        _expectOverLimit(ETH, 11, 10);
+        _withdraw(alice, ETH, 11);
+        _withdraw(alice, ETH, 10);
+    }
+
+    function test_W3_fund_pool__after_a_withdrawal__makes_as_much_room() public {
+        _withdraw(alice, ETH, LIMIT);
+        _fund(ETH, 10);
+        _expectOverLimit(ETH, 11, 10);
+        _withdraw(alice, ETH, 11);
+        _withdraw(alice, ETH, 10);
+    }
+
+    function test_W3_deposit__beyond_full__is_not_saved_up() public {
+        _withdraw(alice, ETH, 5);
+        _deposit(bob, ETH, 6);
+        _expectOverLimit(ETH, LIMIT + 1, LIMIT);
+        _withdraw(alice, ETH, LIMIT + 1);
+    }
+
+    function test_W3_deposit__while_paused__makes_room_for_afterwards() public {
+        _withdraw(alice, ETH, LIMIT);
+        _pause(ETH);
+        _deposit(bob, ETH, 10);
+        vm.prank(admin);
+        exchange.unpauseMarket(ETH);
+        assertEq(exchange.withdrawable(ETH), 10);
+    }
+
+    function testFuzz_W3_in_and_out__any_amounts__net_outflow_counts(uint256 out, uint256 amount) public {
+        out = bound(out, 1, LIMIT);
+        amount = bound(amount, 1, PURSE);
+        _withdraw(alice, ETH, out);
+        _deposit(bob, ETH, amount);
+        assertEq(exchange.withdrawable(ETH), amount < out ? LIMIT - out + amount : LIMIT);
     }
 
     function test_W1_withdraw__refused__uses_nothing_up() public {
@@ -83,24 +138,28 @@ contract WithdrawalLimitTest is ExchangeTest {
         assertEq(exchange.withdrawable(ETH), LIMIT);
     }
 
-    /// Any withdrawals at any times: what passes in a window sums to no more than the limit.
-    function testFuzz_W1_withdraw__any_sequence__sum_in_a_window_is_bounded(
+    /// Any withdrawals at any times: in any stretch no more leaves than the limit and what refilled in it.
+    function testFuzz_W1_withdraw__any_sequence__any_stretch_is_bounded(
         uint256[12] memory amounts,
         uint256[12] memory waits
     ) public {
-        uint256 window = block.timestamp / WINDOW;
-        uint256 sum;
+        uint256[12] memory times;
+        uint256[12] memory left;
         uint256 time = START;
         for (uint256 i = 0; i < amounts.length; ++i) {
-            time += bound(waits[i], 0, WINDOW);
+            time += bound(waits[i], 0, WINDOW / 2);
             vm.warp(time);
-            if (time / WINDOW != window) (window, sum) = (time / WINDOW, 0);
             uint256 amount = bound(amounts[i], 1, LIMIT);
+            uint256 free = exchange.withdrawable(ETH);
             if (amount > _balance(ETH, alice)) break;
-            if (sum + amount > LIMIT) _expectOverLimit(ETH, amount, LIMIT - sum);
-            else sum += amount;
+            if (amount > free) _expectOverLimit(ETH, amount, free);
             _withdraw(alice, ETH, amount);
-            assertEq(exchange.withdrawable(ETH), LIMIT - sum);
+            (times[i], left[i]) = (time, amount > free ? 0 : amount);
+            uint256 sum;
+            for (uint256 j = i + 1; j > 0; --j) {
+                sum += left[j - 1];
+                assertLe(sum, LIMIT + LIMIT * (time - times[j - 1]) / WINDOW);
+            }
         }
     }
 
@@ -143,10 +202,30 @@ contract WithdrawalLimitTest is ExchangeTest {
         _withdraw(alice, ETH, 3);
     }
 
+    function test_W2_set_limit__lowered__refills_at_the_new_pace() public {
+        _withdraw(alice, ETH, LIMIT);
+        _setLimit(ETH, LIMIT / 2);
+        vm.warp(START + WINDOW);
+        assertEq(exchange.withdrawable(ETH), 0, "half came back: what left is down to the new limit");
+        vm.warp(START + 2 * WINDOW);
+        assertEq(exchange.withdrawable(ETH), LIMIT / 2);
+    }
+
+    function test_W2_set_limit__zero_and_raised_again__frees_nothing() public {
+        _withdraw(alice, ETH, LIMIT);
+        _setLimit(ETH, 0);
+        vm.warp(START + 9 * WINDOW);
+        _setLimit(ETH, LIMIT);
+        assertEq(exchange.withdrawable(ETH), 0);
+    }
+
+    /// No more than 2 ** 256 / WINDOW is ever said to be withdrawable: far beyond any token.
     function testFuzz_W2_set_limit__any_value__holds(uint256 limit, uint256 left) public {
         left = bound(left, 1, LIMIT);
         _withdraw(alice, ETH, left);
         _setLimit(ETH, limit);
+        assertEq(exchange.withdrawalLimit(ETH), limit);
+        if (limit > type(uint256).max / WINDOW) limit = type(uint256).max / WINDOW;
         assertEq(exchange.withdrawable(ETH), limit > left ? limit - left : 0);
     }
 
