@@ -9,7 +9,7 @@ PYTEST = $(VENV)/python -m pytest -n $(JOBS) --dist loadfile
 FAST = unit or property or architecture
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-contracts check lint fmt bench lock clean
+.PHONY: help setup setup-dev demo test test-contracts prove gas check lint fmt bench lock clean
 
 help: ## this list
 	@echo "keeper: watches a protocol, pauses it when a rule trips, and proves what it did"
@@ -36,6 +36,13 @@ test: test-contracts ## contracts with forge, then everything in Python; ARGS="-
 
 test-contracts: setup-dev ## the forge tests alone
 	@node_modules/.bin/forge test
+
+prove: ## proofs, static analysis, coverage and gas of the contracts; PART=symbolic
+	@$(BOOTSTRAP) --prove
+	@$(VENV)/python -m scripts.prove $(PART)
+
+gas: setup-dev ## measure the gas of the contracts' calls anew, and write it down
+	@$(VENV)/python -m scripts.prove write-gas
 
 check: lint ## format, lint, types, import contracts, fast tests: before every commit
 	@$(PYTEST) -m "$(FAST)"

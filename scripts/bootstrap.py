@@ -3,6 +3,7 @@
 
     python3 scripts/bootstrap.py            what running the keeper and its demo needs
     python3 scripts/bootstrap.py --dev      the tools of the tests and checks as well
+    python3 scripts/bootstrap.py --prove    those, and in an environment of their own what `make prove` runs
     python3 scripts/bootstrap.py --clean    back to a fresh clone: removes the demos' folder .demo too
 
 Only the standard library, since it runs before anything is installed. Each step is skipped while its stamp, a hash of
@@ -38,11 +39,13 @@ STATE = ROOT / ".setup"
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 NODE_TOOLS = ROOT / "node_modules" / ".bin"
+# The provers want other versions of what the keeper stands on, so they get an environment of their own.
+PROVERS = ".prove/venv"
 
 # Everything a set-up, a demo or a check leaves behind, the demo's databases in .demo too. Not here, because they are the
 # user's: .env and every other database.
 DEMOS = ".demo"
-GENERATED = (".venv", "node_modules", "out", "cache", DEMOS, "keeper.egg-info", ".coverage")
+GENERATED = (".venv", ".prove", "node_modules", "out", "cache", DEMOS, "keeper.egg-info", ".coverage")
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache")
 HAS_PYTHON_CACHES = ("keeper", "tests", "bench", "scripts", "migrations")
 
@@ -183,6 +186,7 @@ class Stamp:
     """What one step was made from, and whether it was cut off half way."""
 
     def __init__(self, step: str) -> None:
+        self.step = step
         self._done = STATE / f"{step}.stamp"
         self._busy = STATE / f"{step}.busy"
 
@@ -253,21 +257,27 @@ def base_python() -> str:
     return str(Path(getattr(sys, "_base_executable", sys.executable) or sys.executable).resolve())
 
 
-def python_half(tools: Tools, dev: bool) -> bool:
+def python_half(tools: Tools, dev: bool, prove: bool) -> bool:
     """The virtual environment and its packages. True when something had to be done."""
     packages = Stamp("python-packages")
     remade = virtual_environment(tools, packages)
-    return install_packages(tools, packages, dev) or remade
+    installed = install_packages(tools, packages, dev) or remade
+    return (prove and provers(tools)) or installed
 
 
 def virtual_environment(tools: Tools, packages: Stamp) -> bool:
-    stamp = Stamp("python-environment")
+    return make_environment(tools, packages, Stamp("python-environment"), VENV, ".venv")
+
+
+def make_environment(tools: Tools, packages: Stamp, stamp: Stamp, venv: Path, name: str) -> bool:
+    """``name`` is what people know the folder by."""
+    python = venv / "bin" / "python"
     # scripts in a virtual environment hold its absolute path: a clone that was moved needs a new one
     wanted = digest(str(ROOT), base_python(), f"{sys.version_info.major}.{sys.version_info.minor}")
-    broken = packages.cut_off() or stamp.cut_off() or not VENV_PYTHON.exists()
+    broken = packages.cut_off() or stamp.cut_off() or not python.exists()
     if stamp.read() == wanted and not broken:
         return False
-    if not broken and not stamp.read() and usable_environment():
+    if not broken and not stamp.read() and usable_environment(python):
         with stamp.writing(wanted):
             return True  # somebody made it by hand for this interpreter: keep it
     need_venv_module()
@@ -275,17 +285,17 @@ def virtual_environment(tools: Tools, packages: Stamp) -> bool:
     def make() -> None:
         packages.forget()
         with stamp.writing(wanted):
-            remedy = "remove .venv and run this again; on Debian and Ubuntu: apt install python3-venv"
-            tools.run("python-environment", [base_python(), "-m", "venv", "--clear", VENV], remedy)
+            remedy = f"remove {name} and run this again; on Debian and Ubuntu: apt install python3-venv"
+            tools.run(stamp.step, [base_python(), "-m", "venv", "--clear", venv], remedy)
 
-    timed("python environment", f"making .venv with Python {sys.version.split()[0]}", make)
+    timed(stamp.step.replace("-", " "), f"making {name} with Python {sys.version.split()[0]}", make)
     return True
 
 
-def usable_environment() -> bool:
+def usable_environment(python: Path) -> bool:
     probe = "import sys, pip; print(*sys.version_info[:2])"
     try:
-        answer = subprocess.run([VENV_PYTHON, "-c", probe], capture_output=True, text=True, check=False)
+        answer = subprocess.run([python, "-c", probe], capture_output=True, text=True, check=False)
     except OSError:
         return False
     return answer.stdout.split() == [str(part) for part in sys.version_info[:2]]
@@ -311,16 +321,44 @@ def install_packages(tools: Tools, stamp: Stamp, dev: bool) -> bool:
         return False
 
     def install() -> None:
-        pip: list[str | Path] = [VENV_PYTHON, "-m", "pip", "install", "--no-input", "--no-deps"]
+        pip: list[str | Path] = [VENV_PYTHON, *PIP_INSTALL]
         with stamp.writing(wanted):
-            # --no-deps: the lock file is the whole closure, so there is nothing to resolve
             remedy = "read the lines above; the full output is in .setup/python-packages.log"
             tools.run("python-packages", [*pip, "--require-hashes", "-r", lock], remedy)
             remedy = "read the lines above; the full output is in .setup/keeper.log"
             tools.run("keeper", [*pip, "--no-build-isolation", "-e", "."], remedy)
 
-    count = sum(1 for line in lock.read_text().splitlines() if "==" in line)
-    timed("python packages", f"installing {count} packages, each checked against its hash", install)
+    timed("python packages", f"installing {count_packages(lock)} packages, each checked against its hash", install)
+    return True
+
+
+# --no-deps: the lock file is the whole closure, so there is nothing to resolve
+PIP_INSTALL = ("-m", "pip", "install", "--no-input", "--no-deps")
+
+
+def count_packages(lock: Path) -> int:
+    return sum(1 for line in lock.read_text().splitlines() if "==" in line)
+
+
+def provers(tools: Tools) -> bool:
+    """halmos and slither, in their own environment. True when something had to be done."""
+    venv = ROOT / PROVERS
+    stamp = Stamp("prover-packages")
+    remade = make_environment(tools, stamp, Stamp("prover-environment"), venv, PROVERS)
+    lock = ROOT / "requirements" / "prove.txt"
+    wanted = digest(str(ROOT), lock)
+    there = (venv / "bin" / "halmos").exists() and (venv / "bin" / "slither").exists()
+    if stamp.read() == wanted and there and not stamp.cut_off():
+        return remade
+
+    def install() -> None:
+        with stamp.writing(wanted):
+            remedy = "read the lines above; the full output is in .setup/prover-packages.log"
+            tools.run(
+                "prover-packages", [venv / "bin" / "python", *PIP_INSTALL, "--require-hashes", "-r", lock], remedy
+            )
+
+    timed("provers", f"installing {count_packages(lock)} packages, each checked against its hash", install)
     return True
 
 
@@ -403,13 +441,13 @@ def contract_sources() -> list[Path]:
 # ------------------------------------------------------------------------------------------------------------- commands
 
 
-def set_up(dev: bool) -> int:
+def set_up(dev: bool, prove: bool = False) -> int:
     began = time.monotonic()
     with one_at_a_time() as lock_fd:
         tools = Tools(lock_fd)
         with ThreadPoolExecutor(max_workers=2) as pool:
             try:
-                halves = [pool.submit(python_half, tools, dev), pool.submit(node_half, tools)]
+                halves = [pool.submit(python_half, tools, dev, prove), pool.submit(node_half, tools)]
                 while not all(half.done() for half in halves):
                     time.sleep(0.05)  # not result(): a signal must reach this thread at once
             except KeyboardInterrupt:
@@ -475,6 +513,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Sets up this clone. Safe to repeat, and to interrupt.")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dev", action="store_true", help="install the tools of the tests and checks too")
+    what.add_argument("--prove", action="store_true", help="those, and what `make prove` runs")
     what.add_argument(
         "--clean", action="store_true", help="remove everything that is generated, .demo with its logs too"
     )
@@ -483,7 +522,7 @@ def main() -> int:
         signal.signal(name, interrupt)
     try:
         need_python()
-        return clean() if options.clean else set_up(options.dev)
+        return clean() if options.clean else set_up(options.dev or options.prove, options.prove)
     except SetupFailed as failure:
         explain(failure)
         return 1

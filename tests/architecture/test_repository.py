@@ -18,6 +18,8 @@ FORBIDDEN = tuple(
     for parts in [("/wo", "rk/"), ("/ro", "ot/"), ("pypi", ".org"), ("npm", "js"), ("python", "hosted"), ("/home", "/")]
 )
 LOCKS = ["requirements/run.txt", "requirements/dev.txt"]
+# Of an environment of its own, which agrees with the other in nothing.
+PROVE_LOCK = "requirements/prove.txt"
 
 
 def repository_files() -> list[Path]:
@@ -41,7 +43,7 @@ def test_files__the_search__sees_this_one() -> None:
     assert Path(__file__).resolve() in repository_files()
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, PROVE_LOCK])
 def test_python_lock__every_package__is_pinned_with_a_hash(name: str) -> None:
     text = re.sub(r"\\\n", " ", (ROOT / name).read_text())
     entries = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
@@ -54,7 +56,7 @@ def test_python_lock__every_package__is_pinned_with_a_hash(name: str) -> None:
     assert loose == []
 
 
-@pytest.mark.parametrize("name", [*LOCKS, "package-lock.json"])
+@pytest.mark.parametrize("name", [*LOCKS, PROVE_LOCK, "package-lock.json"])
 def test_lock__no_line__says_where_to_download(name: str) -> None:
     text = (ROOT / name).read_text()
     for word in ("--index-url", "--find-links", "--trusted-host", '"resolved"', ".tgz", ".whl"):

@@ -58,6 +58,15 @@ def python_files(root: Path, kinds: tuple[str, ...] = ("run", "dev")) -> None:
     (root / ".venv" / "bin" / "keeper").touch()
 
 
+def prover_files(root: Path) -> None:
+    (root / "requirements").mkdir(exist_ok=True)
+    (root / "requirements" / "prove.txt").write_text("halmos==1 --hash=sha256:00\n")
+    (root / ".prove" / "venv" / "bin").mkdir(parents=True)
+    for name in ("halmos", "slither"):
+        (root / ".prove" / "venv" / "bin" / name).touch()
+    (root / ".prove" / "venv" / "bin" / "python").symlink_to(sys.executable)
+
+
 def node_files(root: Path) -> None:
     (root / "package.json").write_text("{}")
     (root / "package-lock.json").write_text('{"packages": {}}')
@@ -166,6 +175,40 @@ def test_packages__when_something_they_depend_on_changed__are_installed_again(
     else:
         (tmp_path / change).write_text("other==1\n")
     assert bootstrap.install_packages(Recorder(), stamp, dev=False)
+
+
+def test_provers__first_run__are_installed_with_hashes_into_their_own_environment(
+    bootstrap: ModuleType, tmp_path: Path
+) -> None:
+    prover_files(tmp_path)
+    tools = Recorder()
+    assert bootstrap.provers(tools)
+    [install] = tools.commands
+    assert install[0] == str(tmp_path / ".prove" / "venv" / "bin" / "python")
+    assert install[-3:] == ["--require-hashes", "-r", str(tmp_path / "requirements" / "prove.txt")]
+    assert "--no-deps" in install
+
+
+def test_provers__second_run__does_nothing(bootstrap: ModuleType, tmp_path: Path) -> None:
+    prover_files(tmp_path)
+    bootstrap.provers(Recorder())
+    tools = Recorder()
+    assert not bootstrap.provers(tools)
+    assert tools.commands == []
+
+
+@pytest.mark.parametrize("change", ["requirements/prove.txt", ".prove/venv/bin/halmos", ".prove/venv/bin/slither"])
+def test_provers__when_something_they_depend_on_changed__are_installed_again(
+    bootstrap: ModuleType, tmp_path: Path, change: str
+) -> None:
+    prover_files(tmp_path)
+    bootstrap.provers(Recorder())
+    (tmp_path / change).unlink()
+    if change.endswith("txt"):
+        (tmp_path / change).write_text("halmos==2 --hash=sha256:00\n")
+    tools = Recorder()
+    assert bootstrap.provers(tools)
+    assert len(tools.commands) == 1
 
 
 def test_environment__after_packages_were_cut_off__is_made_anew(bootstrap: ModuleType, tmp_path: Path) -> None:
