@@ -35,7 +35,7 @@ test: test-contracts ## contracts with forge, then everything in Python; ARGS="-
 	@$(PYTEST) $(ARGS)
 
 test-contracts: setup-dev ## the forge tests alone
-	@node_modules/.bin/forge test
+	@scripts/forge test
 
 prove: ## proofs, static analysis, coverage and gas of the contracts; PART=symbolic
 	@$(BOOTSTRAP) --prove

@@ -421,7 +421,7 @@ def contracts(tools: Tools) -> bool:
                 shutil.rmtree(ROOT / folder, ignore_errors=True)
         with stamp.writing(wanted):
             remedy = "the compiler's message is above; the full output is in .setup/contracts.log"
-            tools.run("contracts", [NODE_TOOLS / "forge", "build", *BUILD_ARGUMENTS], remedy)
+            tools.run("contracts", [ROOT / "scripts" / "forge", "build", *BUILD_ARGUMENTS], remedy)
 
     timed("contracts", "compiling", build)
     return True

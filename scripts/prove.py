@@ -26,7 +26,7 @@ from scripts import prove_coverage, prove_findings
 ROOT = Path(__file__).resolve().parent.parent
 MADE = ROOT / ".prove"
 TOOLS = MADE / "venv" / "bin"
-FORGE = ROOT / "node_modules" / ".bin" / "forge"
+FORGE = ROOT / "scripts" / "forge"
 FINDINGS = ROOT / "tests" / "solidity" / "findings.toml"
 UNCOVERED = ROOT / "tests" / "solidity" / "uncovered.toml"
 GAS = ROOT / "tests" / "solidity" / "gas.json"
