@@ -1,4 +1,4 @@
-"""From the decisions of a tick to intents: asked about first where the configuration says so, then written down and carried out."""
+"""From the decisions of a tick to intents: asked about first where the configuration says so, then carried out, alone or with other keepers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from keeper.app import notices
 from keeper.app.agreement import Agreement, Hearing
+from keeper.app.breakers.cosigning import Cosigning
 from keeper.app.evidence_hash import evidence_hash
 from keeper.app.statements import count_text, statement_text, testimony_body
 from keeper.app.watch import Sight
@@ -44,6 +45,7 @@ class Acting:
         clock: Clock,
         subjects: Sequence[str],
         *,
+        cosigning: Cosigning,
         failed: Callable[[str, str, str], None],
         audit_failed: Callable[[AuditError], None],
         tell: Callable[[Notice], None],
@@ -54,6 +56,7 @@ class Acting:
         self._config_hash = config_hash
         self._clock = clock
         self._subjects = subjects
+        self._cosigning = cosigning
         self._failed = failed
         self._audit_failed = audit_failed
         self._tell = tell
@@ -80,8 +83,13 @@ class Acting:
                 self._tell_of(decisions, hearing)
 
     async def _act(self, items: Sequence[Item], block: BlockStamp, marks: Mapping[str, float]) -> None:
+        """At once, or together with other keepers: those are asked when the decision is durable."""
+        shared = [order for _, order in items if order is not None and self._cosigning.takes(order)]
+        alone = [(draft, None if order in shared else order) for draft, order in items]
         try:
-            await self._executor.act(items, block, marks)
+            await self._executor.act(alone, block, marks)
+            for order in shared:
+                self._cosigning.take(order)
         except AuditError as error:
             self._audit_failed(error)
             self._came_to_nothing([(order.id, order.armed.key) for _, order in items if order is not None], NO_LOG)

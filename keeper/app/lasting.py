@@ -23,7 +23,7 @@ REORGANISED = "reorganised"
 class _Done:
     """``armed`` knows the effect, also of a value that was made of the one before.
 
-    ``undone_at`` is the newest block at which it was not there, 0 while it is.
+    ``undone_at`` is the first block at which it was not there any more, 0 while it is.
     """
 
     armed: ArmedAction
@@ -96,13 +96,18 @@ class Lasting:
             if done.armed.in_effect(effects[key]):
                 done.undone_at, done.told = 0, False
                 self._faults.up(_part(key), f"in effect again at block {block.number}")
-            else:
+            elif not done.undone_at:
                 done.undone_at = block.number
 
-    async def look(self) -> None:
-        """Finds out who took back what is not in effect any more, and tells it. Raises OutsideError."""
+    def run_out(self, key: tuple[str, str]) -> None:
+        """A term on the chain, or the council at the breaker, has ended it: that is nobody's taking back."""
+        if self._done.pop(key, None) is not None:
+            self._faults.up(_part(key), "ended at the breaker")
+
+    async def look(self, through: int) -> None:
+        """Finds out who took back what is not in effect any more, as of this block, and tells it. Raises OutsideError."""
         for key, done in list(self._done.items()):
-            if not done.undone_at:
+            if not 0 < done.undone_at <= through:
                 continue
             read = done.armed.action.effect.read.signature
             message = f"{key[1]} on {key[0]} was in effect, and {read} shows at block {done.undone_at} that it is not"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keeper.adapters.audit.verify import Verification
 from keeper.app.nodes import Nodes
@@ -13,12 +13,17 @@ from keeper.engine import Engine
 from keeper.execution.executor import Edges
 from keeper.execution.planner import ArmedAction
 from keeper.ports.notifier import Notifier
+from keeper.ports.orders import OrderBook
 from keeper.ports.prices import ChainSource, FeedSource
+from keeper.ports.signer import OrderSigner
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """``armed`` maps (market, action) to the encoded action; ``verify_newest`` checks the last records of the log."""
+    """``armed`` maps (market, action) to the encoded action; ``verify_newest`` checks the last records of the log.
+
+    ``order_books`` are by breaker contract: where keepers leave what several of them must sign.
+    """
 
     config: Config
     engine: Engine
@@ -30,6 +35,8 @@ class Parts:
     armed: Mapping[tuple[str, str], ArmedAction]
     verify_newest: Callable[[], Awaitable[Verification]]
     closers: Sequence[Callable[[], Awaitable[None]]]
+    order_signer: OrderSigner | None = None
+    order_books: Mapping[str, OrderBook] = field(default_factory=dict)
 
     async def close(self) -> None:
         """Lets go of everything, in the opposite order of opening; one that fails does not keep the others."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from keeper.app.faults import Faults
+from keeper.domain.abi import encode_call
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, Unreachable
 from keeper.domain.evm import Simulation
 from keeper.domain.verdict import Severity
@@ -27,12 +28,19 @@ class Readiness:
     """``probe`` asks the node and tells Faults what it found; an action that would not work is a fault of its own."""
 
     def __init__(
-        self, edges: Edges, executor: Executor, armed: Mapping[tuple[str, str], ArmedAction], faults: Faults
+        self,
+        edges: Edges,
+        executor: Executor,
+        armed: Mapping[tuple[str, str], ArmedAction],
+        faults: Faults,
+        actor: Callable[[ArmedAction], str] = lambda _: "",
     ) -> None:
+        """``actor`` says who calls the protocol where several keepers must sign first; empty where the key alone is enough."""
         self._edges = edges
         self._executor = executor
         self._armed = armed
         self._faults = faults
+        self._actor = actor
         self.begun = False
         """Something was probed before."""
 
@@ -66,10 +74,16 @@ class Readiness:
             self._faults.up(part, f"{armed.action.effect.read.signature} is {current}: in effect already")
             return
         outcome = not_adjusted(armed)
+        actor = self._actor(armed)
         if outcome is None:
-            outcome = simulated(armed, sender, await self._edges.accounts.simulate(armed.call, sender))
+            # What several keepers sign cannot be tried by one of them: what the contract does then is.
+            call = encode_call(armed.action.call) if actor else armed.call
+            outcome = simulated(armed, sender, await self._edges.accounts.simulate(call, actor or sender))
         if outcome is not None:
             self._faults.down(part, outcome.reason, outcome.message, outcome.remedy, severity=Severity.CRITICAL)
+            return
+        if actor:
+            self._faults.up(part, "would work, once enough keepers have signed")
             return
         try:
             await self._executor.measure_gas(armed)

@@ -11,8 +11,14 @@ import structlog
 from keeper.app import notices, records
 from keeper.app.acting import Acting
 from keeper.app.agreement import Agreement
+from keeper.app.breakers.following import Breakers
+from keeper.app.breakers.joining import cosigning_of
+from keeper.app.breakers.own import is_own, own_actions
+from keeper.app.breakers.registered import contracts_in
+from keeper.app.connecting import Connecting
 from keeper.app.courier import Courier
 from keeper.app.faults import Fault, Faults
+from keeper.app.grades import Grades
 from keeper.app.heads import newest_and_announced
 from keeper.app.jobs import Job, Jobs
 from keeper.app.lasting import Lasting
@@ -27,7 +33,7 @@ from keeper.app.scribe import Scribe
 from keeper.app.supervision import BACKOFF_S, Supervision
 from keeper.app.switches import Switches
 from keeper.app.telling import Telling
-from keeper.app.watch import Sight, Watch
+from keeper.app.watch import Watch
 from keeper.config.model import Mode
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import AuditError, OutsideError, Unreachable, WrongChain
@@ -38,7 +44,6 @@ from keeper.domain.record import Draft, RecordKind
 from keeper.domain.snapshot import ActionOutcome, Snapshot
 from keeper.domain.testimony import Disputed
 from keeper.domain.verdict import Severity
-from keeper.engine import Tick
 from keeper.engine.evidence import tick_body
 from keeper.engine.recorded import inputs_body
 from keeper.execution.executor import Executor, Terms
@@ -65,7 +70,11 @@ class Service:
         self._supervision = Supervision(self._clock, self._faults)
         config = parts.config
         terms = Terms(config.chain.id, config.chain.confirmations, live=config.keeper.mode is Mode.LIVE)
-        self._executor = Executor(parts.edges, terms, parts.armed, self._ended, self._observer.sent)
+        contracts = contracts_in(parts.armed.values(), config.routes)
+        upkeep = own_actions(contracts, parts.edges.signer.address if parts.edges.signer else None)
+        armed = {**parts.armed, **upkeep}
+        self._executor = Executor(parts.edges, terms, armed, self._ended, self._observer.sent)
+        self._connecting = Connecting(parts.edges, config.chain.id, self._executor, self._faults)
         self._watch = Watch(
             parts.edges.chain,
             self._clock,
@@ -84,6 +93,7 @@ class Service:
             config.engine.markets,
             self._disown,
         )
+        self._cosigning = cosigning_of(parts, self._executor, self._faults, self._came_to_nothing, self._courier.put)
         self._acting = Acting(
             self._executor,
             self._agreement,
@@ -91,6 +101,7 @@ class Service:
             config.hash,
             self._clock,
             subjects,
+            cosigning=self._cosigning,
             failed=self._came_to_nothing,
             audit_failed=self._audit_failed,
             tell=self._courier.put,
@@ -109,13 +120,25 @@ class Service:
         self._telling = Telling(self._courier.put)
         self._interventions: list[Intervention] = []
         self._switches = Switches(parts.edges.store, self._clock, self._faults, self._interventions.extend)
+        self._breakers = Breakers(
+            contracts,
+            self._executor,
+            parts.edges,
+            self._faults,
+            self._lasting,
+            live=terms.live,
+            hear=self._interventions.append,
+            record=self._scribe.put,
+            tell=self._courier.put,
+            incidents=lambda: parts.engine.open_incidents(self._state),
+        )
         fleet, ahead = parts.nodes.fleet, config.chain.lag_blocks
         self._pulse = Pulse(self._clock, self._faults, lambda: fleet.newest_elsewhere, ahead)
-        self._readiness = Readiness(parts.edges, self._executor, parts.armed, self._faults)
+        self._readiness = Readiness(parts.edges, self._executor, parts.armed, self._faults, self._cosigning.actor)
         self._state = parts.engine.initial_state()
         self._restart = Restart(parts)
         self._remembering = Remembering(parts.engine, self._restart.bound_to, self._scribe.put)
-        self._sources = [(one.name, one.derived is not None) for one in config.engine.sources]
+        self._grades = Grades(config.engine.sources, self._faults)
         self._outcomes: list[ActionOutcome] = []
         self._disputed: list[Disputed] = []
         self._newest: BlockStamp | None = None
@@ -136,7 +159,9 @@ class Service:
         taken = await self._restart.take_up()
         self._state = taken.state
         self._remembering.fed(taken.ticks)
-        self._lasting.go_on(self._parts.engine.open_incidents(taken.state), await self._restart.done(taken.state))
+        done = await self._restart.done(taken.state)
+        self._lasting.go_on(self._parts.engine.open_incidents(taken.state), done)
+        self._breakers.go_on(done, self._parts.engine.breakers(taken.state))
         said = taken.body(self._restart.bound_to)
         start = records.start(
             now, name=config.keeper.name, mode=mode, chain_id=config.chain.id, sender=sender, state=said
@@ -162,7 +187,7 @@ class Service:
         tasks: list[asyncio.Task[None]] = []
         jobs = self._jobs()
         try:
-            connecting = asyncio.create_task(self._connect())
+            connecting = asyncio.create_task(self._connecting.connect())
             await asyncio.wait({stopping, connecting}, return_when=asyncio.FIRST_COMPLETED)
             if not connecting.done():
                 connecting.cancel()
@@ -174,15 +199,18 @@ class Service:
             recovered = await self._executor.recover()
             if recovered:
                 self._log.warning("open intents of an earlier run are taken up", intents=recovered)
-            self._outcomes += await self._restart.earlier(self._state, self._executor.open_works, self._clock.now_ms())
+            works = [work for work in self._executor.open_works if not is_own(work.key)]
+            self._outcomes += await self._restart.earlier(self._state, works, self._clock.now_ms())
             await self._switches.read()
             await self._watch.first_polls(FIRST_POLL_S)
+            await self._cosigning.learn(head)
             await unreachable_is_a_fault(self._readiness, self._faults)
             self._hear_of(head)
             tasks.append(asyncio.create_task(self._supervision.keep("follow-up", self._follow_up)))
             tasks.append(asyncio.create_task(self._supervision.keep("evaluation", self._heads)))
             tasks.append(asyncio.create_task(self._supervision.keep("switches", self._switches.watch)))
             tasks.append(asyncio.create_task(self._supervision.keep("pulse", self._pulse.watch)))
+            tasks.append(asyncio.create_task(self._supervision.keep("cosigning", self._cosigning.run)))
             if self._parts.nodes.witness is not None:
                 tasks.append(asyncio.create_task(self._supervision.keep("agreement", self._agreement.run)))
             jobs.start()
@@ -220,40 +248,12 @@ class Service:
 
     # -- the chain --------------------------------------------------------------------------------------------------------------
 
-    async def _connect(self) -> BlockStamp:
-        """Tries until a node answers. Raises WrongChain when it serves another chain than the configuration names."""
-        wait = 0
-        while True:
-            try:
-                await self._check_chain()
-                head = await self._parts.edges.chain.head()
-                await self._executor.refresh(head)
-            except WrongChain as error:
-                self._faults.down("heads", "wrong-chain", error.message, error.remedy, severity=Severity.CRITICAL)
-                raise
-            except OutsideError as error:
-                self._faults.down("heads", "unreachable", error.message, error.remedy, severity=Severity.CRITICAL)
-                await self._clock.sleep(BACKOFF_S[min(wait, len(BACKOFF_S) - 1)])
-                wait += 1
-            else:
-                self._faults.up("heads", f"connected at block {head.number}")
-                return head
-
-    async def _check_chain(self) -> None:
-        wanted = self._parts.config.chain.id
-        served = await self._parts.edges.chain.chain_id()
-        if served != wanted:
-            raise WrongChain(
-                f"the node serves chain {served}, and the configuration says {wanted}",
-                remedy="correct `chain.id` or the endpoint; nothing was signed",
-            )
-
     async def _heads(self) -> None:
         """Every head, across lost connections."""
         wait = 0
         while True:
             try:
-                await self._check_chain()
+                await self._connecting.check_chain()
                 async with aclosing(newest_and_announced(self._parts.edges.chain, self._newest_evaluated)) as blocks:
                     async for block in blocks:
                         marks = {"head": self._clock.monotonic_ms()}
@@ -271,7 +271,7 @@ class Service:
             wait += 1
 
     async def _follow_up(self) -> None:
-        """After each head, off the hot path: receipts, effects, fees and nonce."""
+        """After each head, off the hot path: receipts, effects, fees and nonce; breakers on the chain, and what is due there."""
         while True:
             await self._new_head.wait()
             self._new_head.clear()
@@ -281,7 +281,10 @@ class Service:
             try:
                 await self._executor.on_head(block)
                 await self._executor.sign_beforehand()
-                await self._lasting.look()
+                await self._breakers.look(block)
+                await self._lasting.look(block.number)
+                if block is self._newest:
+                    await self._breakers.keep_up(block)
             except OutsideError as error:
                 self._faults.down("follow-up", "unreachable", error.message, error.remedy)
             except AuditError as error:
@@ -292,6 +295,7 @@ class Service:
     def _hear_of(self, block: BlockStamp) -> None:
         self._newest = block
         self._new_head.set()
+        self._cosigning.hear_of(block)
 
     # -- one tick ---------------------------------------------------------------------------------------------------------------
 
@@ -319,7 +323,7 @@ class Service:
         for turn in tick.turns:
             self._scribe.put(records.breaker(turn))
         self._telling.of(tick)
-        self._tell_of_sources(tick, sight)
+        self._grades.of(tick, sight)
         self._observer.ticked(tick)
 
     def _disown(self, disputed: Disputed) -> None:
@@ -327,24 +331,11 @@ class Service:
         self._watch.disown(disputed)
         self._disputed.append(disputed)
 
-    def _tell_of_sources(self, tick: Tick, sight: Sight) -> None:
-        """What the engine finds wrong with a source that answered well (too old, what it needs is not there), and with those it makes itself.
-
-        An answer that is not well in itself is told by the watch.
-        """
-        for (name, derived), graded in zip(self._sources, tick.observations, strict=True):
-            part = f"source:{name}" if derived else f"grade:{name}"
-            answered = sight.observations.get(name)
-            told_already = not derived and answered is not None and answered.quality is not Quality.OK
-            if graded.quality is Quality.OK or told_already:
-                self._faults.up(part)
-            else:
-                self._faults.down(part, graded.quality.value, f"{name}: {graded.reason}")
-
     def _ended(self, work: Work, outcome: Outcome) -> None:
-        self._feed_back(work.intent.market, work.intent.action, outcome.kind, outcome.reason)
-        self._lasting.ended(work, outcome)
-        self._courier.put(notices.of_outcome(work, outcome))
+        if not self._breakers.ended(work, outcome):
+            self._feed_back(work.intent.market, work.intent.action, outcome.kind, outcome.reason)
+            self._lasting.ended(work, outcome)
+            self._courier.put(notices.of_outcome(work, outcome))
         self._observer.ended(work, outcome)
 
     def _taken_back(self, market: str, action: str, reason: str) -> None:

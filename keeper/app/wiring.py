@@ -13,12 +13,14 @@ from keeper.adapters.clock import SystemClock
 from keeper.adapters.notify.apprise_notifier import open_apprise
 from keeper.adapters.notify.filtered import Filtered
 from keeper.adapters.notify.log import LogNotifier
+from keeper.adapters.orders.opening import open_order_book
 from keeper.adapters.prices.exchange import ExchangeSource, VenueSettings, bars_for
 from keeper.adapters.prices.http import HttpSource
 from keeper.adapters.routes.dry_run import DryRunRoute
 from keeper.adapters.routes.public import PublicRoute
 from keeper.adapters.signing.key_file import open_key_file
 from keeper.adapters.signing.keystore import open_keystore
+from keeper.adapters.signing.local import LocalSigner
 from keeper.app.chain_sources import open_chain_source
 from keeper.app.compiled import forget_outdated
 from keeper.app.nodes import address_of as address_of
@@ -31,9 +33,9 @@ from keeper.execution.executor import Edges
 from keeper.execution.planner import arm
 from keeper.ports.clock import Clock
 from keeper.ports.notifier import Notifier
+from keeper.ports.orders import OrderBook
 from keeper.ports.prices import ChainSource, FeedSource
 from keeper.ports.route import Route
-from keeper.ports.signer import Signer
 
 VERIFIED_RECORDS = 1_000
 """How many of the newest records the housekeeping job verifies; ``keeper audit verify`` does all."""
@@ -58,9 +60,11 @@ async def build(config: model.Config) -> Parts:
     chain_sources, feed_sources = open_sources(config.sources, clock)
     notifiers = [await open_notifier(each, number) for number, each in enumerate(config.notify)]
     armed = [arm(action) for action in config.actions]
+    books = open_order_books(config) if signer is not None else {}
     closers: list[Callable[[], Awaitable[None]]] = [store.close, nodes.close]
     closers += [each.close for each in feed_sources]
     closers += [each.close for each in notifiers]
+    closers += [each.close for each in books.values()]
     return Parts(
         config=config,
         engine=engine,
@@ -72,10 +76,20 @@ async def build(config: model.Config) -> Parts:
         armed={each.key: each for each in armed},
         verify_newest=partial(asyncio.to_thread, verify_newest, config.audit.url.reveal(), VERIFIED_RECORDS),
         closers=closers,
+        order_signer=signer,
+        order_books=books,
     )
 
 
-async def open_signer(config: model.SignerConfig | None) -> Signer | None:
+def open_order_books(config: model.Config) -> dict[str, OrderBook]:
+    """By breaker contract; none in shadow mode, which signs nothing. Raises Unreachable for an address of no database."""
+    if config.keeper.mode is not model.Mode.LIVE:
+        return {}
+    routes = [route for route in config.routes if isinstance(route, model.BreakerRoute)]
+    return {route.address: open_order_book(route.orders.reveal()) for route in routes if route.orders is not None}
+
+
+async def open_signer(config: model.SignerConfig | None) -> LocalSigner | None:
     """The key, decrypted. Raises SigningError."""
     match config:
         case model.KeystoreSigner():

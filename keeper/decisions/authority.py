@@ -8,8 +8,11 @@ switched on                     arm: a disarmed, locked, lifted or expired marke
 taken back                      lock, where ``lock_after_override`` is set; taken back again, the lock lasts longer
 the lock is over                arm
 ratified, lifted, expired       ratify, lift, expire
+an act after it expired         trip
 the incident is over            arm, after lift or expire
 =============================== =============================================================================
+
+Expired without an action turns the market alone; with one, that action may be decided again.
 
 A market that is armed while its incident is open is tripped at once. What comes from outside and is not in the breaker's table (a
 ratification without an incident, say) changes nothing: it is not the keeper's mistake. A mistake of its own raises InvalidTransition.
@@ -46,6 +49,7 @@ SAID = MappingProxyType(
 LOCK_OVER = "the lock is over"
 INCIDENT_OVER = "the incident is over"
 INCIDENT_OPEN = "the incident is still open"
+RAN_OUT = "what was done has run out, and it is done again"
 
 
 class Authority:
@@ -84,6 +88,13 @@ class Authority:
             turn.arm(market, INCIDENT_OVER)
         return turn.events
 
+    def acts(self, state: DeskState, market: int, at_ms: int, block: int) -> list[BreakerEvent]:
+        """Something is done on this market, in its open incident."""
+        turn = _Turns(state, self._markets, at_ms, block)
+        if state.breakers[market] is BreakerState.EXPIRED:
+            turn.to(market, BreakerTrigger.TRIP, RAN_OUT)
+        return turn.events
+
     def _hear(self, turn: _Turns, one: Intervention) -> None:
         at_ms = min(one.at_ms, turn.at_ms)  # another clock must not reach into the future
         markets = [place for place, name in enumerate(self._markets) if one.market in ("", name)]
@@ -104,6 +115,9 @@ class Authority:
                 self._said(turn, market, one)
 
     def _said(self, turn: _Turns, market: int, one: Intervention) -> None:
+        state, key = turn.state, (market, one.action)
+        if one.kind is InterventionKind.EXPIRED and key in state.standings:
+            state.standings[key] = standings.ran_out(state.standings[key])
         turn.to(market, SAID[one.kind], one.reason)
         if turn.state.breakers[market] in RUN_OUT and market not in turn.state.incidents:
             turn.arm(market, INCIDENT_OVER)

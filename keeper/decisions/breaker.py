@@ -34,7 +34,7 @@ class BreakerState(StrEnum):
 
 class BreakerTrigger(StrEnum):
     TRIP = "trip"
-    """The first rule of the market trips."""
+    """The first rule of the market trips; or something is done again after what was done had run out."""
     CLEAR = "clear"
     """All rules of the market are clear, and the council has not spoken."""
     RATIFY = "ratify"
@@ -66,6 +66,9 @@ TRANSITIONS: Mapping[tuple[BreakerState, BreakerTrigger], BreakerState] = Mappin
         (_L, _ON.ARM): _A,
         (_L, _ON.LOCK): _K,
         (_L, _ON.DISARM): _D,
+        (_E, _ON.TRIP): _T,
+        (_E, _ON.RATIFY): _R,
+        (_E, _ON.LIFT): _L,
         (_E, _ON.ARM): _A,
         (_E, _ON.LOCK): _K,
         (_E, _ON.DISARM): _D,

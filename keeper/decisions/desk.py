@@ -178,6 +178,8 @@ class Desk:
                 decisions.append(self._hold(state, rule, reason, facts, at_ms, block))
             if tripped[rule]:
                 decisions += self._ask(state, rule, facts, counts, askers, at_ms, block)
+        for market in sorted({self._positions[one.market] for one in decisions if one.kind is DecisionKind.ACT}):
+            turns += self._authority.acts(state, market, at_ms, block)
         for code, reason in HOLD_REASONS.items():
             counts[count_key(DecisionKind.HOLD, reason)] = int(np.count_nonzero(judged.reason == code))
         alerts = int(np.count_nonzero((judged.reason == NOT_USABLE) & self._alerts))

@@ -93,6 +93,12 @@ def recall(state: DeskState, happened: Sequence[Happened], decided: Sequence[Dec
         if one.kind is DecisionKind.ALERT:
             state.alerted[rule] = one.incident
         elif one.kind is DecisionKind.ACT and one.action in places.actions:
-            state.standings[market, one.action] = standings.acted(one.incident, one.at_ms)
-            if one.reason is not DecisionReason.RETRY:
-                state.acts.append((one.at_ms, market))
+            _acted(state, market, one)
+
+
+def _acted(state: DeskState, market: int, one: Decided) -> None:
+    state.standings[market, one.action] = standings.acted(one.incident, one.at_ms)
+    if state.breakers[market] is BreakerState.EXPIRED:
+        state.breakers[market] = advance(state.breakers[market], BreakerTrigger.TRIP)
+    if one.reason is not DecisionReason.RETRY:
+        state.acts.append((one.at_ms, market))

@@ -18,7 +18,8 @@ taken-back in another one                                    as worked
 ========== ================================================= ===============================
 
 So an action that worked is never repeated within its incident, however long that lasts: should the council have taken it back
-in the meantime, the keeper does not argue. A new incident may act again, once the cooldown has passed.
+in the meantime, the keeper does not argue. A new incident may act again, once the cooldown has passed. Where nobody took it back and its
+term on the chain ran out, the same incident may act again, once the cooldown has passed.
 
 What the engine learns of an action:
 
@@ -30,6 +31,7 @@ submitted                         in-flight
 included, superseded, dry-run     worked
 failed, reverted, expired         failed
 taken back by somebody            taken-back, when it had worked
+run out by its term               worked, in no incident
 ================================= ============================================
 
 An outcome of an action that was never decided (before a restart, say) counts all the same; its incident is then not known and
@@ -103,6 +105,11 @@ def acted(incident: str, at_ms: int) -> Standing:
 def taken_back(standing: Standing) -> Standing:
     """After somebody undid it. The cooldown goes on counting from when it worked."""
     return replace(standing, phase=Phase.TAKEN_BACK) if standing.phase is Phase.WORKED else standing
+
+
+def ran_out(standing: Standing) -> Standing:
+    """After its term on the chain ended it, and nobody had said anything. The cooldown goes on counting from when it worked."""
+    return replace(standing, incident="") if standing.phase is Phase.WORKED else standing
 
 
 def told(standing: Standing, outcome: OutcomeKind, at_ms: int) -> Standing:

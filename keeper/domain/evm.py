@@ -35,6 +35,21 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    """What a contract told while a transaction ran. ``address`` is EIP-55; ``topics`` and hashes are 0x-prefixed lower case; ``index`` counts in
+    the block.
+    """
+
+    address: str
+    topics: tuple[str, ...]
+    data: bytes
+    block_number: int
+    block_hash: str
+    tx_hash: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class UnsignedTransaction:
     """An EIP-1559 transaction with value 0: the keeper never moves money."""
 

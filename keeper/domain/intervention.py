@@ -18,7 +18,7 @@ class InterventionKind(StrEnum):
     LIFTED = "lifted"
     """The council took it back the official way."""
     EXPIRED = "expired"
-    """What was done has run out by a term written on chain."""
+    """What was done has run out by a term written on chain. With an ``action``: and that one could be done again."""
 
 
 @dataclass(frozen=True, slots=True)

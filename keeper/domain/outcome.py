@@ -53,6 +53,8 @@ class Reason(StrEnum):
     CURRENT_CHANGED = "current-changed"
     """A parameter is not any more what its new value was made of."""
     NOT_CONFIGURED = "not-configured"
+    TOO_FEW_SIGNATURES = "too-few-signatures"
+    """A breaker asks for several keepers, and too few of them signed in time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ class RecordKind(StrEnum):
     """An operator switched something off or on."""
     BREAKER = "breaker"
     """A market's breaker turned by something else than the beginning or the end of an incident."""
+    ORDER = "order"
+    """What several keepers sign together: before this one signs it, and when enough of them have."""
     STOP = "stop"
 
 

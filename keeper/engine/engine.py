@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
+from keeper.decisions.breaker import BreakerState
 from keeper.decisions.desk import Desk, DeskRule, Judged
 from keeper.decisions.recall import Decided, Happened, Places, recall
 from keeper.decisions.standing import Standing
@@ -180,6 +181,10 @@ class Engine:
     def open_incidents(self, state: EngineState) -> dict[str, str]:
         """The id of the open incident of each market that has one."""
         return {self.spec.markets[market].name: incident for market, incident in state.desk.incidents.items()}
+
+    def breakers(self, state: EngineState) -> dict[str, BreakerState]:
+        """The breaker of every market by its name."""
+        return self._desk.breakers(state.desk)
 
     def warm_up(self) -> None:
         """Compiles, or loads from the cache, all that a tick needs, by a tick nobody sees. To be called before the first real one."""

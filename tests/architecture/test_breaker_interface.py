@@ -23,6 +23,7 @@ OF_THE_COUNCIL = {
     "CouncilRequired",
     "Invalid",
     "BreakerExists",
+    "ValueTaken",
     "OwnableInvalidOwner",
     "OwnableUnauthorizedAccount",
     # of the libraries, for what no order of the keeper holds: strings that are too long, malformed signatures, reentrancy

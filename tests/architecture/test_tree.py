@@ -71,6 +71,9 @@ def test_makefile__phony__names_every_target() -> None:
     assert set(phony.group(1).split()) == set(re.findall(r"^([a-z-]+):(?!=)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", [".ci/run", "scripts/lock", "scripts/solc", "scripts/forge", "scripts/deploy_breaker", "scripts/bootstrap.py"])
+@pytest.mark.parametrize(
+    "name",
+    [".ci/run", "scripts/lock", "scripts/solc", "scripts/forge", "scripts/deploy_breaker", "scripts/bootstrap.py"],
+)
 def test_script__that_is_called_by_name__may_be_executed(name: str) -> None:
     assert os.access(ROOT / name, os.X_OK)

@@ -158,9 +158,10 @@ class Machine(RuleBasedStateMachine):
     @rule(
         kind=st.sampled_from([InterventionKind.RATIFIED, InterventionKind.LIFTED, InterventionKind.EXPIRED]),
         market=st.sampled_from(MARKETS),
+        action=st.sampled_from(["", *sorted(RUNG)]),
     )
-    def council(self, kind: InterventionKind, market: str) -> None:
-        self.tick(interventions=[Intervention(kind, self.at_ms, market, reason="why")])
+    def council(self, kind: InterventionKind, market: str, action: str) -> None:
+        self.tick(interventions=[Intervention(kind, self.at_ms, market, action=action, reason="why")])
 
     @rule(passed_ms=st.sampled_from([0, 1, 1_000, 60_000, HOUR_MS, DAY_MS]), blocks=st.integers(0, 2))
     def wait(self, passed_ms: int, blocks: int) -> None:

@@ -119,6 +119,20 @@ class Bench:
         return await self.testify(block, (), (), COMPARE_DEADLINE_MS)
 
 
+class Others:
+    """Keepers that sign together; ``shared`` names the actions that they do."""
+
+    def __init__(self) -> None:
+        self.shared: set[str] = set()
+        self.taken: list[str] = []
+
+    def takes(self, order: Order) -> bool:
+        return order.armed.action.name in self.shared
+
+    def take(self, order: Order) -> None:
+        self.taken.append(order.id)
+
+
 class Executor:
     """Takes what it is given; ``error`` stands in its way."""
 
@@ -171,6 +185,7 @@ class Scene:
             for name in ("pause", "limit")
         }
         self.pages: list[Notice] = []
+        self.others = Others()
         self.acting = Acting(
             self.executor,  # type: ignore[arg-type]
             self.agreement,
@@ -178,6 +193,7 @@ class Scene:
             "0xc0de",
             self.clock,
             SUBJECTS,
+            cosigning=self.others,  # type: ignore[arg-type]
             failed=lambda *what: self.failed.append(what),
             audit_failed=self.audit_errors.append,
             tell=self.pages.append,
@@ -422,6 +438,25 @@ async def test_log_away__after_the_intent_was_opened__is_not_fed_back() -> None:
     scene.executor.open_works = (SimpleNamespace(intent=SimpleNamespace(id=decision().id)),)
     await scene.tick(decision())
     assert scene.failed == []
+
+
+async def test_several_keepers_sign_it__the_decision_is_written_down_and_the_others_are_asked_after_that() -> None:
+    scene = Scene(None)
+    scene.others.shared = {"limit"}
+    await scene.tick(decision(), decision(action="limit"))
+    assert scene.ordered == [decision().id]
+    assert len(scene.executor.given[0][0]) == 2, "both decisions are recorded"
+    assert scene.others.taken == [decision(action="limit").id]
+    assert scene.failed == []
+
+
+async def test_several_keepers_sign_it__log_away__nobody_is_asked_and_it_is_fed_back() -> None:
+    scene = Scene(None)
+    scene.others.shared = {"pause"}
+    scene.executor.error = StoreUnavailable("the disk is full")
+    await scene.tick(decision())
+    assert scene.others.taken == []
+    assert scene.failed == [("M", "pause", "no-log")]
 
 
 async def test_executor_fails_of_a_bug__is_fed_back_and_not_swallowed() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keeper.app.faults import Faults
-from keeper.app.service import Service
+from keeper.app.grades import Grades
 from keeper.domain.observation import Observation, Quality
 from keeper.domain.units import Unit
 from tests.support.manual_clock import ManualClock
@@ -39,13 +39,14 @@ def test_sources__what_the_engine_finds__is_told_once_and_ends(
 ) -> None:
     told: list[object] = []
     faults = Faults(ManualClock(), lambda _: None, told.append)
-    service: Any = SimpleNamespace(_sources=[("spot", derived)], _faults=faults)
+    source: Any = SimpleNamespace(name="spot", derived=object() if derived else None)
+    grades = Grades([source], faults)
     sight: Any = SimpleNamespace(observations={"spot": observation(answered)} if answered else {})
     tick: Any = SimpleNamespace(observations=(observation(graded),))
     for _ in range(2):
-        Service._tell_of_sources(service, tick, sight)
+        grades.of(tick, sight)
     assert {fault.part: fault.reason for fault in faults.current} == down
     assert len(told) == len(down)
     well: Any = SimpleNamespace(observations=(observation(Quality.OK),))
-    Service._tell_of_sources(service, well, sight)
+    grades.of(well, sight)
     assert faults.current == ()

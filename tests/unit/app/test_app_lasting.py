@@ -69,7 +69,7 @@ class Scene:
             BlockStamp(number, f"0x{number:064x}", f"0x{number - 1:064x}", number),
             {} if effect is None else {KEY: effect},
         )
-        await self.lasting.look()
+        await self.lasting.look(number)
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -161,7 +161,31 @@ async def test_lasting__node_is_away__is_found_out_later() -> None:
         await scene.block(DONE_AT + 1, "false")
     assert scene.reasons == {}
     scene.receipts.away = False
-    await scene.lasting.look()
+    await scene.lasting.look(DONE_AT + 1)
+    assert scene.reasons == {PART: "taken-back"}
+
+
+async def test_lasting__ended_at_the_breaker__was_taken_back_by_nobody() -> None:
+    scene = Scene()
+    scene.lasting.run_out(KEY)
+    await scene.block(DONE_AT + 1, "false")
+    assert (scene.reasons, scene.taken_back, scene.receipts.asked) == ({}, [], [])
+
+
+async def test_lasting__ended_at_the_breaker_after_it_was_told__is_down_no_more() -> None:
+    scene = Scene()
+    await scene.block(DONE_AT + 1, "false")
+    scene.lasting.run_out(KEY)
+    assert scene.reasons == {}
+
+
+async def test_lasting__a_block_after_the_one_that_is_asked_about__waits_for_its_turn() -> None:
+    scene = Scene()
+    for number in (DONE_AT + 1, DONE_AT + 2):
+        scene.lasting.saw(BlockStamp(number, f"0x{number:064x}", "0x", number), {KEY: "false"})
+    await scene.lasting.look(DONE_AT)
+    assert scene.reasons == {}
+    await scene.lasting.look(DONE_AT + 1)
     assert scene.reasons == {PART: "taken-back"}
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from keeper.adapters import clock as clock_module
 from keeper.app import notices, records, statements, switch_records
+from keeper.app.breakers import pledges
 from keeper.app.cli import audit, log_formats
 from keeper.app.cli.audit import LogQuery
 from keeper.app.cli.evidence_lines import evidence_lines
@@ -23,6 +24,7 @@ from keeper.domain.decision import BreakerEvent, IncidentEvent, IncidentPhase
 from keeper.domain.errors import ConfigurationError, KeeperError, Problem
 from keeper.domain.intent import Intent, IntentState
 from keeper.domain.intervention import Intervention, InterventionKind
+from keeper.domain.order import order_body
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.record import GENESIS, Draft, Json, Record, RecordKind
 from keeper.domain.testimony import Difference, Otherwise, QuorumPolicy, Silence, Statement, Testimony, Word
@@ -33,6 +35,7 @@ from keeper.execution.work import Work
 from keeper.ports.notifier import Notice
 from tests.support.audit_log import attempt, broadcast, opening, outcome, receipt, receipt_gone
 from tests.support.engine_world import run, snapshot, spec
+from tests.support.orders import ORDER
 from tests.support.source_fakes import ManualClock
 
 pytestmark = pytest.mark.unit
@@ -111,6 +114,10 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
         RecordKind.BREAKER: (
             recorded(records.breaker(LOCKED)),
             "M tripped -> locked until 2026-03-01T12:00:00.000Z: by hand",
+        ),
+        RecordKind.ORDER: (
+            recorded(pledges.draft({**order_body(ORDER), "step": "signed", "signer": "0xAb"}, 1, None)),
+            "pause ETH-PERP: signed by 0xAb, nonce 1, until 2023-11-14 22:23:20 UTC",
         ),
         RecordKind.STOP: (recorded(records.stop(1, "asked to stop")), "asked to stop"),
     }

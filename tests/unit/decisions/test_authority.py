@@ -290,6 +290,61 @@ def test_council__lifted_or_expired__in_the_incident_then_armed(
     assert turned(office.tick("clear", block=4)) == [("M", str(state), "armed")]
 
 
+def ran_out(at_ms: int, action: str = "pause") -> Intervention:
+    return Intervention(InterventionKind.EXPIRED, at_ms, "M", action=action, reason="its day is over")
+
+
+def expired(office: Office) -> Resolution:
+    """Paused at block 2 (2,000 ms), run out at block 3."""
+    office.tick("tripped", block=1)
+    office.tick("tripped", block=2, outcomes=[outcome(OutcomeKind.INCLUDED, 2_000)])
+    return office.tick("tripped", block=3, interventions=[ran_out(3_000)])
+
+
+def test_expired__the_incident_is_still_open__acts_again_after_the_cooldown() -> None:
+    office = Office()
+    assert said(expired(office)) == [("declined", "cooldown")]
+    assert said(office.tick("tripped", block=4, at_ms=2_000 + COOLDOWN_MS - 1)) == []
+    resolution = office.tick("tripped", block=5, at_ms=2_000 + COOLDOWN_MS)
+    assert said(resolution) == [("act", "tripped")]
+    assert turned(resolution) == [("M", "expired", "tripped")]
+    assert resolution.incidents == ()
+
+
+@pytest.mark.parametrize("kind", [InterventionKind.RATIFIED, InterventionKind.LIFTED])
+def test_expired__what_was_done_again__is_the_councils_again(kind: InterventionKind) -> None:
+    office = Office()
+    expired(office)
+    office.tick("tripped", block=5, at_ms=3_000 + COOLDOWN_MS)
+    office.tick("tripped", block=6, at_ms=4_000 + COOLDOWN_MS, interventions=[council(kind)])
+    assert office.breaker() is BreakerState(str(kind))
+
+
+def test_expired__another_action_of_the_market_is_lifted__nothing_is_done_any_more() -> None:
+    office = Office()
+    expired(office)
+    office.tick("tripped", block=4, at_ms=4_000, interventions=[council(InterventionKind.LIFTED)])
+    resolution = office.tick("tripped", block=5, at_ms=3_000 + COOLDOWN_MS)
+    assert (office.breaker(), resolution.counts["declined:lifted"]) == (BreakerState.LIFTED, 1)
+
+
+def test_expired__somebody_had_taken_it_back_before__is_not_argued_with() -> None:
+    office = Office()
+    overridden(office)
+    office.tick("tripped", block=4, interventions=[ran_out(4_000)])
+    resolution = office.tick("tripped", block=5, at_ms=4_000 + COOLDOWN_MS)
+    assert resolution.counts["declined:taken-back"] == 1
+
+
+@pytest.mark.parametrize("action", ["limit", ""])
+def test_expired__another_action_than_the_one_that_worked__leaves_that_one_in_effect(action: str) -> None:
+    office = Office()
+    office.tick("tripped", block=1)
+    office.tick("tripped", block=2, outcomes=[outcome(OutcomeKind.INCLUDED, 2_000)])
+    resolution = office.tick("tripped", block=3, at_ms=3 * COOLDOWN_MS, interventions=[ran_out(3_000, action)])
+    assert resolution.counts["declined:already-done"] == 1
+
+
 def test_council__lifted_after_the_incident__is_armed_at_once() -> None:
     office = Office()
     office.tick("tripped", block=1, interventions=[])

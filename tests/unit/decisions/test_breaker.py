@@ -17,7 +17,7 @@ armed     tripped  -      -         -       -        locked  disarmed  -
 tripped   -        armed  ratified  lifted  expired  locked  disarmed  -
 ratified  -        -      -         lifted  expired  locked  disarmed  -
 lifted    -        -      -         -       -        locked  disarmed  armed
-expired   -        -      -         -       -        locked  disarmed  armed
+expired   tripped  -      ratified  lifted  -        locked  disarmed  armed
 locked    -        -      -         -       -        -       disarmed  armed
 disarmed  -        -      -         -       -        -       -         armed
 """

@@ -198,6 +198,37 @@ async def test_receipt__status_0__is_reverted_and_no_effect_is_claimed() -> None
     assert stage.kinds[-2:] == ["receipt", "outcome"]
 
 
+async def test_receipt__status_0__and_somebody_else_brought_the_effect_about__nothing_is_left_to_do() -> None:
+    stage = Stage()
+    executor = await stage.ready()
+    await stage.act(executor)
+    stage.chain.store(VAULT, mode="reverts", paused=1)
+    await stage.head(executor)
+    assert (stage.outcome.kind, stage.outcome.reason) == (OutcomeKind.SUPERSEDED, Reason.ALREADY_IN_EFFECT)
+    assert stage.outcome.tx_hash == stage.bodies(RecordKind.RECEIPT)[0]["tx_hash"]
+    assert stage.kinds[-2:] == ["receipt", "outcome"]
+
+
+async def test_receipt__status_0__and_the_effect_cannot_be_read__is_reverted() -> None:
+    stage = Stage()
+    armed = limit()
+    executor = await stage.ready(armed)
+    await stage.act(executor, armed)
+    stage.chain.store(VAULT, mode="reverts", unreadable=1)
+    await stage.head(executor)
+    assert stage.outcome.kind is OutcomeKind.REVERTED
+
+
+async def test_gate__would_revert_because_somebody_was_quicker__nothing_is_left_to_do() -> None:
+    stage = Stage()
+    executor = await stage.ready()
+    stage.chain.store(VAULT, mode="reverts", paused=1)
+    stage.block = stage.chain.mine()
+    await stage.act(executor, before="false")
+    assert (stage.outcome.kind, stage.outcome.reason) == (OutcomeKind.SUPERSEDED, Reason.ALREADY_IN_EFFECT)
+    assert stage.route.sent == []
+
+
 # -- shadow mode -------------------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,1 @@
+"""The keeper's breakers on the chain: what others do there, whether they would work, and what keeps them alive."""

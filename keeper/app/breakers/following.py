@@ -1,0 +1,176 @@
+"""Follows the keeper's breakers on the chain: what the council does there reaches the engine, and what is due is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from keeper.app.breakers import words
+from keeper.app.breakers.health import Health
+from keeper.app.breakers.own import is_own
+from keeper.app.breakers.registered import Answers, Breaker, Contract, Reader
+from keeper.app.breakers.turns import ENDS, IN_EFFECT, Turn, since, turns
+from keeper.app.breakers.upkeep import Upkeep
+from keeper.app.earlier import Done
+from keeper.app.faults import Faults
+from keeper.app.lasting import Lasting
+from keeper.decisions.breaker import BreakerState as MarketState
+from keeper.domain.block import BlockStamp
+from keeper.domain.circuit_breaker import BreakerState, BreakerStatus, refusal
+from keeper.domain.intervention import Intervention, InterventionKind
+from keeper.domain.outcome import Outcome, OutcomeKind
+from keeper.domain.record import Draft
+from keeper.execution.edges import Edges
+from keeper.execution.executor import Executor
+from keeper.execution.work import Work
+from keeper.ports.notifier import Notice
+
+SHARE_LEFT = 10
+"""A trip whose incident is open runs out soon when a tenth of its duration, or less, is left."""
+SAID = {
+    Turn.RATIFIED: InterventionKind.RATIFIED,
+    Turn.LIFTED: InterventionKind.LIFTED,
+    Turn.EXPIRED: InterventionKind.EXPIRED,
+}
+
+Place = tuple[str, str]
+
+
+class Breakers:
+    """``hear`` takes what the engine must know at the next tick, ``record`` and ``tell`` what changed; ``incidents`` are the open ones by market."""
+
+    def __init__(
+        self,
+        contracts: Sequence[Contract],
+        executor: Executor,
+        edges: Edges,
+        faults: Faults,
+        lasting: Lasting,
+        *,
+        live: bool,
+        hear: Callable[[Intervention], None],
+        record: Callable[[Draft], None],
+        tell: Callable[[Notice], None],
+        incidents: Callable[[], Mapping[str, str]],
+    ) -> None:
+        self._contracts = contracts
+        self._executor = executor
+        self._clock = edges.clock
+        self._lasting = lasting
+        self._hear, self._record, self._tell = hear, record, tell
+        self._incidents = incidents
+        self._reader = Reader(edges.chain, contracts, executor.sender)
+        self._health = Health(faults)
+        self._upkeep = Upkeep(contracts, executor, edges, faults, live=live, tell=tell)
+        self._of_key = {key: one for each in contracts for one in each.breakers for key in one.keys}
+        self._states: dict[Place, BreakerState] = {}
+        self._unheard: dict[Place, BreakerStatus] = {}
+        self._mine: set[Place] = set()
+        self._resting: set[Place] = set()
+        self._warned: dict[Place, int] = {}
+        self._seen: list[tuple[Contract, Answers]] = []
+
+    def go_on(self, done: Iterable[Done], markets: Mapping[str, MarketState]) -> None:
+        """This had worked in incidents that are still open, and the engine thinks of its markets like this: what happened while no keeper ran is
+        found out at the first look. Of everything else that look only learns how it is.
+        """
+        for one in done:
+            breaker = self._of_key.get(one.key)
+            if breaker is None or one.tx_hash is None:
+                continue
+            state = markets.get(one.key[0])
+            if state in (MarketState.LIFTED, MarketState.EXPIRED):  # told by the run before
+                self._lasting.run_out(one.key)
+                if state is MarketState.EXPIRED:
+                    self._resting.add(breaker.place)
+                continue
+            self._mine.add(breaker.place)
+            ratified = state is MarketState.RATIFIED
+            self._unheard[breaker.place] = BreakerStatus.RATIFIED if ratified else BreakerStatus.TRIPPED
+
+    def ended(self, work: Work, outcome: Outcome) -> bool:
+        """An intent ended. True when it was the keeper's own, which is nobody else's business."""
+        if is_own(work.key):
+            self._upkeep.ended(work, outcome)
+            return True
+        breaker = self._of_key.get(work.key)
+        if breaker is not None and outcome.kind is OutcomeKind.INCLUDED:
+            self._mine.add(breaker.place)
+            if breaker.place not in self._states:
+                self._unheard[breaker.place] = BreakerStatus.TRIPPED
+        return False
+
+    async def look(self, block: BlockStamp) -> None:
+        """What every breaker and its contract say at this block. Raises OutsideError."""
+        self._seen = []
+        if not self._contracts:
+            return
+        answered = await self._reader.read(block)
+        for contract, answers in zip(self._contracts, answered, strict=True):
+            if not isinstance(answers, Answers):
+                self._health.wrong(contract, answers)
+                continue
+            self._seen.append((contract, answers))
+            self._health.look(contract, answers, self._executor.sender, block.timestamp_s)
+            for breaker in contract.breakers:
+                self._follow(breaker, answers, block)
+
+    async def keep_up(self, block: BlockStamp) -> None:
+        """Sends what is due by what was seen at this block. Raises AuditError, OutsideError."""
+        await self._upkeep.keep_up(block, self._seen, self._mine)
+
+    def _follow(self, breaker: Breaker, answers: Answers, block: BlockStamp) -> None:
+        now = answers.states[breaker.id]
+        before, self._states[breaker.place] = self._states.get(breaker.place), now
+        if any(work.key in breaker.keys for work in self._executor.open_works):
+            self._mine.add(breaker.place)
+        found: Iterable[Turn] = ()
+        if before is not None:
+            found = turns(before, now)
+        elif breaker.place in self._unheard:
+            found = since(self._unheard.pop(breaker.place), now, answers.terms[breaker.id])
+        for turn in found:
+            self._turned(breaker, turn, now, block)
+        if breaker.place in self._resting:
+            self._rested(breaker, answers, block)
+        if now.status is BreakerStatus.TRIPPED:
+            self._term(breaker, now, answers.terms[breaker.id].duration_s, block)
+
+    def _turned(self, breaker: Breaker, turn: Turn, state: BreakerState, block: BlockStamp) -> None:
+        self._record(words.record_of(breaker, turn, state, block, self._clock.now_ms()))
+        if turn is Turn.TRIPPED:
+            if breaker.place not in self._mine:
+                self._tell(words.of_stranger(breaker, state, block))
+            return
+        self._tell(words.of_turn(breaker, turn, state, block))
+        for market in breaker.markets:
+            reason = f"{words.text_of(breaker, turn, state)} (block {block.number})"
+            self._hear(Intervention(SAID[turn], self._clock.now_ms(), market, reason=reason))
+        if turn is Turn.EXPIRED:
+            self._resting.add(breaker.place)
+        if turn in ENDS:
+            self._mine.discard(breaker.place)
+            for key in breaker.keys:
+                self._lasting.run_out(key)
+
+    def _rested(self, breaker: Breaker, answers: Answers, block: BlockStamp) -> None:
+        """A trip has run out. The engine may ask for it again only once the breaker would trip: before, it would be refused again and again."""
+        state = answers.states[breaker.id]
+        refused = refusal(state, answers.terms[breaker.id], block.timestamp_s, frozen=answers.frozen)
+        if not refused:
+            for market, action in breaker.keys:
+                reason = f"breaker {breaker.name} may trip again (block {block.number})"
+                kind, now_ms = InterventionKind.EXPIRED, self._clock.now_ms()
+                self._hear(Intervention(kind, now_ms, market, action=action, reason=reason))
+        if not refused or state.status in IN_EFFECT:
+            self._resting.discard(breaker.place)
+
+    def _term(self, breaker: Breaker, state: BreakerState, duration_s: int, block: BlockStamp) -> None:
+        """Once for each trip, which its nonce counts."""
+        left_s = state.expires_at_s - block.timestamp_s
+        if left_s * SHARE_LEFT > duration_s or self._warned.get(breaker.place) == state.nonce:
+            return
+        opened = self._incidents()
+        incidents = tuple(opened[market] for market in breaker.markets if market in opened)
+        if incidents:
+            self._warned[breaker.place] = state.nonce
+            self._tell(words.of_term(breaker, state, incidents))

@@ -1,0 +1,71 @@
+"""The keeper's own actions at a breaker contract: a sign of life, and the end of a trip that has run out. No rule asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from keeper.app.breakers.registered import Breaker, Contract
+from keeper.domain.action import Action, ActionKind, Effect, FunctionCall, SafeSide
+from keeper.domain.circuit_breaker import HEARTBEAT, SILENT_AT, STATUS_OF, BreakerStatus, expire_call
+from keeper.execution.planner import ArmedAction, arm
+
+EXPIRES_MS = 600_000
+"""What is not mined by then is let go, and due again."""
+NOBODY = "keeper"
+"""The market of a heartbeat, which is for none."""
+NEVER = str((1 << 256) - 1)
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedHeartbeat(ArmedAction):
+    """It has worked when the keeper will count as silent later than it would have, which is known ``at`` the time before."""
+
+    def at(self, current: str | None) -> ArmedHeartbeat:
+        later = str(int(current) + 1) if current is not None and current.isdecimal() else NEVER
+        return replace(self, action=replace(self.action, effect=replace(self.action.effect, expect=later)))
+
+
+def expire_key(breaker: Breaker) -> Key:
+    """(market, action) of the end of a trip; a colon is in no name of the configuration."""
+    market, action = breaker.keys[0]
+    return market, f"expire:{action}"
+
+
+def heartbeat_key(contract: Contract) -> Key:
+    return NOBODY, f"heartbeat:{contract.route}"
+
+
+def own_actions(contracts: Iterable[Contract], sender: str | None) -> dict[Key, ArmedAction]:
+    """Everything that this key may have to do there; nothing without a key."""
+    if sender is None:
+        return {}
+    found = []
+    for contract in contracts:
+        found.append(_heartbeat(contract, sender))
+        found += [_expire(breaker) for breaker in contract.breakers]
+    return {each.key: each for each in found}
+
+
+def is_own(key: Key) -> bool:
+    """Whether an intent of this (market, action) is the keeper's own, also one of an earlier configuration."""
+    return key[1].startswith(("expire:", "heartbeat:"))
+
+
+def _expire(breaker: Breaker) -> ArmedAction:
+    market, action = expire_key(breaker)
+    read = FunctionCall(breaker.contract, STATUS_OF, (breaker.id,))
+    effect = Effect(read, str(int(BreakerStatus.READY)))
+    call = expire_call(breaker.contract, breaker.id)
+    return arm(Action(action, market, ActionKind.UPKEEP, call, effect, breaker.route, EXPIRES_MS))
+
+
+def _heartbeat(contract: Contract, sender: str) -> ArmedAction:
+    market, action = heartbeat_key(contract)
+    effect = Effect(FunctionCall(contract.address, SILENT_AT, (sender,)), NEVER)
+    call = FunctionCall(contract.address, HEARTBEAT)
+    upkeep = ActionKind.UPKEEP
+    armed = arm(Action(action, market, upkeep, call, effect, contract.route, EXPIRES_MS, safe_side=SafeSide.HIGHER))
+    return ArmedHeartbeat(armed.action, armed.call, armed.effect_call, armed.effect_view)

@@ -1,0 +1,177 @@
+"""Which breakers the configuration uses, and what their contracts answer at one block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from keeper.config.model import BreakerRoute, RouteConfig
+from keeper.domain.abi import encode_call
+from keeper.domain.abi_codec import decode_values
+from keeper.domain.action import Call, FunctionCall
+from keeper.domain.block import BlockStamp
+from keeper.domain.circuit_breaker import (
+    BREAKER_OF,
+    FROZEN,
+    SILENT_AT,
+    STATE_OF,
+    BreakerState,
+    BreakerTerms,
+    breaker_name,
+    decode_state,
+    decode_terms,
+    view_call,
+)
+from keeper.domain.errors import MalformedAnswer
+from keeper.domain.evm import CallResult
+from keeper.execution.planner import ArmedAction
+from keeper.ports.chain import ChainReader
+
+SILENCE_LIMIT = "silenceLimit()(uint32)"
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """One breaker; ``keys`` are the (market, action) that trip it."""
+
+    contract: str
+    id: str
+    route: str
+    keys: tuple[tuple[str, str], ...]
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return breaker_name(self.id)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """(contract, id)."""
+        return self.contract, self.id
+
+    @property
+    def markets(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(market for market, _ in self.keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One contract with the breakers that are used of it. ``route`` is the first that leads there."""
+
+    address: str
+    route: str
+    heartbeat_ms: int
+    breakers: tuple[Breaker, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a contract said at one block. ``silent_at_s`` is None where the keeper has no key."""
+
+    frozen: bool
+    limit_s: int
+    silent_at_s: int | None
+    states: Mapping[str, BreakerState]
+    terms: Mapping[str, BreakerTerms] = field(default_factory=dict)
+
+
+def contracts_in(armed: Iterable[ArmedAction], routes: Iterable[RouteConfig]) -> tuple[Contract, ...]:
+    """Every contract that an action goes through, in their order. Of several routes to one contract the shortest interval counts."""
+    heartbeat_ms = {each.name: each.heartbeat_ms for each in routes if isinstance(each, BreakerRoute)}
+    keys: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    led: dict[str, list[str]] = {}
+    for each in armed:
+        trip = each.action.breaker
+        if trip is not None:
+            keys.setdefault((trip.contract, trip.id), []).append(each.key)
+            led.setdefault(trip.contract, []).append(each.action.route)
+    return tuple(
+        Contract(
+            address,
+            names[0],
+            min(heartbeat_ms[name] for name in names),
+            tuple(Breaker(*place, names[0], tuple(used)) for place, used in keys.items() if place[0] == address),
+        )
+        for address, names in led.items()
+    )
+
+
+class Reader:
+    """Asks all contracts at once.
+
+    The terms of a breaker are fixed while it is registered: they are asked again only when its nonce says that something happened.
+    """
+
+    def __init__(self, chain: ChainReader, contracts: Sequence[Contract], sender: str | None) -> None:
+        self._chain = chain
+        self._contracts = contracts
+        self._sender = sender
+        self._terms: dict[tuple[str, str], tuple[int, BreakerTerms]] = {}
+        self._calls: list[Call] = []
+        for contract in contracts:
+            self._calls += [encode_call(FunctionCall(contract.address, view)) for view in (FROZEN, SILENCE_LIMIT)]
+            if sender is not None:
+                self._calls.append(encode_call(FunctionCall(contract.address, SILENT_AT, (sender,))))
+            self._calls += [view_call(contract.address, STATE_OF, each.id) for each in contract.breakers]
+
+    async def read(self, block: BlockStamp) -> list[Answers | MalformedAnswer]:
+        """For each contract what it says, or why that is not what a CircuitBreaker says. Raises OutsideError."""
+        results = iter(await self._chain.read(self._calls, block))
+        found = [self._first(contract, results) for contract in self._contracts]
+        unread = [
+            (contract, each.id, answers.states[each.id].nonce)
+            for contract, answers in zip(self._contracts, found, strict=True)
+            if isinstance(answers, Answers)
+            for each in contract.breakers
+            if self._nonce(contract, each.id) != answers.states[each.id].nonce
+        ]
+        views = [view_call(contract.address, BREAKER_OF, identifier) for contract, identifier, _ in unread]
+        told = await self._chain.read(views, block) if views else ()
+        wrong: dict[str, MalformedAnswer] = {}
+        for (contract, identifier, nonce), result in zip(unread, told, strict=True):
+            try:
+                self._terms[contract.address, identifier] = nonce, decode_terms(_data(result, BREAKER_OF))
+            except MalformedAnswer as error:
+                wrong[contract.address] = error
+        return [self._whole(contract, answers, wrong) for contract, answers in zip(self._contracts, found, strict=True)]
+
+    def _first(self, contract: Contract, results: Iterator[CallResult]) -> Answers | MalformedAnswer:
+        """Takes the contract's answers from ``results``, all of them whatever they say."""
+        views = [FROZEN, SILENCE_LIMIT, *([SILENT_AT] if self._sender else []), *(STATE_OF for _ in contract.breakers)]
+        mine = list(islice(results, len(views)))
+        try:
+            said = [_data(result, view) for view, result in zip(views, mine, strict=True)]
+            states = said[len(said) - len(contract.breakers) :]
+            return Answers(
+                frozen=bool(decode_values(("bool",), said[0])[0]),
+                limit_s=_number(said[1]),
+                silent_at_s=_number(said[2]) if self._sender else None,
+                states={each.id: decode_state(data) for each, data in zip(contract.breakers, states, strict=True)},
+            )
+        except MalformedAnswer as error:
+            return error
+
+    def _whole(
+        self, contract: Contract, answers: Answers | MalformedAnswer, wrong: Mapping[str, MalformedAnswer]
+    ) -> Answers | MalformedAnswer:
+        if isinstance(answers, MalformedAnswer):
+            return answers
+        if contract.address in wrong:
+            return wrong[contract.address]
+        terms = {each.id: self._terms[each.place][1] for each in contract.breakers}
+        return Answers(answers.frozen, answers.limit_s, answers.silent_at_s, answers.states, terms)
+
+    def _nonce(self, contract: Contract, identifier: str) -> int | None:
+        known = self._terms.get((contract.address, identifier))
+        return None if known is None else known[0]
+
+
+def _data(result: CallResult, view: str) -> bytes:
+    if not result.ok:
+        raise MalformedAnswer(f"{view} reverted")
+    return result.data
+
+
+def _number(data: bytes) -> int:
+    return int(decode_values(("uint256",), data)[0])

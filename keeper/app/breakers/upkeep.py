@@ -1,0 +1,158 @@
+"""Sends what is due at a breaker contract, one transaction at a time and only while nothing else is on its way: a pause goes first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from keeper.app import records
+from keeper.app.breakers import words
+from keeper.app.breakers.own import Key, expire_key, heartbeat_key, is_own, own_actions
+from keeper.app.breakers.registered import Answers, Contract
+from keeper.app.faults import Faults
+from keeper.app.notices import GOOD
+from keeper.domain.block import BlockStamp
+from keeper.domain.circuit_breaker import BreakerStatus, utc
+from keeper.domain.errors import Refused
+from keeper.domain.outcome import Outcome
+from keeper.execution.edges import Edges
+from keeper.execution.executor import Executor
+from keeper.execution.pen import GAS_MARGIN
+from keeper.execution.planner import ArmedAction
+from keeper.execution.reverts import explain, is_revert, revert_data
+from keeper.execution.work import Order, Work
+from keeper.ports.notifier import Notice
+
+OTHERS_FIRST_S = 120
+"""So long the end of a trip that another key sent is left to that one: two keepers that send it at once pay twice."""
+AGAIN_MS = 300_000
+"""After a failure it is left alone for so long."""
+WOULD_REVERT = "would-revert"
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    key: Key
+    before: str
+    why: str
+
+
+class Upkeep:
+    """``live`` False: nothing is ever sent."""
+
+    def __init__(
+        self,
+        contracts: Sequence[Contract],
+        executor: Executor,
+        edges: Edges,
+        faults: Faults,
+        *,
+        live: bool,
+        tell: Callable[[Notice], None],
+    ) -> None:
+        self._executor = executor
+        self._armed = own_actions(contracts, executor.sender)
+        self._accounts = edges.accounts
+        self._clock = edges.clock
+        self._faults = faults
+        self._live = live
+        self._tell = tell
+        self._not_before_ms: dict[Key, float] = {}
+
+    async def keep_up(
+        self,
+        block: BlockStamp,
+        seen: Sequence[tuple[Contract, Answers]],
+        mine: Collection[tuple[str, str]],
+    ) -> None:
+        """The first thing that is due at this block. ``mine`` are the (contract, id) whose trip this keeper sent.
+
+        Raises AuditError (then nothing was sent), OutsideError.
+        """
+        if not self._live or not self._armed:
+            return
+        works = self._executor.open_works
+        if 0 < sum(is_own(work.key) for work in works) < len(works):
+            # The action has the later nonce: it waits for a transaction that the node may have forgotten.
+            await self._executor.rebroadcast()
+        due = _ends(seen, block.timestamp_s, mine) + _signs_of_life(seen, block.timestamp_s)
+        for key in self._armed.keys() - {one.key for one in due}:
+            self._faults.up(_part(key), "not due any more")
+        for one in due:
+            if self._executor.open_works or self._clock.monotonic_ms() < self._not_before_ms.get(one.key, 0):
+                continue
+            armed = await self._measured(one.key)
+            if armed is not None and not self._executor.open_works:  # a rule may have tripped while the node was asked
+                await self._send(one, armed, block)
+
+    def ended(self, work: Work, outcome: Outcome) -> None:
+        """An intent of the keeper's own ended; people hear of it only when it came to nothing."""
+        if outcome.kind in GOOD:
+            self._faults.up(_part(work.key))
+            return
+        self._not_before_ms[work.key] = self._clock.monotonic_ms() + AGAIN_MS
+        self._tell(words.of_upkeep(work, outcome))
+
+    async def _measured(self, key: Key) -> ArmedAction | None:
+        """The action with a gas limit of now: another undo call may cost more, or have nothing left to do. None when it would revert."""
+        armed = self._armed[key]
+        sender = self._executor.sender
+        assert sender is not None, "without a key there are no actions of its own"
+        try:
+            gas = await self._accounts.gas(armed.call, sender)
+        except Refused as refused:
+            if not is_revert(refused):
+                raise
+            self._not_before_ms[key] = self._clock.monotonic_ms() + AGAIN_MS
+            said = explain(revert_data(refused), refused.message)
+            call = armed.action.call
+            message = f"{call.signature} on {call.target} would revert: {said.text}"
+            remedy = (
+                said.remedy
+                or "read the contract's reason; anyone may call expire, and the council may lift without the undo call"
+            )
+            self._faults.down(_part(key), WOULD_REVERT, message, remedy)
+            return None
+        return replace(armed, action=replace(armed.action, gas_limit=gas * GAS_MARGIN[0] // GAS_MARGIN[1]))
+
+    async def _send(self, due: _Due, armed: ArmedAction, block: BlockStamp) -> None:
+        now_ms = self._clock.now_ms()
+        market, action = due.key
+        said = records.job(now_ms, action, state="due", message=due.why)
+        # It belongs to no incident: none waits for it.
+        order = Order(f"{market}/{action}/{block.number}/{now_ms}", "", armed, due.before, now_ms)
+        await self._executor.act([(replace(said, market=market, action=action), order)], block, {})
+
+
+def _ends(seen: Sequence[tuple[Contract, Answers]], now_s: int, mine: Collection[tuple[str, str]]) -> list[_Due]:
+    """The trips that have run out, the oldest first."""
+    found = []
+    for contract, answers in seen:
+        for breaker in contract.breakers:
+            state = answers.states[breaker.id]
+            patience_s = 0 if breaker.place in mine else OTHERS_FIRST_S
+            if state.status is BreakerStatus.TRIPPED and now_s >= state.expires_at_s + patience_s:
+                why = f"the trip of breaker {breaker.name} has run out at {utc(state.expires_at_s)}, and nobody has ratified it"
+                found.append((state.expires_at_s, _Due(expire_key(breaker), str(int(state.status)), why)))
+    return [due for _, due in sorted(found, key=lambda each: each[0])]
+
+
+def _signs_of_life(seen: Sequence[tuple[Contract, Answers]], now_s: int) -> list[_Due]:
+    """Where the key was last heard of too long ago: the interval of the route, or half of the contract's limit where that is shorter."""
+    found = []
+    for contract, answers in seen:
+        silent_at_s = answers.silent_at_s
+        if not silent_at_s or now_s >= silent_at_s:
+            continue  # it is no keeper there, or none any more: the call would revert
+        heard_s = silent_at_s - answers.limit_s - 1
+        interval_s = min(contract.heartbeat_ms // 1000, answers.limit_s // 2)
+        if now_s - heard_s >= interval_s:
+            why = (
+                f"last heard of at {utc(heard_s)}, {now_s - heard_s} s ago; a sign of life is due every {interval_s} s"
+            )
+            found.append(_Due(heartbeat_key(contract), str(silent_at_s), why))
+    return found
+
+
+def _part(key: Key) -> str:
+    return f"upkeep:{key[0]}/{key[1]}"
