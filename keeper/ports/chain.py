@@ -7,7 +7,7 @@ from typing import Protocol
 
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
-from keeper.domain.evm import CallResult, Receipt, Simulation
+from keeper.domain.evm import CallResult, Log, Receipt, Simulation
 from keeper.domain.testimony import Testimony
 
 
@@ -64,6 +64,22 @@ class AccountReader(Protocol):
 
     async def priority_fee_wei(self) -> int:
         """A priority fee that the last blocks would have taken (eth_feeHistory, high percentile)."""
+
+
+class ContractReader(Protocol):
+    """What contracts are, and what they told. Raises as ChainReader does."""
+
+    async def code(self, address: str) -> bytes:
+        """The runtime code at the newest block; empty where there is no contract."""
+
+    async def logs_of(self, tx_hash: str) -> Sequence[Log] | None:
+        """What all contracts told in this transaction, in order; None while there is no receipt."""
+
+    async def logs(self, address: str, topics: Sequence[str | None], first: int, last: int) -> Sequence[Log]:
+        """What this contract told in the blocks ``first`` to ``last``, both included, in order. None in ``topics`` stands for any.
+
+        Raises Refused also where the node does not look at so many blocks at once, or has forgotten them.
+        """
 
 
 class Broadcaster(Protocol):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from eth_account import Account
@@ -18,7 +19,9 @@ from keeper.adapters.signing.key_file import open_key_file
 from keeper.adapters.signing.keystore import open_keystore
 from keeper.adapters.signing.local import LocalSigner
 from keeper.domain.evm import UnsignedTransaction
-from keeper.ports.signer import Signer
+from keeper.domain.order import recover
+from keeper.ports.signer import OrderSigner, Signer
+from tests.support.orders import ORDER, order
 
 pytestmark = pytest.mark.conformance
 
@@ -57,6 +60,13 @@ async def from_keystore(folder: Path) -> Signer:
 async def signer(request: pytest.FixtureRequest, tmp_path: Path) -> Signer:
     make: Callable[[Path], Awaitable[Signer]] = request.param
     return await make(tmp_path)
+
+
+@pytest.fixture
+def orders(signer: Signer) -> OrderSigner:
+    """The same one, as keepers that sign together use it."""
+    assert hasattr(signer, "sign_order")
+    return cast(OrderSigner, signer)
 
 
 async def fields(signer: Signer, transaction: UnsignedTransaction) -> dict[str, object]:
@@ -146,3 +156,24 @@ async def test_sign__another_transaction__has_another_hash(signer: Signer, other
 
 async def test_repr__never_shows_the_key(signer: Signer) -> None:
     assert KEY not in repr(signer)
+
+
+# -- orders of several keepers -------------------------------------------------------------------------------------------------
+
+
+async def test_sign_order__the_signer_recovered_by_eth_account__is_the_address(orders: OrderSigner) -> None:
+    signature = await orders.sign_order(ORDER)
+    assert len(signature) == 65
+    assert Account._recover_hash(ORDER.digest, signature=signature) == orders.address == ADDRESS
+
+
+async def test_sign_order__twice__gives_the_same_bytes_and_another_order_others(orders: OrderSigner) -> None:
+    assert await orders.sign_order(ORDER) == await orders.sign_order(ORDER)
+    assert await orders.sign_order(ORDER) != await orders.sign_order(order(nonce=2))
+
+
+@pytest.mark.parametrize("number", range(16))
+async def test_sign_order__any_order__is_what_the_contract_takes(orders: OrderSigner, number: int) -> None:
+    """The lower s, and v of 27 or 28: our own reading is as strict."""
+    what = order(nonce=number)
+    assert recover(what.digest, await orders.sign_order(what)) == ADDRESS

@@ -164,6 +164,25 @@ async def test_reads__hostile_multicall_answers__are_malformed() -> None:
             await client.close()
 
 
+@pytest.mark.parametrize("result", ["0x1", "zz", 5, {"blockHash": 5}, [5], [[]], [{"address": CALL.to}]])
+async def test_contracts__hostile_answers__are_malformed(result: object) -> None:
+    async with hostile_node(replying(result)) as node:
+        client = NodeClient(node.url)
+        for question in (client.code(CALL.to), client.logs(CALL.to, (None,), 0, 5), client.logs_of(BLOCK.hash)):
+            with pytest.raises(MalformedAnswer):
+                await question
+        await client.close()
+
+
+async def test_contracts__node_that_refuses_so_many_blocks__is_refused_in_its_words() -> None:
+    limited = '{"id": ID, "error": {"code": -32005, "message": "query exceeds max block range 1000"}}'
+    async with hostile_node(sending(limited)) as node:
+        client = NodeClient(node.url)
+        with pytest.raises(Refused, match="max block range 1000"):
+            await client.logs(CALL.to, (), 0, 10_000)
+        await client.close()
+
+
 async def test_reads__node_that_refuses__are_refused_and_not_read_as_reverts() -> None:
     limited = '{"id": ID, "error": {"code": -32005, "message": "rate limit exceeded"}}'
     async with hostile_node(sending(limited)) as node:

@@ -15,7 +15,7 @@ from eth_abi.abi import encode as reference_encode
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from keeper.adapters.chain import answers, hexes
+from keeper.adapters.chain import answers, hexes, logs
 from keeper.adapters.chain.fees import next_base_fee_wei
 from keeper.adapters.chain.multicall import Aggregate3Answers, decode_aggregate3, encode_aggregate3
 from keeper.adapters.prices.chainlink import ChainlinkSource
@@ -275,6 +275,28 @@ def test_answers__any_json__is_a_value_or_malformed(answer: object) -> None:
             parse(answer)
     with contextlib.suppress(MalformedAnswer):
         answers.receipt(answer, "0x" + "11" * 32)
+
+
+log_fields = ["address", "topics", "data", "blockNumber", "blockHash", "transactionHash", "logIndex", "removed"]
+near_logs = st.lists(
+    st.fixed_dictionaries(
+        dict.fromkeys(log_fields, st.one_of(any_json, st.sampled_from([[], "0x" + "11" * 20, "0x" + "22" * 32, False])))
+    ),
+    max_size=3,
+)
+
+
+@given(st.one_of(any_json, near_logs))
+def test_logs__any_json__are_logs_that_were_asked_for_or_malformed(answer: object) -> None:
+    address = checksum_address(b"\x11" * 20)
+    with contextlib.suppress(MalformedAnswer):
+        found = logs.found(answer, address, (), 0, 31)
+        assert all(log.address == address and log.block_number <= 31 for log in found)
+    receipt = {"status": "0x1", "blockNumber": "0x1", "gasUsed": "0x1", "effectiveGasPrice": "0x1", "logs": answer}
+    hashes = {"transactionHash": "0x" + "22" * 32, "blockHash": "0x" + "22" * 32}
+    for said in (answer, receipt | hashes):
+        with contextlib.suppress(MalformedAnswer):
+            logs.in_receipt(said, "0x" + "22" * 32)
 
 
 @given(st.integers(0, 10**15), st.integers(0, 60_000_000), st.integers(2, 60_000_000))

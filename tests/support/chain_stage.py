@@ -16,7 +16,7 @@ from typing import Protocol
 from eth_account import Account as Key
 
 from keeper.adapters.chain.fleet import Fleet, FleetPolicy, Member
-from keeper.adapters.chain.memory import MemoryChain, Reverted, Storage
+from keeper.adapters.chain.memory import MemoryChain, Reverted, Storage, tell
 from keeper.adapters.chain.multicall import MULTICALL3
 from keeper.adapters.chain.node import NodeClient
 from keeper.adapters.clock import SystemClock
@@ -37,6 +37,16 @@ CELL_CODE = "0x" + "".join(
         "60003560005500",  # store the first word
         "5b60005460005260206000f3",  # 0x18: return what is stored
         "5b366000600037366000fd",  # 0x24: revert with the data
+    ]
+)
+TELLER = checksum_address(b"\x7e\x11".rjust(20, b"\0"))
+"""Tells its calldata, with the first word of it as the only topic; reverts without data."""
+TELLER_CODE = "0x" + "".join(
+    [
+        "36600857600080fd",  # no data: go on to revert, else to 0x08
+        "5b",
+        "366000600037",  # copy the data to memory
+        "600035366000a100",  # LOG1 with the first word
     ]
 )
 SENDER_KEY = "0x" + "11" * 32
@@ -80,6 +90,13 @@ class Stage:
     coalesces: bool = False
 
 
+def teller(data: bytes, _: str, storage: Storage) -> bytes:
+    if not data:
+        raise Reverted
+    tell(storage, ["0x" + data[:32].hex()], data)
+    return b""
+
+
 @asynccontextmanager
 async def memory_stage(_: Path) -> AsyncIterator[Stage]:
     chain = MemoryChain()
@@ -109,6 +126,7 @@ async def memory_stage(_: Path) -> AsyncIterator[Stage]:
         chain.come_back()
 
     chain.install(CELL, cell, value=0)
+    chain.install(TELLER, teller)
     chain.mine()
     yield Stage(chain, True, put, mine, fund, lose, restore)
     await chain.close()
@@ -195,6 +213,7 @@ async def fleet_stage(_: Path, *, primaries: int) -> AsyncIterator[Stage]:
 async def set_up(node: Anvil, *, multicall: bool = True) -> None:
     """The cell and Multicall3, in a block."""
     await node.set_code(CELL, CELL_CODE)
+    await node.set_code(TELLER, TELLER_CODE)
     if multicall:
         await node.set_code(MULTICALL3, load_artifact("Multicall3").deployed_bytecode)
     await node.mine()

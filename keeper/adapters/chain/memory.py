@@ -17,7 +17,7 @@ from keeper.domain.action import Call
 from keeper.domain.address import checksum_address, keccak256
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import Refused, Unreachable
-from keeper.domain.evm import CallResult, Receipt, Simulation
+from keeper.domain.evm import CallResult, Log, Receipt, Simulation
 
 GWEI = 10**9
 GAS_LIMIT = 30_000_000
@@ -36,9 +36,19 @@ class Reverted(Exception):
 Storage = dict[str, object]
 
 Contract = Callable[[bytes, str, Storage], bytes]
-"""(calldata, sender, storage) -> return data. What it writes into the storage lasts only when it is a transaction that succeeds."""
+"""(calldata, sender, storage) -> return data. What it writes into the storage lasts only when it is a transaction that succeeds; so does what it
+tells with ``tell``."""
+
+_TOLD = "what it told"
 
 Code = tuple[Contract, Storage]
+
+
+def tell(storage: Storage, topics: Sequence[str], data: bytes) -> None:
+    """A log, as a contract function emits it."""
+    told = storage.setdefault(_TOLD, [])
+    assert isinstance(told, list)
+    told.append((tuple(topics), data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,10 @@ class _Account:
 
 
 class MemoryChain:
-    """ChainReader, BlockReader, AccountReader and Broadcaster. ``mine`` makes a block; ``go_down`` and ``come_back`` stand for a lost node."""
+    """ChainReader, BlockReader, AccountReader, ContractReader and Broadcaster.
+
+    ``mine`` makes a block; ``go_down`` and ``come_back`` stand for a lost node.
+    """
 
     def __init__(
         self, *, chain_id: int = 31337, first_timestamp_s: int = 1_700_000_000, base_fee_wei: int = GWEI
@@ -68,6 +81,7 @@ class MemoryChain:
         self._accounts: dict[str, _Account] = {}
         self._pool: list[_Waiting] = []
         self._receipts: dict[str, Receipt] = {}
+        self._logs: list[Log] = []
         self._states: dict[str, dict[str, Code]] = {}
         self._blocks: list[BlockStamp] = []
         self._known: dict[str, BlockStamp] = {}
@@ -100,6 +114,7 @@ class MemoryChain:
         block = self._add_block(self._blocks[-1].timestamp_s + seconds, gas_used=CALL_GAS * len(mined))
         for waiting in mined:
             self._receipts[waiting.tx_hash] = replace(self._receipts[waiting.tx_hash], block_hash=block.hash)
+        self._logs = [log if log.block_hash else replace(log, block_hash=block.hash) for log in self._logs]
         for listener in self._listeners:
             listener.put_nowait(block)
         return block
@@ -186,6 +201,29 @@ class MemoryChain:
         await self._reach()
         return GWEI
 
+    # -- ContractReader --------------------------------------------------------------------------------------------------------
+
+    async def code(self, address: str) -> bytes:
+        await self._reach()
+        return address.encode() if address in self._state(self._blocks[-1]) else b""
+
+    async def logs_of(self, tx_hash: str) -> Sequence[Log] | None:
+        await self._reach()
+        if tx_hash.lower() not in self._receipts:
+            return None
+        return [log for log in self._logs if log.tx_hash == tx_hash.lower()]
+
+    async def logs(self, address: str, topics: Sequence[str | None], first: int, last: int) -> Sequence[Log]:
+        await self._reach()
+        return [
+            log
+            for log in self._logs
+            if log.address == address
+            and first <= log.block_number <= last
+            and len(log.topics) >= len(topics)
+            and all(want in (None, topic) for want, topic in zip(topics, log.topics, strict=False))
+        ]
+
     # -- Broadcaster -----------------------------------------------------------------------------------------------------------
 
     async def send_raw(self, raw: str) -> str:
@@ -243,6 +281,16 @@ class MemoryChain:
         except Reverted as error:
             return CallResult(False, error.data)
 
+    def _hear(self, waiting: _Waiting, number: int, storage: Storage) -> None:
+        """Keeps what the contract told. ``mine`` gives it the block's hash."""
+        told = storage.pop(_TOLD, [])
+        assert isinstance(told, list)
+        before = sum(log.block_number == number and not log.block_hash for log in self._logs)
+        self._logs += [
+            Log(waiting.call.to, topics, data, number, "", waiting.tx_hash, before + place)
+            for place, (topics, data) in enumerate(told)
+        ]
+
     def _execute(self, waiting: _Waiting, number: int) -> bool:
         """Whether it was mined (successfully or not)."""
         account = self._account(waiting.sender)
@@ -257,6 +305,7 @@ class MemoryChain:
             after = dict(storage)
             try:
                 contract(waiting.call.data, waiting.sender, after)
+                self._hear(waiting, number, after)
                 self._code[waiting.call.to] = (contract, after)
             except Reverted:
                 status = 0

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from keeper.adapters.chain import answers, hexes
+from keeper.adapters.chain import answers, hexes, logs
 from keeper.adapters.chain.batches import BatchRefused, Request
 from keeper.adapters.chain.fees import suggested_priority_fee_wei
 from keeper.adapters.chain.http_link import HttpLink
@@ -17,7 +17,7 @@ from keeper.adapters.chain.plan import Chunk, ReadPlans, call_params
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, UnitError, Unreachable
-from keeper.domain.evm import CallResult, Receipt, Simulation
+from keeper.domain.evm import CallResult, Log, Receipt, Simulation
 from keeper.domain.redact import redact_text, redact_url, secret_parts
 from keeper.domain.text import shown
 
@@ -34,7 +34,7 @@ Connection = Link | HttpLink
 
 
 class NodeClient:
-    """ChainReader, BlockReader, AccountReader and Broadcaster over one endpoint.
+    """ChainReader, BlockReader, AccountReader, ContractReader and Broadcaster over one endpoint.
 
     Connects when first used and again after a loss; it never retries a request by itself. Every method raises Unreachable, Refused or
     MalformedAnswer, whose words name the endpoint without its secrets. ``requests_made`` counts messages: a batch is one.
@@ -173,6 +173,22 @@ class NodeClient:
         """From the last ten blocks, never below the floor."""
         rewards = await self._ask("eth_feeHistory", '["0xa","latest",[90]]', answers.rewards_wei)
         return suggested_priority_fee_wei(rewards, self._priority_floor_wei)
+
+    # -- ContractReader --------------------------------------------------------------------------------------------------------
+
+    async def code(self, address: str) -> bytes:
+        """``eth_getCode`` at the newest block."""
+        return await self._ask("eth_getCode", json.dumps([address, "latest"]), hexes.data)
+
+    async def logs_of(self, tx_hash: str) -> Sequence[Log] | None:
+        """Those of the receipt."""
+        params = json.dumps([tx_hash])
+        return await self._ask("eth_getTransactionReceipt", params, lambda answer: logs.in_receipt(answer, tx_hash))
+
+    async def logs(self, address: str, topics: Sequence[str | None], first: int, last: int) -> Sequence[Log]:
+        """``eth_getLogs``."""
+        params = logs.params(address, topics, first, last)
+        return await self._ask("eth_getLogs", params, lambda answer: logs.found(answer, address, topics, first, last))
 
     # -- Broadcaster -----------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keeper.domain.errors import SigningError
 from keeper.domain.evm import SignedTransaction, UnsignedTransaction
+from keeper.domain.order import TripOrder
 
 # eth_account costs half a second to import, so it is imported where a key is really used: `keeper --help` never does.
 
@@ -66,6 +67,11 @@ class LocalSigner:
                 remedy="this is a fault in the keeper: report it with the recorded intent",
             ) from None
         return SignedTransaction(raw="0x" + raw.hex(), tx_hash="0x" + keccak(raw).hex())
+
+    async def sign_order(self, order: TripOrder) -> bytes:
+        """Signs an order of several keepers; the same one gives the same 65 bytes (RFC 6979), r, s and v of 27 or 28."""
+        signature = self._key.sign_msg_hash(order.digest)
+        return signature.to_bytes()[:-1] + bytes([27 + signature.v])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._address})"

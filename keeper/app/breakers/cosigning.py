@@ -254,12 +254,13 @@ class Cosigning:
     async def _join(self, want: _Want, found: Mapping[TripOrder, Signatures], live: frozenset[str], now_s: int) -> bool:
         """Signs what live keepers ask for, and this keeper wants too. Whether it has become complete by that.
 
-        Of several orders for the same thing all keepers sign the same one, so that not each completes another and pays for a call in vain.
+        Of several orders for the same thing all keepers sign the same one, so that not each completes another and pays for a call in vain: the one
+        that most have signed, so that nobody can lead them on by proposing ever new ones.
         """
         asked = [order for order, signatures in found.items() if live & signatures.keys()]
         if not asked:
             return False
-        order = max(asked, key=_preferred)
+        order = max(asked, key=lambda each: (len(live & found[each].keys()), *_preferred(each)))
         if self._pledges.address in found[order]:
             return False
         await self._sign(want, order, now_s, found[order])
@@ -384,7 +385,7 @@ class Cosigning:
 
 
 def _preferred(order: TripOrder) -> tuple[int, bytes]:
-    """The same for everybody: the order that lasts longest."""
+    """Among equals, the same for everybody: the order that lasts longest."""
     return order.deadline_s, order.digest
 
 

@@ -1,4 +1,7 @@
-"""``keeper audit``: printing and verifying the log. Needs the database only: no node, no key, no other part of the configuration."""
+"""``keeper audit``: printing and verifying the log. Needs the database only: no node, no key, no other part of the configuration.
+
+``verify --on-chain`` needs the nodes too.
+"""
 
 from __future__ import annotations
 
@@ -113,9 +116,11 @@ def print_log(output: Output, config: str, asked: LogQuery, form: str, file: Pat
     return Exit.DONE
 
 
-def verify(output: Output, config: str) -> int:
-    """The verdict on the whole log; FOUND when it is broken, or not there yet."""
+def verify(output: Output, config: str, *, on_chain: bool) -> int:
+    """The verdict on the whole log; FOUND when it is broken, or not there yet. A log that holds is held against the chain where asked to."""
     from keeper.adapters.audit.verify import verify as verify_log
+    from keeper.app.cli.on_chain import compare, document_of, exit_of
+    from keeper.app.cli.on_chain import say as say_of_chain
     from keeper.config import audit_url
 
     url = audit_url(config)
@@ -123,9 +128,12 @@ def verify(output: Output, config: str) -> int:
         return say_so(output, config)
     verdict = verify_log(url)
     advice = "" if verdict.ok else DAMAGED if verdict.problem.startswith("the file is damaged") else CHANGED
+    if verdict.ok:
+        output.say(f"ok: {counted(verdict.records, 'record')}, every hash and link holds, head {verdict.head}", "green")
+    report = compare(output, config, url) if on_chain and verdict.ok else None
     output.document(
         {
-            "ok": verdict.ok,
+            "ok": verdict.ok and (report is None or report.ok),
             "records": verdict.records,
             "head": verdict.head,
             "first_bad": verdict.first_bad,
@@ -133,15 +141,20 @@ def verify(output: Output, config: str) -> int:
             "problem": verdict.problem,
             "remedy": advice,
         }
+        | ({"on_chain": None if report is None else document_of(report)} if on_chain else {})
     )
+    if report is not None:
+        say_of_chain(output, report)
+        return exit_of(report)
     if verdict.ok:
-        output.say(f"ok: {counted(verdict.records, 'record')}, every hash and link holds, head {verdict.head}", "green")
         return Exit.DONE
     place = f"record {verdict.first_bad}" if verdict.first_bad is not None else f"the database ({verdict.table})"
     whole = f"{counted(verdict.records, 'record')} from the first on {'is' if verdict.records == 1 else 'are'} whole"
     output.say(f"{whole}, up to head {verdict.head}")
     output.say(f"BROKEN at {place}: {verdict.problem}", "bold red")
     output.say(f"  -> {advice}")
+    if on_chain:
+        output.say("not compared with the chain: the log itself is broken")
     return Exit.FOUND
 
 

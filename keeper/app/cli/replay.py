@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from keeper.app.cli.nothing_yet import log_exists, say_so
 from keeper.app.cli.output import Output, counted
+from keeper.app.cli.progress import Progress
 from keeper.app.exit_codes import Exit
 from keeper.domain.errors import KeeperError
 
@@ -69,7 +69,7 @@ def _run_files(output: Output, request: Request) -> int:
             request.report.open("a", encoding="utf-8").close()
             if new:
                 request.report.unlink()
-    progress = _Progress(output)
+    progress = Progress(output)
     progress.say(f"reading {counted(len(request.data), 'file')} ...")
     data = read(request.data, sort=request.sort)
     places = places_of(config.sources, request.mapping, data.series)
@@ -152,22 +152,6 @@ def _writing(report: Path) -> Iterator[None]:
     except OSError as error:
         message = f"cannot write {report}: {error.strerror or error}"
         raise KeeperError(message, remedy="name another file for --report") from None
-
-
-class _Progress:
-    """One line on standard error that is written over, on a terminal only."""
-
-    def __init__(self, output: Output) -> None:
-        self._on = sys.stderr.isatty() and output.verbosity >= 0
-
-    def say(self, text: str) -> None:
-        if self._on:
-            sys.stderr.write(f"\r{text}\x1b[K")
-            sys.stderr.flush()
-
-    def end(self) -> None:
-        if self._on:
-            sys.stderr.write("\r\x1b[K")
 
 
 def document_of(data: Data, done: Replay, card: Scorecard | None, unused: Sequence[str]) -> dict[str, object]:

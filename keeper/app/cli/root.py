@@ -23,12 +23,18 @@ app = typer.Typer(
 )
 audit_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 switch_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
+breaker_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 db_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(audit_app, name="audit", help="Read and verify the audit log: keeper audit CONFIG log | verify.")
 app.add_typer(
     switch_app,
     name="switch",
     help="Forbid the keeper to act, or allow it again: keeper switch CONFIG off | on | list.",
+)
+app.add_typer(
+    breaker_app,
+    name="breaker",
+    help="What several keepers sign together for a breaker: keeper breaker CONFIG orders | sign | call.",
 )
 app.add_typer(db_app, name="db", help="The database's schema: keeper db CONFIG upgrade | current.")
 
@@ -258,11 +264,16 @@ def audit_log(
 
 
 @audit_app.command("verify")
-def audit_verify(ctx: typer.Context) -> None:
+def audit_verify(
+    ctx: typer.Context,
+    on_chain: Annotated[
+        bool, typer.Option("--on-chain", help="Then ask the nodes: every transaction, effect and trip of a breaker.")
+    ] = False,
+) -> None:
     """Check every record against the chain of hashes; name the first bad one."""
     from keeper.app.cli.audit import verify
 
-    raise typer.Exit(verify(ctx.ensure_object(Output), ctx.meta["config"]))
+    raise typer.Exit(verify(ctx.ensure_object(Output), ctx.meta["config"], on_chain=on_chain))
 
 
 SwitchMarket = Annotated[str | None, typer.Option("--market", help="Only this market.")]
@@ -309,6 +320,33 @@ def switch_list(ctx: typer.Context) -> None:
     from keeper.app.cli.switch import show
 
     raise typer.Exit(show(ctx.ensure_object(Output), ctx.meta["config"]))
+
+
+OrderFile = Annotated[Path, typer.Argument(help="A file of the folder `orders`, as a keeper wrote it.", metavar="FILE")]
+
+
+@breaker_app.command("orders")
+def breaker_orders(ctx: typer.Context) -> None:
+    """List what waits for signatures: breaker, values, evidence, who has signed, how many are missing, time left."""
+    from keeper.app.cli.breaker import show
+
+    raise typer.Exit(show(ctx.ensure_object(Output), ctx.meta["config"]))
+
+
+@breaker_app.command("sign", epilog="For example: keeper breaker keeper.yaml sign orders/4f0c..-0x7099...json")
+def breaker_sign(ctx: typer.Context, file: OrderFile) -> None:
+    """Sign an order by hand, although no rule of this keeper has tripped; its log keeps it. A keeper that has decided the same signs by itself."""
+    from keeper.app.cli.breaker import sign
+
+    raise typer.Exit(sign(ctx.ensure_object(Output), ctx.meta["config"], file))
+
+
+@breaker_app.command("call")
+def breaker_call(ctx: typer.Context, file: OrderFile) -> None:
+    """Print the call that carries an order's signatures, for when no keeper is up to send it. Nothing is sent."""
+    from keeper.app.cli.breaker import call
+
+    raise typer.Exit(call(ctx.ensure_object(Output), ctx.meta["config"], file))
 
 
 @db_app.command("upgrade")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.times import to_iso
 from keeper.app.cli.no_value import why_no_threshold, why_no_value
+from keeper.domain.circuit_breaker import breaker_name, utc
 from keeper.domain.record import Json, Record, RecordKind
 
 Body = Mapping[str, Json]
@@ -121,6 +122,16 @@ def _breaker(body: Body, where: str) -> str:
     return f"{body['market']} {body['before']} -> {body['after']}{lasting}: {body['reason']}"
 
 
+def _order(body: Body, where: str) -> str:
+    name = breaker_name(str(body["breaker"]))
+    signers = body.get("signers")
+    if isinstance(signers, list):
+        return f"{name}: {body['step']}, signed by {len(signers)}, nonce {body['nonce']}"
+    if body["step"] != "signed":
+        return f"{name}: {body['step']}"
+    return f"{name}: signed by {body['signer']}, nonce {body['nonce']}, until {utc(int(str(body['deadline_s'])))}"
+
+
 def _tick(body: Body, where: str) -> str:
     block = body["block"]
     return f"block {block['number']}" if isinstance(block, Mapping) else _plain(body, where)
@@ -145,6 +156,7 @@ SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.NOTIFICATION: _notification,
     RecordKind.SWITCH: _switch,
     RecordKind.BREAKER: _breaker,
+    RecordKind.ORDER: _order,
 }
 
 

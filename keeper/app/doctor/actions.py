@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from keeper.adapters.chain.node import NodeClient
 from keeper.app.doctor.check import Check, Health
@@ -11,36 +12,48 @@ from keeper.app.readiness import FEE_MARGIN, GAS_GUESS
 from keeper.app.remedies import of_node
 from keeper.app.wiring import open_signer
 from keeper.config import model
+from keeper.domain.abi import encode_call, parse_signature
 from keeper.domain.block import BlockStamp
+from keeper.domain.circuit_breaker import BREAKER_OF, decode_terms, view_call
 from keeper.domain.errors import KeeperError, MalformedAnswer, OutsideError, Refused
+from keeper.domain.outcome import Outcome
 from keeper.execution.gate import not_adjusted, simulated
 from keeper.execution.planner import ArmedAction, arm
 
+SIGNED_TOGETHER = parse_signature("WrongNumberOfSignatures(uint256,uint256)").selector
+"""What the breaker contract answers to one key where it asks for several."""
 
-async def examine_actions(config: model.Config, node: NodeClient, head: BlockStamp | str) -> AsyncIterator[Check]:
-    """``head`` is the block to read at, or why there is none."""
+
+async def examine_signer(config: model.SignerConfig | None) -> tuple[Check, str | None]:
+    """Opens the key once; its address, if there is one."""
     try:
-        signer = await open_signer(config.signer)
+        signer = await open_signer(config)
     except KeeperError as error:
-        yield Check("signer", Health.FAIL, error.message, error.remedy or "correct `signer` in the configuration")
-        return
+        return Check(
+            "signer", Health.FAIL, error.message, error.remedy or "correct `signer` in the configuration"
+        ), None
     if signer is None:
-        yield Check("signer", Health.WARN, "no signer: shadow mode only, and actions are not simulated")
-        return
-    yield Check("signer", Health.OK, signer.address)
+        return Check("signer", Health.WARN, "no signer: shadow mode only, and actions are not simulated"), None
+    return Check("signer", Health.OK, signer.address), signer.address
+
+
+async def examine_actions(
+    config: model.Config, node: NodeClient, head: BlockStamp | str, sender: str
+) -> AsyncIterator[Check]:
+    """``head`` is the block to read at, or why there is none."""
     if isinstance(head, str):
         yield Check("actions", Health.FAIL, f"not simulated: {head}", PRIMARY_FIRST)
         return
     try:
-        nonce, balance = await node.account(signer.address)
+        nonce, balance = await node.account(sender)
         tip = await node.priority_fee_wei()
         gas = sum(action.gas_limit or GAS_GUESS for action in config.actions)
         needed = gas * (head.next_base_fee_wei + tip) * FEE_MARGIN
         message = f"{balance} wei, nonce {nonce}; every armed action at four times the current fee costs {needed} wei"
         health = Health.OK if balance >= needed else Health.FAIL
-        yield Check("balance", health, message, "" if health is Health.OK else f"send ETH to {signer.address}")
+        yield Check("balance", health, message, "" if health is Health.OK else f"send ETH to {sender}")
         for action in config.actions:
-            yield await _action(arm(action), node, head, signer.address)
+            yield await _action(arm(action), node, head, sender)
     except OutsideError as error:
         yield Check("actions", Health.FAIL, error.message, of_node(error))
 
@@ -58,9 +71,29 @@ async def _action(armed: ArmedAction, node: NodeClient, head: BlockStamp, sender
             name, Health.WARN, f"{action.effect.read.signature} is {current}: in effect already, so not simulated"
         )
     outcome = not_adjusted(armed)
+    together = ""
     if outcome is None:
-        outcome = simulated(armed, sender, await node.simulate(armed.call, sender))
+        simulation = await node.simulate(armed.call, sender)
+        outcome = simulated(armed, sender, simulation)
+        if simulation.data[:4] == SIGNED_TOGETHER:
+            outcome = await _by_contract(armed, node, head)
+            together = " once enough keepers have signed"
     if outcome is not None:
         remedy = outcome.remedy or "correct the action, or what its contract asks of the key"
         return Check(name, Health.FAIL, f"{outcome.reason}: {outcome.message}", remedy)
-    return Check(name, Health.OK, f"would work; {action.effect.read.signature} is {current} now")
+    return Check(name, Health.OK, f"would work{together}; {action.effect.read.signature} is {current} now")
+
+
+async def _by_contract(armed: ArmedAction, node: NodeClient, head: BlockStamp) -> Outcome | None:
+    """Why the protocol would refuse the breaker contract, or its Safe, where a trip cannot be simulated because several keepers must sign it.
+
+    Raises OutsideError.
+    """
+    trip = armed.action.breaker
+    assert trip is not None, "only a breaker asks for several keepers"
+    (registration,) = await node.read([view_call(trip.contract, BREAKER_OF, trip.id)], head)
+    safe = decode_terms(registration.data).safe
+    caller = trip.contract if int(safe, 16) == 0 else safe
+    call = encode_call(armed.action.call)
+    direct = replace(armed, action=replace(armed.action, breaker=None), call=call)
+    return simulated(direct, caller, await node.simulate(call, caller))

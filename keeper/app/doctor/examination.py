@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from keeper.adapters.audit import migrate
-from keeper.app.doctor.actions import examine_actions
+from keeper.app.doctor.actions import examine_actions, examine_signer
+from keeper.app.doctor.breakers import examine_breakers
 from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.comparing import compare
 from keeper.app.doctor.sources import examine_sources
@@ -47,8 +48,13 @@ async def examine(config: model.Config) -> AsyncIterator[Check]:
         block = None if isinstance(asked.block, str) else asked.block
         async for check in examine_sources(config, block, asked.answers):
             yield check
-        async for check in examine_actions(config, asked.seat.node, asked.block):
+        signer, sender = await examine_signer(config.signer)
+        yield signer
+        async for check in examine_breakers(config, asked.seat.node, asked.block, sender):
             yield check
+        if sender is not None:
+            async for check in examine_actions(config, asked.seat.node, asked.block, sender):
+                yield check
     finally:
         await asyncio.gather(*(seat.node.close() for seat in seats))
     for number, receiver in enumerate(config.notify):

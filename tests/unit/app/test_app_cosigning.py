@@ -213,6 +213,22 @@ async def test_order_of_another__is_signed_within_its_time_only(ahead_s: int, si
     assert (theirs in [order for _, order in one.hand.signed]) is signed
 
 
+async def test_ever_new_orders__of_a_keeper_that_means_ill__do_not_keep_the_others_apart() -> None:
+    scene = Scene(required=3)
+    trip = scene.armed[0].action.breaker
+    assert trip is not None
+    for member in scene.members:
+        member.decide()
+    for turn, member in enumerate([*scene.members, *scene.members]):
+        now_s = scene.block.timestamp_s
+        lure = TripOrder(
+            31337, ADDRESS, trip.id, (START // 2,), b"\x66" * 32, READY.nonce, now_s + MAX_ORDER_LIFE_S - 100 + turn
+        )
+        await scene.book.put(await scene.stranger_signs(lure))
+        await member.look()
+    assert scene.trip_count == 1
+
+
 async def test_lost_from_the_book__while_it_waits__is_put_there_again() -> None:
     scene = Scene()
     one = scene.members[0]

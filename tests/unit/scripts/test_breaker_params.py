@@ -303,6 +303,81 @@ def test_bounds__out_of_order__are_told(tmp_path: Path) -> None:
     assert [one.path for one in caught.value.problems] == ["breakers[3].bounds[1].word"]
 
 
+def second_limit(whole: dict[str, Any]) -> dict[str, Any]:
+    """Adds a breaker over the same view as ``limit ETH-PERP``, and answers with it. Their calls differ: the view alone counts."""
+    other: dict[str, Any] = copy.deepcopy(whole["breakers"][3]) | {"id": "limit too", "required": 2}
+    for call in ("call", "undo"):
+        other[call]["function"] = "lowerLimit(bytes32,uint256)"
+    whole["breakers"].append(other)
+    return other
+
+
+SAME_VALUE = "breakers[3].bounds[0].view is the same view, word 0 of withdrawalLimit(ETH-PERP): a value is moved by one bound only"
+
+
+def test_value__moved_by_two_breakers__is_told_at_the_second(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        refilled(second_limit, tmp_path)
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.message) == ("breakers[5].bounds[0].view", SAME_VALUE)
+    assert problem.hint == 'leave one of them out, or make it "kept"'
+
+
+def test_value__moved_by_two_breakers__check_ends_with_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def edit(whole: dict[str, Any]) -> None:
+        other = copy.deepcopy(whole["breakers"][3]) | {"id": "limit too"}
+        whole["breakers"].append(other)
+
+    path = tmp_path / "31337.json"
+    path.write_bytes(edited(edit))
+    assert main(["check", str(path)]) == 2
+    assert f"31337.json: breakers[5].bounds[0].view: {SAME_VALUE} -> leave one" in capsys.readouterr().err
+
+
+def test_value__moved_by_two_bounds_of_one_breaker__is_told(tmp_path: Path) -> None:
+    def edit(whole: dict[str, Any]) -> None:
+        kept(whole)
+        still, moved = whole["breakers"][3]["bounds"]
+        whole["breakers"][3]["bounds"][0] = moved | {"word": still["word"]}
+
+    with pytest.raises(ConfigurationError) as caught:
+        refilled(edit, tmp_path)
+    assert [(one.path, one.message) for one in caught.value.problems] == [("breakers[3].bounds[1].view", SAME_VALUE)]
+
+
+def test_value__kept_by_another_breaker__is_taken(tmp_path: Path) -> None:
+    def edit(whole: dict[str, Any]) -> None:
+        other = second_limit(whole)
+        (bound,) = other["bounds"]
+        other["bounds"] = [{"word": bound["word"], "side": "kept", "view": bound["view"]}]
+        other["probe"] = copy.deepcopy(whole["breakers"][0]["probe"])
+
+    assert len(refilled(edit, tmp_path).breakers) == 6
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("target", "0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0"),
+        ("arguments", ["text:BTC-PERP"]),
+        ("function", "withdrawalLimitOf(bytes32)(uint256)"),
+    ],
+)
+def test_value__of_another_view__is_taken(tmp_path: Path, key: str, value: object) -> None:
+    def edit(whole: dict[str, Any]) -> None:
+        second_limit(whole)["bounds"][0]["view"][key] = value
+
+    assert len(refilled(edit, tmp_path).breakers) == 6
+
+
+def test_value__of_another_word_of_the_same_view__is_taken(tmp_path: Path) -> None:
+    def edit(whole: dict[str, Any]) -> None:
+        for index, one in enumerate((whole["breakers"][3], second_limit(whole))):
+            one["bounds"][0]["view"] |= {"function": "limits(bytes32)(uint256,uint256)", "answer_word": index}
+
+    assert len(refilled(edit, tmp_path).breakers) == 6
+
+
 def test_key__that_stands_twice__is_told() -> None:
     text = EXAMPLE.read_bytes().replace(b'"schema": 1,', b'"schema": 1, "schema": 1,')
     with pytest.raises(ConfigurationError, match="this key stands twice"):

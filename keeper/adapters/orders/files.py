@@ -1,0 +1,139 @@
+"""A folder: one JSON file for each order and signer, so that whatever carries files carries orders between separate operators."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from keeper.adapters.orders.document import LARGEST, from_text, to_text
+from keeper.domain.errors import UnitError, Unreachable
+from keeper.domain.order import SignedOrder
+from keeper.domain.text import printable
+from keeper.ports.orders import OrderPage, Skipped
+
+SUFFIX = ".json"
+MOST_FILES = 2_000
+"""So many are read at most, by name; an order and its signatures are a handful, so that more is a mistake or an attack."""
+READABLE = 0o644
+"""A signature is no secret, and another user may carry the files."""
+
+_Stamp = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was found in a file that looked like this."""
+
+    stamp: _Stamp
+    found: SignedOrder | str
+
+
+class FileOrderBook:
+    """Implements ``keeper.ports.orders.OrderBook``. The folder is made when the first order is put."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, _Read] = {}
+        self._closed = False
+
+    async def put(self, signed: SignedOrder) -> None:
+        self._check_open()
+        await asyncio.to_thread(self._put, signed)
+
+    async def look(self, since_s: int) -> OrderPage:
+        self._check_open()
+        return await asyncio.to_thread(self._look, since_s)
+
+    async def close(self) -> None:
+        self._closed = True
+
+    def _put(self, signed: SignedOrder) -> None:
+        """Written beside and renamed into place: whoever reads sees all of it or nothing."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self._folder)
+            try:
+                with os.fdopen(handle, "w", encoding="ascii") as file:
+                    file.write(to_text(signed))
+                    file.flush()
+                    os.fchmod(file.fileno(), READABLE)
+                    os.fsync(file.fileno())
+                Path(name).replace(self._folder / file_name(signed))
+            except BaseException:
+                with suppress(OSError):
+                    Path(name).unlink()
+                raise
+            _sync(self._folder)
+        except OSError as error:
+            raise self._unreachable("written", error) from None
+
+    def _look(self, since_s: int) -> OrderPage:
+        try:
+            names = sorted(entry.name for entry in os.scandir(self._folder) if entry.name.endswith(SUFFIX))
+        except FileNotFoundError:
+            return OrderPage(())
+        except OSError as error:
+            raise self._unreachable("read", error) from None
+        skipped = []
+        if len(names) > MOST_FILES:
+            skipped.append(Skipped(str(self._folder), f"more than {MOST_FILES} files: the others are not read"))
+        self._read = {name: self._file(name) for name in names[:MOST_FILES]}
+        signed: dict[tuple[bytes, str], SignedOrder] = {}
+        for name, read in self._read.items():
+            if isinstance(read.found, str):
+                skipped.append(Skipped(printable(name), read.found))
+            elif read.found.order.deadline_s >= since_s:
+                signed[read.found.order.digest, read.found.signer] = read.found
+        return OrderPage(tuple(signed.values()), tuple(skipped))
+
+    def _file(self, name: str) -> _Read:
+        """Read again only when it looks different. Never follows a link, and never waits for what is no plain file."""
+        try:
+            handle = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            return _Read((0, 0, 0, 0), f"it cannot be opened ({type(error).__name__})")
+        try:
+            about = os.fstat(handle)
+            stamp = about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+            known = self._read.get(name)
+            if known is not None and known.stamp == stamp:
+                return known
+            if not stat.S_ISREG(about.st_mode):
+                return _Read(stamp, "it is not a plain file")
+            try:
+                return _Read(stamp, from_text(os.read(handle, LARGEST + 1)))
+            except UnitError as error:
+                return _Read(stamp, printable(error.message))
+            except OSError as error:
+                return _Read(stamp, f"it cannot be read ({type(error).__name__})")
+        finally:
+            os.close(handle)
+
+    def _unreachable(self, what: str, error: OSError) -> Unreachable:
+        return Unreachable(
+            f"the folder of orders {self._folder} cannot be {what} ({type(error).__name__})",
+            remedy="look at the folder in `orders` of the route: is it there, may the keeper read and write it?",
+        )
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unreachable("the order book is closed")
+
+
+def file_name(signed: SignedOrder) -> str:
+    """Of the digest and the signer, so that no two keepers write the same file."""
+    return f"{signed.order.digest.hex()}-{signed.signer}{SUFFIX}"
+
+
+def _sync(folder: Path) -> None:
+    """The new name is on disk when this returns."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

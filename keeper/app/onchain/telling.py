@@ -1,0 +1,162 @@
+"""What the log tells of each intent, gathered from its records. Nothing in a body is trusted for its shape: a log may be forged as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from keeper.adapters.audit.errors import DraftRefused
+from keeper.adapters.audit.pages import LARGEST_PAGE
+from keeper.adapters.audit.reading import page_sync
+from keeper.app.evidence_hash import evidence_hash
+from keeper.app.lasting import REORGANISED
+from keeper.domain.record import Json, Record, RecordKind, RecordQuery
+
+KINDS = (
+    RecordKind.START,
+    RecordKind.DECISION,
+    RecordKind.ORDER,
+    RecordKind.INTENT,
+    RecordKind.ATTEMPT,
+    RecordKind.RECEIPT,
+    RecordKind.EFFECT,
+    RecordKind.OUTCOME,
+    RecordKind.FAULT,
+)
+
+
+@dataclass(slots=True)
+class Told:
+    """The records of one intent. ``receipts`` is by transaction, the newest that says where it is; None: it is gone, by the log's own word.
+
+    ``decision`` and ``evidence`` are the record that decided it and its hash, ``borrowed`` the hashes of other keepers' decisions that this
+    keeper signed for this one.
+    """
+
+    intent: Record
+    decision: Record | None
+    evidence: str
+    borrowed: set[str] = field(default_factory=set)
+    attempts: list[Record] = field(default_factory=list)
+    receipts: dict[str, Record | None] = field(default_factory=dict)
+    effects: list[Record] = field(default_factory=list)
+    outcome: Record | None = None
+    reorganised: bool = False
+    """The keeper saw and said that the chain had taken it back after its outcome."""
+
+
+@dataclass(slots=True)
+class Story:
+    """``senders`` are the keys that the log says it sent with, lower case; ``first_block`` the first one that was evaluated."""
+
+    told: list[Told] = field(default_factory=list)
+    senders: set[str] = field(default_factory=set)
+    first_block: int | None = None
+
+    @property
+    def by_transaction(self) -> dict[str, Told]:
+        """Every signed transaction, sent or not."""
+        return {text(attempt.body, "tx_hash"): each for each in self.told for attempt in each.attempts}
+
+
+def text(body: Mapping[str, Json], key: str) -> str:
+    """The value as text; empty where there is none."""
+    value = body.get(key)
+    return "" if value is None else str(value)
+
+
+def number(body: Mapping[str, Json], key: str) -> int | None:
+    """A whole number, as itself or as decimal text; None where there is none."""
+    digits = text(body, key)
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 78 else None
+
+
+def part(body: Mapping[str, Json], key: str) -> Mapping[str, Json]:
+    """An object in a body; empty where there is none."""
+    value = body.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def story_of(url: str) -> Story:
+    """Reads the log in pages. Raises StoreUnavailable, StoreNotMigrated."""
+    gathering = _Gathering()
+    for record in _records(url):
+        gathering.feed(record)
+    first = page_sync(url, RecordQuery(kinds=(RecordKind.TICK,), after=0, limit=1))
+    if first:
+        gathering.story.first_block = number(part(first[0].body, "block"), "number")
+    return gathering.story
+
+
+def _records(url: str) -> Iterator[Record]:
+    after = 0
+    while page := page_sync(url, RecordQuery(kinds=KINDS, after=after, limit=LARGEST_PAGE)):
+        yield from page
+        after = page[-1].seq
+
+
+class _Gathering:
+    def __init__(self) -> None:
+        self.story = Story()
+        self._open: dict[str, Told] = {}
+        self._decisions: dict[str, tuple[Record, str]] = {}
+        self._borrowed: dict[str, list[tuple[str, str]]] = {}
+        self._newest: dict[tuple[str | None, str | None], Told] = {}
+
+    def feed(self, record: Record) -> None:
+        told = self._open.get(record.intent or "")
+        match record.kind:
+            case RecordKind.START:
+                self._sender(text(record.body, "sender"))
+            case RecordKind.DECISION:
+                self._decision(record)
+            case RecordKind.ORDER:
+                self._order(record)
+            case RecordKind.INTENT:
+                self._intent(record)
+            case RecordKind.FAULT:
+                self._fault(record)
+            case RecordKind.ATTEMPT if told is not None:
+                told.attempts.append(record)
+                self._sender(text(record.body, "sender"))
+            case RecordKind.RECEIPT if told is not None:
+                told.receipts[text(record.body, "tx_hash")] = None if "gone" in record.body else record
+            case RecordKind.EFFECT if told is not None:
+                told.effects.append(record)
+            case RecordKind.OUTCOME if told is not None:
+                told.outcome = record
+
+    def _sender(self, address: str) -> None:
+        if len(address) == 42 and address.startswith("0x"):
+            self.story.senders.add(address.lower())
+
+    def _decision(self, record: Record) -> None:
+        if text(record.body, "kind") == "act":
+            try:
+                digest = "0x" + evidence_hash(record).hex()
+            except DraftRefused:
+                digest = ""
+            self._decisions[text(record.body, "id")] = record, digest
+
+    def _order(self, record: Record) -> None:
+        body = record.body
+        if "own_evidence" in body:
+            pair = text(body, "own_evidence"), text(body, "evidence")
+            self._borrowed.setdefault(text(body, "decision"), []).append(pair)
+
+    def _intent(self, record: Record) -> None:
+        name = record.intent or ""
+        decision, evidence = self._decisions.get(name, (None, ""))
+        told = Told(record, decision, evidence)
+        told.borrowed = {theirs for own, theirs in self._borrowed.get(name, []) if own == evidence}
+        self._open[name] = self._newest[record.market, record.action] = told
+        self.story.told.append(told)
+
+    def _fault(self, record: Record) -> None:
+        """A fault of a part ``effect-lasts:MARKET/ACTION`` is about the newest intent of that."""
+        what, _, key = text(record.body, "part").partition(":")
+        if what != "effect-lasts" or text(record.body, "reason") != REORGANISED:
+            return
+        market, _, action = key.partition("/")
+        if told := self._newest.get((market, action)):
+            told.reorganised = True
