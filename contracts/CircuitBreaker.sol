@@ -20,7 +20,9 @@ import {Words} from "./lib/Words.sol";
 ///           choose is bounded: minimum, maximum, largest step, and only to the safe side of the current value.
 ///         - A trip is optimistic: it takes effect at once and ends by itself. Anyone may carry out the end. The council
 ///           may ratify it (it stays) or lift it (it ends, and the breaker is locked for a while).
-///         - The undo call puts back what the trip changed. What somebody else has changed since is left alone.
+///         - The undo call puts back what the trip changed: each value that is still as the trip left it. A value that
+///           somebody else has changed since is left as it is, and so is a probe that shows the effect no more. So that
+///           no two breakers take each other for somebody else, a value is moved by one of them only.
 ///         - Budget: at most `budget` trips in any half-open window [t, t + window), by the times of the last trips.
 ///         - State is written before the protocol is called; the effect is read back after it, or the trip reverts.
 ///
@@ -28,16 +30,22 @@ import {Words} from "./lib/Words.sol";
 ///         - The council (owner) is trusted with everything that registrations allow. It should be a Safe.
 ///         - The guardian can only take away: revoke a keeper, disarm a breaker, freeze all. It cannot end a trip.
 ///         - A keeper's key is assumed stolen one day. Whoever has it can keep each breaker that it can trip alone in
-///           effect for at most `budget` times `duration` per window (and with `cooldown` between), can move each
-///           bounded value to its bound at most, and can do nothing once it is revoked or the contract is frozen.
+///           effect for at most `budget` times `duration` per window (and with `cooldown` between), if somebody calls
+///           `expire` as soon as it is due; can move each bounded value by one step, within its bounds; and can use up
+///           budget and cooldown, so that no other keeper trips that breaker meanwhile. Revoked, it can do nothing;
+///           while the contract is frozen, nothing but prove that it lives.
 ///         - Targets and views are contracts that the council has chosen. A target that lies, burns gas or reverts can
-///           spoil its own breaker, and use up the gas of orders behind it in tripMany; it reaches nothing else.
+///           spoil its own breaker. Views are read whenever somebody trips or expires: they must answer from plain
+///           storage, so that no callback and no lack of gas makes them answer otherwise.
 ///         - block.timestamp may be off by seconds. No limit is short enough for that to matter.
 ///
 ///         LIMITS
 ///         - Values are unsigned words. From a current value of zero no step is possible.
 ///         - A breaker does not trip into a state that is there already: the end of its trip would take back what
-///           somebody else did. If somebody pauses for reasons of their own while a trip is in effect, ratify it.
+///           somebody else did. If somebody pauses, or sets the very value that the trip has set, for reasons of their
+///           own while it is in effect, ratify it.
+///         - A probe shows its own switch only: one that also shows a pause of everything keeps the trip from ending
+///           while everything is paused. Two views of one value are not recognised as one.
 contract CircuitBreaker is ICircuitBreaker, Ownable2Step, EIP712, ReentrancyGuardTransient {
     /// @notice Shortest and longest silence of a keeper that may be allowed, seconds, inclusive.
     uint256 public constant MIN_SILENCE = 1 hours;
@@ -58,6 +66,8 @@ contract CircuitBreaker is ICircuitBreaker, Ownable2Step, EIP712, ReentrancyGuar
     mapping(bytes32 id => Breaker) private _breakers;
     mapping(bytes32 id => State) private _states;
     mapping(bytes32 id => Change[]) private _changes;
+    /// @dev Which values a breaker moves; by the view that shows them.
+    mapping(bytes32 view_ => bool) private _claimed;
     /// @dev When each keeper was last heard of; zero: no keeper.
     mapping(address keeper => uint256) private _seenAt;
 
@@ -91,11 +101,11 @@ contract CircuitBreaker is ICircuitBreaker, Ownable2Step, EIP712, ReentrancyGuar
         _seen(msg.sender);
         bool tripped;
         for (uint256 i = 0; i < orders.length; ++i) {
-            try this.tripFor(msg.sender, orders[i]) {
-                tripped = true;
-            } catch (bytes memory reason) {
-                emit OrderRefused(orders[i].id, orders[i].evidence, reason);
-            }
+            // Each order has its share of the gas: one that burns its own leaves the others theirs.
+            bytes memory data = abi.encodeCall(this.tripFor, (msg.sender, orders[i]));
+            (bool done, bytes memory reason) = Words.attempt(data, gasleft() / (orders.length - i));
+            if (done) tripped = true;
+            else emit OrderRefused(orders[i].id, orders[i].evidence, reason);
         }
         if (!tripped) revert NothingTripped();
     }
@@ -158,6 +168,7 @@ contract CircuitBreaker is ICircuitBreaker, Ownable2Step, EIP712, ReentrancyGuar
         for (uint256 i = 0; i < b.bounds.length; ++i) {
             uint256 current = _current(_breakers[id].bounds[i]);
             _changes[id].push(Change(current, current));
+            _claim(_breakers[id].bounds[i], true);
         }
         emit Registered(id, b.target, bytes4(b.call), b);
     }
@@ -169,6 +180,10 @@ contract CircuitBreaker is ICircuitBreaker, Ownable2Step, EIP712, ReentrancyGuar
         // Nonce and times of trips stay: no order comes back to life, no budget is had twice, by registering again.
         s.status = Status.Unknown;
         s.armed = false;
+        Breaker storage b = _breakers[id];
+        for (uint256 i = 0; i < b.bounds.length; ++i) {
+            _claim(b.bounds[i], false);
+        }
         delete _breakers[id];
         emit Unregistered(id);
     }
@@ -303,7 +318,7 @@ contract CircuitBreaker is ICircuitBreaker, Ownable2Step, EIP712, ReentrancyGuar
         emit Tripped(id, keeper, evidence, expiresAt, previous, applied);
 
         _call(b, data);
-        if (!_holds(b, id, false)) revert EffectMissing(id);
+        if ((b.probe.call.length != 0 && !_probed(b.probe)) || !_shows(b, applied)) revert EffectMissing(id);
     }
 
     /// @dev All conditions of time and state, and the state after it. Returns the time at which the trip expires.
@@ -351,26 +366,31 @@ contract CircuitBreaker is ICircuitBreaker, Ownable2Step, EIP712, ReentrancyGuar
         s.status = Status.Ready;
         s.readyAt = uint40(block.timestamp) + b.cooldown;
         ++s.nonce;
-        if (!callUndo || !_holds(b, id, false)) return false;
+        bool ours = b.probe.call.length != 0;
+        if (!callUndo || (ours && !_probed(b.probe))) return false;
 
         bytes memory data = b.undo;
-        for (uint256 i = 0; i < b.bounds.length; ++i) {
+        uint256[] memory wanted = new uint256[](b.bounds.length);
+        for (uint256 i = 0; i < wanted.length; ++i) {
             Bound storage bound = b.bounds[i];
-            Words.fill(data, bound.word, bound.side == Side.Kept ? _current(bound) : _changes[id][i].previous);
+            Change storage change = _changes[id][i];
+            wanted[i] = _current(bound);
+            if (bound.side != Side.Kept && wanted[i] == change.applied) {
+                wanted[i] = change.previous;
+                ours = true;
+            }
+            Words.fill(data, bound.word, wanted[i]);
         }
+        if (!ours) return false;
         _call(b, data);
-        if (!_holds(b, id, true)) revert UndoMissing(id);
+        if ((b.probe.call.length != 0 && _probed(b.probe)) || !_shows(b, wanted)) revert UndoMissing(id);
         return true;
     }
 
-    /// @dev Whether everything reads as the trip left it, or with `before` as it was before the trip.
-    function _holds(Breaker storage b, bytes32 id, bool before) private view returns (bool) {
-        if (b.probe.call.length != 0 && _probed(b.probe) == before) return false;
-        for (uint256 i = 0; i < b.bounds.length; ++i) {
-            Bound storage bound = b.bounds[i];
-            if (bound.side == Side.Kept) continue;
-            Change storage change = _changes[id][i];
-            if (_current(bound) != (before ? change.previous : change.applied)) return false;
+    /// @dev Whether the views of the bounds show these values.
+    function _shows(Breaker storage b, uint256[] memory values) private view returns (bool) {
+        for (uint256 i = 0; i < values.length; ++i) {
+            if (_current(b.bounds[i]) != values[i]) return false;
         }
         return true;
     }
@@ -398,6 +418,15 @@ contract CircuitBreaker is ICircuitBreaker, Ownable2Step, EIP712, ReentrancyGuar
     }
 
     // -------------------------------------------------------------- checks
+
+    /// @dev One breaker for each value: of two, each would leave the other's change alone, and the value would stay
+    ///      tight for ever, step by step.
+    function _claim(Bound storage bound, bool claimed) private {
+        if (bound.side == Side.Kept) return;
+        bytes32 key = keccak256(abi.encode(bound.target, bound.answerWord, bound.call));
+        if (claimed && _claimed[key]) revert ValueTaken(bound.target, bound.call);
+        _claimed[key] = claimed;
+    }
 
     function _known(bytes32 id) private view returns (State storage s) {
         s = _states[id];

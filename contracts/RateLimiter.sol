@@ -16,7 +16,7 @@ import {IRateLimiter} from "./interfaces/IRateLimiter.sol";
 ///         - Beyond the limit an outflow reverts, or (locked mode) its whole amount is taken into custody and owed to
 ///           its recipient. Taken, not only noted: so each claim is backed by tokens that nobody else can reach.
 ///         - A held amount is counted when it is paid, not when it is held. It is paid after its delay, as far as the
-///           limit goes: in parts if need be, so that one larger than the limit is paid in the end. The delay is the
+///           limit goes, in parts if need be: also one larger than the limit, as long as room is left for it. The delay is the
 ///           council's time to look, and to return the amount to the protocol if it was stolen.
 ///         - An override by the council empties the bucket, frees the claims held until then, and suspends the limit for
 ///           a grace period, in which nothing is counted. Afterwards the bucket is full.
@@ -31,6 +31,9 @@ import {IRateLimiter} from "./interfaces/IRateLimiter.sol";
 ///         - A reporter is trusted for flows and base: one that lies spoils the limit of its assets, and its own only.
 ///           Reporters of one asset report the same base. It can be raised by whoever deposits; what bounds an
 ///           attacker with capital is the absolute limit.
+///         - Who has capital can use a limit up: an inflow to a full bucket makes no room, and taking it out again
+///           uses it. Others then wait for the refill, and claims with them, or for the council's override. A protocol
+///           that fears this more than a drain takes a fee, or a delay, for going in and out.
 ///         - Tokens take no fee and do not rebase. A fee is refused when an amount is to be held. A token that calls
 ///           back is met by the guard.
 contract RateLimiter is IRateLimiter, Ownable2Step, ReentrancyGuardTransient {
@@ -227,8 +230,7 @@ contract RateLimiter is IRateLimiter, Ownable2Step, ReentrancyGuardTransient {
     /// @inheritdoc IRateLimiter
     function settingsOf(address asset) external view returns (Settings memory) {
         Asset storage a = _known(asset);
-        RateLimit.Bucket storage b = a.bucket;
-        return Settings(b.limit, a.limitFloor, b.shareBps, a.shareFloorBps, b.window, a.lockDelay, a.mode);
+        return Settings(a.limitSet, a.limitFloor, a.shareSetBps, a.shareFloorBps, a.bucket.window, a.lockDelay, a.mode);
     }
 
     /// @inheritdoc IRateLimiter

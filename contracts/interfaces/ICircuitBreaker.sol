@@ -94,7 +94,8 @@ interface ICircuitBreaker {
         uint256[] previous,
         uint256[] values
     );
-    /// @notice One of several orders was not carried out; `reason` is the error as this contract would have reverted.
+    /// @notice One of several orders was not carried out; `reason` is the error as this contract would have reverted, its
+    ///         first 512 bytes; empty when its share of the gas was too small.
     event OrderRefused(bytes32 indexed id, bytes32 indexed evidence, bytes reason);
     event Ratified(bytes32 indexed id);
     /// @notice `undone` is false when the effect was gone already, so that nothing was called.
@@ -113,7 +114,7 @@ interface ICircuitBreaker {
     error NotGuardian(address caller);
     /// @notice The caller, or who signed, is not a keeper.
     error NotKeeper(address account);
-    /// @notice The keeper has not been heard of since `limit`; the council must add it again.
+    /// @notice The keeper counts as silent since `limit`; the council must add it again.
     error KeeperSilent(address keeper, uint256 limit);
     /// @notice The keeper was added before, and is not silent.
     error KeeperExists(address keeper);
@@ -123,6 +124,8 @@ interface ICircuitBreaker {
     error CouncilRequired();
     /// @notice A registration, or a setting, is not allowed; `what` is its name in ASCII.
     error Invalid(bytes32 what);
+    /// @notice Another breaker moves the value that this view shows.
+    error ValueTaken(address target, bytes call);
     /// @notice The view does not answer, or answers fewer words than asked for.
     error NoAnswer(address target, bytes call);
 
@@ -183,7 +186,8 @@ interface ICircuitBreaker {
 
     /// @notice Trips several breakers that want one keeper each. Those that cannot trip are left out and told of by
     ///         OrderRefused, so that one market that somebody else paused does not save the others from their pause.
-    /// @dev Reverts with NothingTripped when none did.
+    /// @dev Reverts with NothingTripped when none did. Each order gets an equal share of what gas is left, so send far more
+    ///      than the sum that an estimate finds.
     function tripMany(Order[] calldata orders) external;
 
     /// @notice Trips a breaker by the signatures of as many live keepers as it requires; a live keeper submits them.
@@ -203,7 +207,8 @@ interface ICircuitBreaker {
 
     // ------------------------------------------------------------ council
 
-    /// @notice Registers a breaker, armed. The probe and the views of the bounds must answer. That the rights to carry
+    /// @notice Registers a breaker, armed. The probe and the views of the bounds must answer, and no other breaker may
+    ///         move a value that one of those views shows (by the same call of the same contract). That the rights to carry
     ///         out call and undo are there cannot be seen from here: simulate both before (the keeper's doctor does).
     function register(bytes32 id, Breaker calldata breaker_) external;
 
@@ -226,7 +231,8 @@ interface ICircuitBreaker {
     /// @notice Who may disarm, freeze and revoke beside the council; zero: nobody.
     function setGuardian(address guardian_) external;
 
-    /// @notice How long a keeper may be silent. Counts at once, from each keeper's last sign of life.
+    /// @notice How long a keeper may be silent. Counts at once, from each keeper's last sign of life: a longer limit also
+    ///         brings back keepers that fell silent under a shorter one. Revoke those first.
     function setSilenceLimit(uint32 limit) external;
 
     /// @notice Lets breakers trip again.

@@ -155,8 +155,8 @@ interface IRateLimiter {
     /// @return The id that the next held outflow is given; the first is zero.
     function nextClaim() external view returns (uint256);
 
-    /// @return What the council has set, with the limit and the share as tightened. This view and those below, up to
-    ///         graceUntil, revert with UnknownAsset rather than answer for an asset that is not configured.
+    /// @return What the council has set; limit and share in force are limitOf and shareOf. This view and those below, up
+    ///         to graceUntil, revert with UnknownAsset rather than answer for an asset that is not configured.
     function settingsOf(address asset) external view returns (Settings memory);
 
     /// @return The limit in force, on its own for readers of one word.

@@ -208,9 +208,8 @@ contract Flows is CommonBase, StdUtils {
     /// Whether, over every stretch that began with one of the steps so far and ends now, what left with this amount,
     /// less what came in and what refilled, is at most the capacity in force.
     function _fits(address asset, uint256 amount, uint256 base) private view returns (bool) {
-        IRateLimiter.Settings memory s = limiter.settingsOf(asset);
-        uint256 most = s.limit;
-        if (s.shareBps <= 10_000 && base * s.shareBps / 10_000 < most) most = base * s.shareBps / 10_000;
+        (uint256 most, uint256 shareBps) = (limiter.limitOf(asset), limiter.shareOf(asset));
+        if (shareBps <= 10_000 && base * shareBps / 10_000 < most) most = base * shareBps / 10_000;
         for (uint256 i = 0; i < sums[asset].length; ++i) {
             if (sum[asset] - sums[asset][i] + int256(amount * WINDOW) > int256(most * WINDOW)) return false;
         }
@@ -330,10 +329,12 @@ contract RateLimiterInvariantsTest is LimiterTest {
         address[2] memory both = [asset, locked];
         for (uint256 i = 0; i < 2; ++i) {
             IRateLimiter.Settings memory s = limiter.settingsOf(both[i]);
-            assertLe(s.limit, flows.limitSet(both[i]));
-            assertLe(s.shareBps, flows.shareSet(both[i]));
-            assertGe(s.limit, s.limitFloor);
-            assertGe(s.shareBps, s.shareFloorBps);
+            assertEq(s.limit, flows.limitSet(both[i]));
+            assertEq(s.shareBps, flows.shareSet(both[i]));
+            assertLe(limiter.limitOf(both[i]), s.limit);
+            assertLe(limiter.shareOf(both[i]), s.shareBps);
+            assertGe(limiter.limitOf(both[i]), s.limitFloor);
+            assertGe(limiter.shareOf(both[i]), s.shareFloorBps);
         }
     }
 }

@@ -165,13 +165,28 @@ contract EndingTest is BreakerTest {
         }
     }
 
-    function test_expire__one_of_two_values_changed_since__neither_is_touched() public {
+    function test_expire__one_of_two_values_changed_since__only_the_other_is_put_back() public {
         _trip(RISK, _three(800, 500, 0));
+        uint256 snapshot = vm.snapshotState();
         protocol.putRisk(MARKET, 800, 501, FLAG_NOW);
+        vm.warp(EXPIRES_AT);
+        _expectExpired(RISK, true);
+        _expire(RISK);
+        _assertRisk(CAP_NOW, 501, FLAG_NOW);
+        vm.revertToState(snapshot);
+        protocol.putRisk(MARKET, 1, 500, FLAG_NOW);
+        _end(RISK);
+        _assertRisk(1, FLOOR_NOW, FLAG_NOW);
+    }
+
+    function test_expire__every_value_changed_since__nothing_is_called() public {
+        _trip(RISK, _three(800, 500, 0));
+        protocol.putRisk(MARKET, 801, 501, FLAG_NOW);
+        vm.expectCall(address(protocol), abi.encodePacked(Protocol.setRisk.selector), 0);
         vm.warp(EXPIRES_AT);
         _expectExpired(RISK, false);
         _expire(RISK);
-        _assertRisk(800, 501, FLAG_NOW);
+        _assertRisk(801, 501, FLAG_NOW);
     }
 
     function test_expire__pause_ended_by_somebody__nothing_is_called() public {
@@ -201,19 +216,6 @@ contract EndingTest is BreakerTest {
         _expectExpired(CAP, false);
         _expire(CAP);
         assertEq(_cap(), 700);
-    }
-
-    /// A documented limit: two breakers over one value. The first trip's undo is lost once the second moved the value.
-    function test_expire__two_breakers_over_one_value__only_the_newer_is_undone() public {
-        _register("cap too", _capBreaker());
-        _trip(CAP, _one(800));
-        _trip("cap too", _one(700));
-        vm.warp(EXPIRES_AT);
-        _expectExpired(CAP, false);
-        _expire(CAP);
-        _expectExpired("cap too", true);
-        _expire("cap too");
-        assertEq(_cap(), 800, "the first trip's value stays");
     }
 
     // -------------------------------------------------- undo that goes wrong
