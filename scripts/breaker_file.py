@@ -61,6 +61,7 @@ def _params(top: Fields, sha256: str, problems: list[Problem], chain_id: int | N
     for index, one in enumerate(names):
         if one in names[:index]:
             top.wrong(f"breakers[{index}].id", f"{one!r} is the id of another breaker too")
+    _check_values(top, breakers)
     return Params(name, found_id, deployer, council, guardian, silence_limit_s, keepers, breakers, rights, sha256)
 
 
@@ -164,6 +165,23 @@ def _check_bounds(fields: Fields, bounds: tuple[Bound, ...], call: Called, undo:
         for key, called in (("call", call), ("undo", undo)):
             if called.data and (problem := _unfit(bound, called)):
                 fields.wrong(f"bounds[{index}].word", f"{problem} of {key}")
+
+
+def _check_values(top: Fields, breakers: tuple[Breaker, ...]) -> None:
+    """One bound of one breaker moves each value, told by the view that shows it: the contract refuses a second (ValueTaken)."""
+    moved_at: dict[tuple[str, bytes, int], str] = {}
+    for index, one in enumerate(breakers):
+        for number, bound in enumerate(one.bounds):
+            if bound.side is Side.KEPT or not bound.view.data:
+                continue
+            path = f"breakers[{index}].bounds[{number}].view"
+            first = moved_at.setdefault((bound.target, bound.view.data, bound.answer_word), path)
+            if first != path:
+                top.wrong(
+                    path,
+                    f"{first} is the same view, word {bound.answer_word} of {bound.view.text}: a value is moved by one bound only",
+                    'leave one of them out, or make it "kept"',
+                )
 
 
 def _unfit(bound: Bound, called: Called) -> str:

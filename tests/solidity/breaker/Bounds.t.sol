@@ -37,18 +37,19 @@ contract BoundsTest is BreakerTest {
         _accepted(CAP, _one(value), value, floor);
     }
 
-    /// A breaker of the floor alone.
+    /// A breaker of the floor alone, instead of RISK, which moves it too.
     function _registerFloor(uint16 bps, uint256 minimum, uint256 maximum) private {
         bytes memory data = abi.encodeCall(Protocol.setFloor, (MARKET, 0));
         ICircuitBreaker.Breaker memory b = _plain(data, data);
         b.bounds = new ICircuitBreaker.Bound[](1);
         b.bounds[0] = _bound(1, 1, ICircuitBreaker.Side.Higher, bps, minimum, maximum);
+        _unregister(RISK);
         _register("floor", b);
     }
 
     function _registerCap(uint16 bps, uint256 minimum, uint256 maximum) private {
         ICircuitBreaker.Breaker memory b = _capBreaker();
-        b.bounds[0] = _bound(1, 0, ICircuitBreaker.Side.Lower, bps, minimum, maximum);
+        (b.bounds[0].maxStepBps, b.bounds[0].minimum, b.bounds[0].maximum) = (bps, minimum, maximum);
         _replace(CAP, b);
     }
 
@@ -237,6 +238,7 @@ contract BoundsTest is BreakerTest {
         b.bounds = new ICircuitBreaker.Bound[](2);
         b.bounds[0] = cap;
         b.bounds[1] = _bound(2, 1, ICircuitBreaker.Side.Higher, 5_000, 0, 900);
+        _unregister(RISK);
         _replace(CAP, b);
         uint256[] memory values = new uint256[](2);
         (values[0], values[1]) = (800, 500);
@@ -268,6 +270,7 @@ contract BoundsTest is BreakerTest {
         ICircuitBreaker.Breaker memory b = _plain(data, data);
         b.bounds = new ICircuitBreaker.Bound[](1);
         b.bounds[0] = _bound(0, 0, ICircuitBreaker.Side.Lower, 10_000, 1, MAX);
+        _unregister(RISK);
         _replace(CAP, b);
         vm.expectCall(address(protocol), 0, abi.encodeCall(Protocol.setCap, (bytes32(uint256(3)), 55)), 1);
         vm.expectRevert(_error(ICircuitBreaker.EffectMissing.selector, CAP));

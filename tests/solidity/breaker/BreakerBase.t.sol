@@ -98,6 +98,8 @@ abstract contract BreakerTest is Test {
         b = _plain(data, data);
         b.bounds = new ICircuitBreaker.Bound[](1);
         b.bounds[0] = _bound(1, 0, ICircuitBreaker.Side.Lower, 2_500, 100, 5_000);
+        // By another view than that of RISK: a value is moved by one breaker only.
+        b.bounds[0].call = abi.encodeCall(Protocol.capOf, (MARKET));
     }
 
     function _riskBreaker() internal view returns (ICircuitBreaker.Breaker memory b) {
@@ -136,6 +138,12 @@ abstract contract BreakerTest is Test {
     function _replace(bytes32 id, ICircuitBreaker.Breaker memory b) internal {
         _unregister(id);
         _register(id, b);
+    }
+
+    /// Takes CAP and RISK out, so that other breakers may move what they move.
+    function _freeValues() internal {
+        _unregister(CAP);
+        _unregister(RISK);
     }
 
     // -------------------------------------------------------------- steps
@@ -247,6 +255,10 @@ abstract contract BreakerTest is Test {
 
     function _callFailed(bytes memory reason) internal view returns (bytes memory) {
         return abi.encodeWithSelector(ICircuitBreaker.CallFailed.selector, address(protocol), reason);
+    }
+
+    function _valueTaken(ICircuitBreaker.Bound memory taken) internal pure returns (bytes memory) {
+        return abi.encodeWithSelector(ICircuitBreaker.ValueTaken.selector, taken.target, taken.call);
     }
 
     function _noAnswer(address target, bytes memory data) internal pure returns (bytes memory) {

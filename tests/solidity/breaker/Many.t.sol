@@ -1,9 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Vm} from "forge-std/Vm.sol";
+
 import {ICircuitBreaker} from "../../../contracts/interfaces/ICircuitBreaker.sol";
 import {Protocol} from "../doubles/Protocol.sol";
 import {BreakerTest} from "./BreakerBase.t.sol";
+
+/// @notice Takes the gas it is given, or answers its revert with a great many bytes.
+contract GasHog {
+    uint256 public immutable answerSize;
+    bool public isOff;
+
+    constructor(uint256 answerSize_) {
+        answerSize = answerSize_;
+    }
+
+    function turnOff() external view {
+        uint256 size = answerSize;
+        assembly ("memory-safe") {
+            if iszero(size) { invalid() }
+            revert(0, size)
+        }
+    }
+}
 
 /// @notice Several breakers in one call: those that cannot trip are left behind, and told of.
 contract ManyTest is BreakerTest {
@@ -172,5 +192,45 @@ contract ManyTest is BreakerTest {
         vm.expectRevert(_notKeeper(caller));
         vm.prank(caller);
         breaker.tripMany(_orders());
+    }
+
+    /// The hog stands between two orders, in a transaction with a limit as keepers send it.
+    function _around(GasHog hog, uint256 gasMost) private returns (bool done, bytes memory reason) {
+        bytes memory data = abi.encodeCall(GasHog.turnOff, ());
+        ICircuitBreaker.Breaker memory b = _plain(data, data);
+        b.target = address(hog);
+        b.probe = ICircuitBreaker.Probe(address(hog), 0, abi.encodeCall(hog.isOff, ()), bytes32(uint256(1)));
+        _register("hog", b);
+        ICircuitBreaker.Order[] memory orders = new ICircuitBreaker.Order[](6);
+        orders[0] = _order(PAUSE, _none());
+        orders[1] = _order("hog", _none());
+        orders[2] = _order(PAUSE_BTC, _none());
+        for (uint256 i = 3; i < 6; ++i) {
+            orders[i] = _order(NOWHERE, _none());
+        }
+        vm.recordLogs();
+        vm.prank(keeper);
+        (done,) = address(breaker).call{gas: gasMost}(abi.encodeCall(breaker.tripMany, (orders)));
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].topics[0] == ICircuitBreaker.OrderRefused.selector && logs[i].topics[1] == "hog") {
+                reason = abi.decode(logs[i].data, (bytes));
+            }
+        }
+    }
+
+    function test_many__gas_burnt_between_two__those_before_and_behind_still_trip() public {
+        (bool done,) = _around(new GasHog(0), 1_500_000);
+        assertTrue(done);
+        assertTrue(protocol.paused(MARKET));
+        assertTrue(protocol.paused(BTC));
+    }
+
+    function test_many__endless_answer__is_cut_and_takes_nothing_from_the_others() public {
+        (bool done, bytes memory reason) = _around(new GasHog(100_000), 3_000_000);
+        assertTrue(done);
+        assertLe(reason.length, 512);
+        assertTrue(protocol.paused(MARKET));
+        assertTrue(protocol.paused(BTC));
     }
 }

@@ -262,6 +262,7 @@ contract ReentrancyTest is BreakerTest {
     }
 
     function test_views__call_back_during_registering__get_nothing() public {
+        _unregister(RISK);
         _plot(protocol, false, true);
         _expectEachTried();
         ICircuitBreaker.Breaker memory b = _riskBreaker();

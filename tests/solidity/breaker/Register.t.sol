@@ -26,6 +26,7 @@ contract RegisterTest is BreakerTest {
     // ----------------------------------------------------------- registering
 
     function test_register__three_bounds__announced_stored_ready_and_armed() public {
+        _freeValues();
         ICircuitBreaker.Breaker memory b = _riskBreaker();
         vm.expectEmit(address(breaker));
         emit ICircuitBreaker.Registered(NEW, address(protocol), Protocol.setRisk.selector, b);
@@ -220,12 +221,13 @@ contract RegisterTest is BreakerTest {
 
     // ---------------------------------------------------------------- bounds
 
-    /// A call of `words` words with one bound on each, all of them about the cap.
+    /// A call of `words` words with one bound on each, about the cap of a market each.
     function _manyBounds(uint256 words) private view returns (ICircuitBreaker.Breaker memory b) {
         b = _plain(new bytes(4 + 32 * words), new bytes(4 + 32 * words));
         b.bounds = new ICircuitBreaker.Bound[](words);
         for (uint256 i = 0; i < words; ++i) {
             b.bounds[i] = _bound(uint8(i), 0, ICircuitBreaker.Side.Lower, 1, 1, 1);
+            b.bounds[i].call = abi.encodeCall(Protocol.riskOf, (bytes32(i)));
         }
     }
 
@@ -236,6 +238,7 @@ contract RegisterTest is BreakerTest {
     }
 
     function test_register__bound_word__inside_of_call_and_undo() public {
+        _freeValues();
         ICircuitBreaker.Breaker memory b = _capBreaker();
         b.bounds[0].word = 2;
         _refused(b, "bound.word");
@@ -258,6 +261,7 @@ contract RegisterTest is BreakerTest {
     }
 
     function test_register__bound_words__ascending() public {
+        _freeValues();
         ICircuitBreaker.Breaker memory b = _riskBreaker();
         b.bounds[1].word = 1;
         _refused(b, "bound.word");
@@ -269,6 +273,7 @@ contract RegisterTest is BreakerTest {
     }
 
     function test_register__bound_minimum__at_most_maximum_and_at_least_one_on_the_lower_side() public {
+        _freeValues();
         ICircuitBreaker.Breaker memory b = _capBreaker();
         (b.bounds[0].minimum, b.bounds[0].maximum) = (5, 4);
         _refused(b, "bound.minimum");
@@ -289,6 +294,7 @@ contract RegisterTest is BreakerTest {
     }
 
     function test_register__bound_step__one_to_ten_thousand() public {
+        _freeValues();
         ICircuitBreaker.Breaker memory b = _capBreaker();
         b.bounds[0].maxStepBps = 0;
         _refused(b, "bound.maxStepBps");
@@ -301,6 +307,7 @@ contract RegisterTest is BreakerTest {
     }
 
     function test_register__kept__minimum_maximum_and_step_do_not_matter() public {
+        _freeValues();
         ICircuitBreaker.Breaker memory b = _riskBreaker();
         (b.bounds[2].minimum, b.bounds[2].maximum, b.bounds[2].maxStepBps) = (2, 1, 10_001);
         _accepted(b);
@@ -356,6 +363,7 @@ contract RegisterTest is BreakerTest {
     }
 
     function test_register__bound_view_answers_too_little__reverts() public {
+        _freeValues();
         ICircuitBreaker.Breaker memory b = _riskBreaker();
         b.bounds[2].answerWord = 3;
         vm.expectRevert(_noAnswer(address(protocol), b.bounds[2].call));
@@ -373,6 +381,205 @@ contract RegisterTest is BreakerTest {
         (b.bounds[0].target, b.bounds[0].answerWord) = (address(raw), 1);
         _register(NEW, b);
         assertEq(breaker.changesOf(NEW)[0].previous, 5);
+    }
+
+    // ------------------------------------------------ one breaker for each value
+
+    /// A breaker of the floor of RISK alone: another value of the same view's answer when RISK is not registered.
+    function _floorBreaker() private view returns (ICircuitBreaker.Breaker memory b) {
+        bytes memory data = abi.encodeCall(Protocol.setFloor, (MARKET, 0));
+        b = _plain(data, data);
+        b.bounds = new ICircuitBreaker.Bound[](1);
+        b.bounds[0] = _bound(1, 1, ICircuitBreaker.Side.Higher, 5_000, 0, 900);
+    }
+
+    /// A breaker of the cap, as RISK's view shows it.
+    function _capOfRiskBreaker() private view returns (ICircuitBreaker.Breaker memory b) {
+        b = _capBreaker();
+        b.bounds[0].call = _riskBreaker().bounds[0].call;
+    }
+
+    /// Neither a registration nor a trace of it.
+    function _refusedForValue(bytes32 id, ICircuitBreaker.Breaker memory b, ICircuitBreaker.Bound memory taken)
+        private
+    {
+        bytes memory before = _everything(id, keeper);
+        vm.expectRevert(_valueTaken(taken));
+        _register(id, b);
+        assertEq(_everything(id, keeper), before);
+    }
+
+    function test_value__moved_by_another_breaker__reverts_with_its_view() public {
+        ICircuitBreaker.Breaker memory b = _capBreaker();
+        _refusedForValue(NEW, b, b.bounds[0]);
+        // Whatever else differs: the guarded call, its word, the side, the limits, the Safe.
+        b = _riskBreaker();
+        b.safe = address(new RawView());
+        b.bounds[0] = _bound(0, 0, ICircuitBreaker.Side.Higher, 1, 0, 1);
+        b.bounds[0].call = abi.encodeCall(Protocol.capOf, (MARKET));
+        _refusedForValue(NEW, b, b.bounds[0]);
+        b = _floorBreaker();
+        _refusedForValue(NEW, b, b.bounds[0]);
+    }
+
+    function test_value__second_bound_is_moved_by_another__reverts_with_that_view() public {
+        _replace(RISK, _floorBreaker());
+        ICircuitBreaker.Breaker memory b = _riskBreaker();
+        _refusedForValue(NEW, b, b.bounds[1]);
+        // The second view has another call than the first: it is the one that is told.
+        b.bounds[1] = _bound(2, 0, ICircuitBreaker.Side.Lower, 2_500, 100, 5_000);
+        b.bounds[1].call = abi.encodeCall(Protocol.capOf, (MARKET));
+        _refusedForValue(NEW, b, b.bounds[1]);
+    }
+
+    function test_value__moved_by_a_breaker_that_cannot_trip__reverts() public {
+        ICircuitBreaker.Breaker memory b = _capBreaker();
+        _trip(CAP, _one(900));
+        _refusedForValue(NEW, b, b.bounds[0]);
+        _ratify(CAP);
+        _refusedForValue(NEW, b, b.bounds[0]);
+        _lift(CAP, true);
+        vm.prank(guardian);
+        breaker.disarm(CAP);
+        _refusedForValue(NEW, b, b.bounds[0]);
+    }
+
+    /// What the rule is for: step by step, by breakers in turn, each of which leaves the other's change as it is.
+    function test_value__of_a_trip_in_effect__cannot_be_moved_further_and_comes_back() public {
+        _trip(CAP, _one(750));
+        ICircuitBreaker.Breaker memory b = _capBreaker();
+        _refusedForValue(NEW, b, b.bounds[0]);
+        vm.expectRevert(_error(ICircuitBreaker.UnknownBreaker.selector, NEW));
+        _trip(NEW);
+        vm.expectRevert(_error(ICircuitBreaker.InEffect.selector, CAP));
+        _trip(CAP, _one(600));
+        _end(CAP);
+        assertEq(_cap(), CAP_NOW);
+    }
+
+    function test_value__first_breaker_taken_out__goes_to_the_next_and_back() public {
+        _unregister(CAP);
+        _register(NEW, _capBreaker());
+        _trip(NEW, _one(900));
+        assertEq(_cap(), 900);
+        _refusedForValue(CAP, _capBreaker(), _capBreaker().bounds[0]);
+        _end(NEW);
+        _unregister(NEW);
+        _register(CAP, _capBreaker());
+        _refusedForValue(NEW, _capBreaker(), _capBreaker().bounds[0]);
+    }
+
+    function test_value__breaker_of_several_taken_out__all_of_them_are_free_and_no_others() public {
+        _unregister(RISK);
+        _refusedForValue(NEW, _capBreaker(), _capBreaker().bounds[0]);
+        _register(NEW, _capOfRiskBreaker());
+        _register("floor", _floorBreaker());
+        _refusedForValue(RISK, _riskBreaker(), _riskBreaker().bounds[0]);
+        _unregister(NEW);
+        _refusedForValue(RISK, _riskBreaker(), _riskBreaker().bounds[1]);
+        _unregister("floor");
+        _register(RISK, _riskBreaker());
+    }
+
+    function test_value__another_word_of_the_same_view__accepted() public {
+        _unregister(RISK);
+        _register(NEW, _capOfRiskBreaker());
+        _register("floor", _floorBreaker());
+        _trip(NEW, _one(900));
+        _trip("floor", _one(500));
+        _assertRisk(900, 500, FLAG_NOW);
+        _end(NEW);
+        _expire("floor");
+        _assertRisk(CAP_NOW, FLOOR_NOW, FLAG_NOW);
+    }
+
+    function test_value__same_view_of_another_market_or_contract__accepted() public {
+        ICircuitBreaker.Breaker memory b = _capBreaker();
+        b.bounds[0].call = abi.encodeCall(Protocol.capOf, ("BTC-PERP"));
+        _accepted(b);
+        b = _capBreaker();
+        b.bounds[0].target = address(new Protocol());
+        _accepted(b);
+    }
+
+    function test_value__kept__accepted_beside_the_breaker_that_moves_it() public {
+        ICircuitBreaker.Breaker memory b = _riskBreaker();
+        b.probe = _pauseProbe();
+        b.bounds[0].side = ICircuitBreaker.Side.Kept;
+        b.bounds[1].side = ICircuitBreaker.Side.Kept;
+        _register(NEW, b);
+        // The flag is kept by RISK and NEW; neither has taken it.
+        ICircuitBreaker.Breaker memory flag = _riskBreaker();
+        ICircuitBreaker.Bound memory moved = flag.bounds[2];
+        (moved.side, moved.maxStepBps, moved.minimum, moved.maximum) = (ICircuitBreaker.Side.Lower, 5_000, 1, 9);
+        flag.bounds = new ICircuitBreaker.Bound[](1);
+        flag.bounds[0] = moved;
+        _register("flag", flag);
+        _refusedForValue("flag too", flag, moved);
+        // Who keeps a value and is taken out gives nothing away.
+        _unregister(NEW);
+        _refusedForValue(NEW, flag, moved);
+        _refusedForValue(NEW, _floorBreaker(), _floorBreaker().bounds[0]);
+    }
+
+    function test_value__moved_by_two_bounds_of_one_breaker__reverts() public {
+        _freeValues();
+        ICircuitBreaker.Breaker memory b = _riskBreaker();
+        b.bounds[1].answerWord = 0;
+        _refusedForValue(NEW, b, b.bounds[1]);
+        // Kept by the second: nothing moves twice.
+        b.bounds[1].side = ICircuitBreaker.Side.Kept;
+        _accepted(b);
+    }
+
+    function test_value__refused_registration__leaves_nothing_taken() public {
+        _unregister(RISK);
+        _register("floor", _floorBreaker());
+        // The cap is taken before the floor, which is refused.
+        _refusedForValue(RISK, _riskBreaker(), _riskBreaker().bounds[1]);
+        ICircuitBreaker.Breaker memory nothing;
+        assertEq(abi.encode(breaker.breakerOf(RISK)), abi.encode(nothing));
+        assertEq(abi.encode(_state(RISK)), abi.encode(uint240(0), ICircuitBreaker.Status.Unknown, false, 0, 0, 0, 1));
+        _register(NEW, _capOfRiskBreaker());
+        _refusedForValue("cap too", _capOfRiskBreaker(), _capOfRiskBreaker().bounds[0]);
+    }
+
+    function test_value__view_stops_answering__is_freed_all_the_same() public {
+        RawView raw = new RawView();
+        raw.setAnswer(abi.encode(9), 0, false);
+        ICircuitBreaker.Breaker memory b = _capBreaker();
+        b.bounds[0].target = address(raw);
+        _register(NEW, b);
+        raw.setAnswer("", 0, true);
+        _unregister(NEW);
+        raw.setAnswer(abi.encode(9), 0, false);
+        _register("again", b);
+    }
+
+    /// Two breakers of one bound each; markets and words are few, so that they are often the same.
+    function testFuzz_value__any_two__refused_exactly_when_both_move_the_same(
+        uint8[2] memory markets,
+        uint8[2] memory words,
+        uint8[2] memory sides
+    ) public {
+        _freeValues();
+        ICircuitBreaker.Breaker[2] memory both;
+        for (uint256 i = 0; i < 2; ++i) {
+            ICircuitBreaker.Side side = ICircuitBreaker.Side(sides[i] % 3);
+            both[i] = _capBreaker();
+            both[i].probe = _pauseProbe();
+            both[i].bounds[0] = _bound(1, words[i] % 3, side, 5_000, 1, 9);
+            both[i].bounds[0].call = abi.encodeCall(Protocol.riskOf, (bytes32(uint256(markets[i] % 2))));
+        }
+        _register("first", both[0]);
+        bool kept = sides[0] % 3 == 2 || sides[1] % 3 == 2;
+        if (kept || markets[0] % 2 != markets[1] % 2 || words[0] % 3 != words[1] % 3) {
+            _accepted(both[1]);
+        } else {
+            _refusedForValue(NEW, both[1], both[1].bounds[0]);
+        }
+        _unregister("first");
+        _accepted(both[1]);
     }
 
     // ------------------------------------------------------------ taking out
@@ -447,6 +654,7 @@ contract RegisterTest is BreakerTest {
     }
 
     function test_register__again_with_fewer_bounds__changes_are_those_of_the_new() public {
+        _unregister(CAP);
         _replace(RISK, _capBreaker());
         assertEq(breaker.changesOf(RISK).length, 1);
     }
