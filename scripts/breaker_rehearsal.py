@@ -70,6 +70,7 @@ def rehearse(fork: Place, params: Params) -> Rehearsed:
         as_is, works = as_is and before is None, works and after is None
         entitled = entitled or before is None or before.startswith(_EXPIRE)
         findings.append(_finding(breaker, before, after))
+        findings += _unbounded(fork, params, breaker)
     if not as_is and works:
         findings += [_missing(right, fork.address) for right in params.rights]
     if entitled and fork.one_address("owner()") == params.deployer != params.council:
@@ -92,6 +93,26 @@ def _finding(breaker: Breaker, before: str | None, after: str | None) -> Finding
         message = f"rehearsed {breaker.name}: works once the rights are given; now {before}"
         return Finding(Mark.WARN, message, "NOT IN FORCE: give the rights below, after the council has accepted")
     return Finding(Mark.FAIL, f"rehearsed {breaker.name}: {after}", "correct the breaker, or the file's rights")
+
+
+def _unbounded(fork: Place, params: Params, breaker: Breaker) -> list[Finding]:
+    """Keepers whose keys can make the breaker's call without the breaker, as far as a call of now shows it."""
+    data = bytearray(breaker.call.data)
+    try:
+        for bound, current in zip(breaker.bounds, _values(fork, breaker), strict=True):
+            value = current if bound.side is Side.KEPT else tightened(bound, current)
+            data[4 + 32 * bound.word : 36 + 32 * bound.word] = value.to_bytes(32, "big")
+    except NotSo:
+        return []
+    found = []
+    for keeper in params.keepers:
+        try:
+            fork.chain.call(breaker.target, bytes(data), sender=keeper)
+        except Refused:
+            continue
+        message = f"keeper {keeper} can make the call of {breaker.name} itself: no bound holds for that key"
+        found.append(Finding(Mark.WARN, message, f"take its own rights in {breaker.target} away"))
+    return found
 
 
 def _missing(right: Right, breaker: str) -> Finding:

@@ -246,11 +246,12 @@ async def test_demo__kept__goes_on_and_its_commands_work_and_ctrl_c_leaves_nothi
         exchange = re.findall(r'target: "(0x\w+)"', config)[0]
         answers = {market: _paused(url, exchange, market) for market in ("ETH-PERP", "BTC-PERP", "SOL-PERP")}
         assert answers == {"ETH-PERP": True, "BTC-PERP": False, "SOL-PERP": False}
-        curl, cast, keep, status = commands(run.out)
+        curl, cast, on_chain, keep, status = commands(run.out)
         assert re.search(r"cast'? call", cast)
         if shutil.which("curl"):
             assert json.loads(_by_hand(curl, here).stdout)["result"].endswith("1")
         assert _by_hand(cast, here).stdout.strip() == "true"
+        _by_hand(on_chain, here)
         block, spot_ms = _block(url), _spot_ms(config)
         await until(lambda: _block(url) > block + 1)
         assert _spot_ms(config) > spot_ms, "the venue answers, with the time of now"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from keeper.devnet.anvil import Anvil
-from keeper.devnet.world import deploy_world
+from keeper.devnet.world import Role, deploy_world
 from keeper.domain.address import keccak256
 from scripts.breaker_artifact import Compiled, compiled
 from scripts.breaker_chain import Chain, calldata, errors_of
@@ -86,6 +86,12 @@ class Stage:
     def grant(self, count: int = 99) -> None:
         for right in self.params.rights[:count]:
             self.send(right.by, right.target, right.data(self.address))
+
+    def take_from_the_keepers(self) -> None:
+        """The roles that the demo protocol gives to the keeper's own key."""
+        for role in (Role.PAUSER, Role.RISK):
+            data = calldata("revokeRole(bytes32,address)", role.id, self.params.keepers[0])
+            self.send(self.params.council, self.params.breakers[0].target, data)
 
 
 @pytest.fixture(scope="module")
@@ -221,12 +227,21 @@ def test_deploy__signed_by_somebody_else__is_refused(stage: Stage) -> None:
 def test_verify__council_accepted_and_rights_given__is_in_force(stage: Stage, verified: Verified) -> None:
     stage.accept()
     stage.grant()
+    stage.take_from_the_keepers()
     assert verified("--fork").code == 0, verified.out
     assert "warn" not in verified.out
     assert verified.out.count("rehearsed") == 5
     assert verified.out.splitlines()[-1] == "recorded in record.json: all as in the file, and every breaker works"
     record = verified.record
     assert (record["council_accepted"], record["rights_given"], record["rehearsed"]) == (True, True, True)
+
+
+def test_verify__keeper_with_a_role_of_its_own__is_warned_of(stage: Stage, verified: Verified) -> None:
+    keeper, other = stage.params.keepers
+    assert verified("--fork").code == 0, verified.out
+    told = [line for line in verified.out.splitlines() if "no bound holds for that key" in line]
+    assert len(told) == len(stage.params.breakers)
+    assert all(keeper in line and other not in line for line in told)
 
 
 def test_verify__rehearsal__leaves_the_chain_alone(stage: Stage, verified: Verified) -> None:

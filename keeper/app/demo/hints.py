@@ -56,6 +56,7 @@ def meanwhile(config: Path, node_url: str, exchange: str) -> list[Command]:
         commands.append(("The same with cast:", by_cast))
     return [
         *commands,
+        ("Does the log agree with the chain, both ways?", folded(keeper, "audit", file, "verify", "--on-chain")),
         ("A keeper on what is there now (Ctrl-C ends it):", folded(keeper, "run", file)),
         ("What it sees, in one screen, while it runs (in a third terminal):", folded(keeper, "status", file)),
     ]

@@ -83,7 +83,7 @@ def test_meanwhile__long_commands__are_broken_so_that_a_shell_reads_them_as_one(
 ) -> None:
     monkeypatch.setattr(hints, "cast_program", lambda: here / "node_modules" / ".bin" / "cast")
     found = [command for _, command in hints.meanwhile(here / "keeper.yaml", "http://127.0.0.1:41234", EXCHANGE)]
-    curl, cast, run, status = found
+    curl, cast, on_chain, run, status = found
     assert max(len(line) for command in found for line in command.splitlines()) <= 76, "with the indent of four, 80"
     assert len(shlex.split(curl)) == 7
     assert shlex.split(cast.replace("\\\n", ""))[-2:] == [
@@ -91,10 +91,11 @@ def test_meanwhile__long_commands__are_broken_so_that_a_shell_reads_them_as_one(
         "0x4554482d50455250" + "00" * 24,
     ]
     assert cast.startswith("node_modules/.bin/cast call --rpc-url http://127.0.0.1:41234 ")
+    assert on_chain == ".venv/bin/keeper audit ./keeper.yaml verify --on-chain"
     assert (run, status) == (".venv/bin/keeper run ./keeper.yaml", ".venv/bin/keeper status ./keeper.yaml")
 
 
 def test_meanwhile__no_cast__has_curl_alone(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hints, "cast_program", lambda: None)
     found = hints.meanwhile(here / "keeper.yaml", "http://127.0.0.1:1", EXCHANGE)
-    assert [command.split()[0] for _, command in found] == ["curl", ".venv/bin/keeper", ".venv/bin/keeper"]
+    assert [command.split()[0] for _, command in found] == ["curl", *[".venv/bin/keeper"] * 3]
