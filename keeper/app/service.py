@@ -131,6 +131,7 @@ class Service:
             record=self._scribe.put,
             tell=self._courier.put,
             incidents=lambda: parts.engine.open_incidents(self._state),
+            events=parts.nodes.told,
         )
         fleet, ahead = parts.nodes.fleet, config.chain.lag_blocks
         self._pulse = Pulse(self._clock, self._faults, lambda: fleet.newest_elsewhere, ahead)
@@ -283,8 +284,9 @@ class Service:
                 await self._executor.sign_beforehand()
                 await self._breakers.look(block)
                 await self._lasting.look(block.number)
-                if block is self._newest:
-                    await self._breakers.keep_up(block)
+                await self._breakers.keep_up(
+                    block
+                )  # also where the next block is here already: a slow node must not stop it
             except OutsideError as error:
                 self._faults.down("follow-up", "unreachable", error.message, error.remedy)
             except AuditError as error:

@@ -45,8 +45,11 @@ class BreakerError:
 
 
 _KEY = "the council adds the key of this keeper: addKeeper(address)"
+_NO_KEY = (
+    "if it was revoked because it may be stolen: a new key, never this one; else the council calls addKeeper(address)"
+)
 _ERRORS = (
-    BreakerError("NotKeeper", ("address",), "{0} is no keeper of this contract", _KEY, lacks_authority=True),
+    BreakerError("NotKeeper", ("address",), "{0} is no keeper of this contract", _NO_KEY, lacks_authority=True),
     BreakerError(
         "KeeperSilent",
         ("address", "uint256"),

@@ -323,12 +323,12 @@ class Executor:
             await self._close(work, outcome)
 
     def _outbid(self, work: Work, attempt: Attempt) -> bool:
-        """The offer is too low for the next block, or for the transaction that already has the nonce; and there may be another one."""
+        """The offer is too low for the next block, for the transaction that has the nonce, or for those behind it; there may be another one."""
         if work.armed is None or len(work.intent.attempts) >= MAX_ATTEMPTS:
             return False
-        if work.answer is not None and work.answer.kind is SubmissionKind.UNDERPRICED:
-            return True
-        return self._pen.head is not None and self._pen.head.next_base_fee_wei > attempt.max_fee_wei
+        underpriced = work.answer is not None and work.answer.kind is SubmissionKind.UNDERPRICED
+        too_low = self._pen.head is not None and self._pen.head.next_base_fee_wei > attempt.max_fee_wei
+        return underpriced or too_low or work.holds_up(self.open_works, self._pen.head)
 
     async def _nonce_used(self, work: Work, attempt: Attempt) -> None:
         """The nonce is gone and none of our transactions took it: they can never be mined any more."""

@@ -159,6 +159,7 @@ class Pen:
         except SigningError as error:
             return _cannot_sign(error.message, error.remedy)
         self._offers.add((nonce, fees))
+        work.offered_at = self.head.number
         return Attempt(
             intent=work.intent.id,
             number=len(work.intent.attempts) + 1,

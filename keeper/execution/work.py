@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from keeper.domain.action import Call
+from keeper.domain.block import BlockStamp
 from keeper.domain.errors import OutsideError
 from keeper.domain.evm import Receipt, Simulation
 from keeper.domain.intent import Attempt, Intent, IntentTrigger, advance
@@ -40,6 +42,7 @@ class Work:
     ``mined`` is the receipt that was written down, ``trouble`` what the last drive stopped at. ``unsure``: a write failed, so the journal
     may be further than ``intent``. ``cleared``: the gate let the call through, so that an attempt may be sent.
     ``unsent``: the nonces of attempts that this run signed and has never sent, so that others may take them.
+    ``offered_at`` is the number of the block after which the newest attempt was signed, 0 for one of an earlier run.
     ``read_at`` is the hash of the block at which ``effect_before`` was read, as far as this run knows. ``blind``: the call was made of a
     current value that cannot be read any more, so what was sent is only watched.
     """
@@ -55,6 +58,7 @@ class Work:
     cleared: bool = False
     unsent: frozenset[int] = frozenset()
     read_at: str = ""
+    offered_at: int = 0
     blind: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -92,6 +96,15 @@ class Work:
         """Each stage's time since the head was announced."""
         start = self.marks.get("head", 0.0)
         return {stage: at - start for stage, at in self.marks.items()} if "head" in self.marks else {}
+
+    def holds_up(self, others: Iterable[Work], head: BlockStamp | None) -> bool:
+        """Whether others wait for the nonce of the newest attempt, and a whole block has passed it over."""
+        last = self.last_attempt
+        if last is None or head is None or head.number < self.offered_at + 2:
+            return False
+        return any(
+            sender == last.sender and nonce > last.nonce for other in others for sender, nonce in other.held_nonces
+        )
 
     def drop_simulation(self) -> None:
         """Let go of a simulation that nobody will read."""

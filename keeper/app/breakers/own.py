@@ -10,8 +10,8 @@ from keeper.domain.action import Action, ActionKind, Effect, FunctionCall, SafeS
 from keeper.domain.circuit_breaker import HEARTBEAT, SILENT_AT, STATUS_OF, BreakerStatus, expire_call
 from keeper.execution.planner import ArmedAction, arm
 
-EXPIRES_MS = 600_000
-"""What is not mined by then is let go, and due again."""
+EXPIRES_MS = 60_000
+"""What is not mined by then is let go, and due again: its nonce is free for an action that waits behind it."""
 NOBODY = "keeper"
 """The market of a heartbeat, which is for none."""
 NEVER = str((1 << 256) - 1)

@@ -12,7 +12,7 @@ from keeper.app.breakers.registered import Answers, Contract
 from keeper.app.faults import Faults
 from keeper.app.notices import GOOD
 from keeper.domain.block import BlockStamp
-from keeper.domain.circuit_breaker import BreakerStatus, utc
+from keeper.domain.circuit_breaker import HEARTBEAT, BreakerStatus, utc
 from keeper.domain.errors import Refused
 from keeper.domain.outcome import Outcome
 from keeper.execution.edges import Edges
@@ -26,15 +26,22 @@ from keeper.ports.notifier import Notice
 OTHERS_FIRST_S = 120
 """So long the end of a trip that another key sent is left to that one: two keepers that send it at once pay twice."""
 AGAIN_MS = 300_000
-"""After a failure it is left alone for so long."""
+"""After a failure it is left alone for so long, and twice as long after each further one."""
+MOST_DOUBLINGS = 2
+HEARTBEAT_GAS = 100_000
+"""Twice what a sign of life needs, for a node that cannot estimate it: that must not let the key fall silent."""
+NO_ESTIMATE = "no-gas-estimate"
 WOULD_REVERT = "would-revert"
 
 
 @dataclass(frozen=True, slots=True)
 class _Due:
+    """``rest_s``: when it has worked, not again before, whatever a view says: a node that lies must not make the key pay without end."""
+
     key: Key
     before: str
     why: str
+    rest_s: int = 0
 
 
 class Upkeep:
@@ -58,6 +65,8 @@ class Upkeep:
         self._live = live
         self._tell = tell
         self._not_before_ms: dict[Key, float] = {}
+        self._rest_ms: dict[Key, int] = {}
+        self._failures: dict[Key, int] = {}
 
     async def keep_up(
         self,
@@ -75,7 +84,7 @@ class Upkeep:
         if 0 < sum(is_own(work.key) for work in works) < len(works):
             # The action has the later nonce: it waits for a transaction that the node may have forgotten.
             await self._executor.rebroadcast()
-        due = _ends(seen, block.timestamp_s, mine) + _signs_of_life(seen, block.timestamp_s)
+        due = _signs_of_life(seen, block.timestamp_s) + _ends(seen, block.timestamp_s, mine)
         for key in self._armed.keys() - {one.key for one in due}:
             self._faults.up(_part(key), "not due any more")
         for one in due:
@@ -89,12 +98,19 @@ class Upkeep:
         """An intent of the keeper's own ended; people hear of it only when it came to nothing."""
         if outcome.kind in GOOD:
             self._faults.up(_part(work.key))
+            self._failures.pop(work.key, None)
+            self._not_before_ms[work.key] = self._clock.monotonic_ms() + self._rest_ms.get(work.key, 0)
             return
-        self._not_before_ms[work.key] = self._clock.monotonic_ms() + AGAIN_MS
+        self._put_off(work.key)
         self._tell(words.of_upkeep(work, outcome))
 
+    def _put_off(self, key: Key) -> None:
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        self._not_before_ms[key] = self._clock.monotonic_ms() + (AGAIN_MS << min(failures, MOST_DOUBLINGS))
+
     async def _measured(self, key: Key) -> ArmedAction | None:
-        """The action with a gas limit of now: another undo call may cost more, or have nothing left to do. None when it would revert."""
+        """The action with a gas limit of now: another undo call may cost more, or have nothing to do. None when it would revert, or nobody knows."""
         armed = self._armed[key]
         sender = self._executor.sender
         assert sender is not None, "without a key there are no actions of its own"
@@ -102,8 +118,8 @@ class Upkeep:
             gas = await self._accounts.gas(armed.call, sender)
         except Refused as refused:
             if not is_revert(refused):
-                raise
-            self._not_before_ms[key] = self._clock.monotonic_ms() + AGAIN_MS
+                return self._not_measured(armed, refused)
+            self._put_off(key)
             said = explain(revert_data(refused), refused.message)
             call = armed.action.call
             message = f"{call.signature} on {call.target} would revert: {said.text}"
@@ -115,10 +131,20 @@ class Upkeep:
             return None
         return replace(armed, action=replace(armed.action, gas_limit=gas * GAS_MARGIN[0] // GAS_MARGIN[1]))
 
+    def _not_measured(self, armed: ArmedAction, refused: Refused) -> ArmedAction | None:
+        """The node does not estimate. What is due besides must not wait for it."""
+        if armed.action.call.signature == HEARTBEAT:
+            return replace(armed, action=replace(armed.action, gas_limit=HEARTBEAT_GAS))
+        self._put_off(armed.key)
+        remedy = "anyone may call expire; look at the node's limit for eth_estimateGas"
+        self._faults.down(_part(armed.key), NO_ESTIMATE, f"no gas estimate: {refused.message}", remedy)
+        return None
+
     async def _send(self, due: _Due, armed: ArmedAction, block: BlockStamp) -> None:
         now_ms = self._clock.now_ms()
         market, action = due.key
         said = records.job(now_ms, action, state="due", message=due.why)
+        self._rest_ms[due.key] = due.rest_s * 1000
         # It belongs to no incident: none waits for it.
         order = Order(f"{market}/{action}/{block.number}/{now_ms}", "", armed, due.before, now_ms)
         await self._executor.act([(replace(said, market=market, action=action), order)], block, {})
@@ -150,7 +176,7 @@ def _signs_of_life(seen: Sequence[tuple[Contract, Answers]], now_s: int) -> list
             why = (
                 f"last heard of at {utc(heard_s)}, {now_s - heard_s} s ago; a sign of life is due every {interval_s} s"
             )
-            found.append(_Due(heartbeat_key(contract), str(silent_at_s), why))
+            found.append(_Due(heartbeat_key(contract), str(silent_at_s), why, interval_s // 2))
     return found
 
 

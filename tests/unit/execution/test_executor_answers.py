@@ -128,6 +128,34 @@ async def test_underpriced__for_ever__stops_signing_and_says_why_it_expired() ->
     assert "underpriced: the node's words" in stage.outcome.message
 
 
+async def test_passed_over__while_another_waits_behind__is_outbid_once_a_whole_block_has_gone_by() -> None:
+    stage = Stage()
+    stage.route.always = says(SubmissionKind.ACCEPTED)  # taken, and put into no block
+    armed = [pause(expires_ms=1_000_000), pause(name="other", expires_ms=1_000_000)]
+    executor = await stage.ready(*armed)
+    await stage.act(executor, *armed)
+    await executor.on_head(stage.block)
+    await stage.head(executor)
+    first, behind = stage.route.sent
+    assert (first.nonce, behind.nonce) == (0, 1)
+    await stage.head(executor)
+    (replacement,) = stage.route.sent[2:]
+    assert replacement.nonce == first.nonce
+    assert replacement.max_fee_wei * 8 >= first.max_fee_wei * 9
+    await stage.head(executor)
+    assert len(stage.route.sent) == 3, "the new offer has its block first"
+
+
+async def test_passed_over__with_nobody_behind__is_let_be() -> None:
+    stage = Stage()
+    stage.route.always = says(SubmissionKind.ACCEPTED)
+    executor = await stage.ready(pause(expires_ms=1_000_000))
+    await stage.act(executor, pause(expires_ms=1_000_000))
+    for _ in range(4):
+        await stage.head(executor)
+    assert len(stage.route.sent) == 1
+
+
 async def test_base_fee_runs_away__accepted_attempt__is_outbid_in_time() -> None:
     stage = Stage()
     executor = await stage.ready()
