@@ -15,9 +15,10 @@ from keeper.app.onchain import Report, verify_on_chain
 from keeper.app.onchain.findings import Subject
 from keeper.config.onchain import chain_and_breakers
 from keeper.domain.errors import ConfigurationError, Unreachable, WrongChain
-from tests.support.breaker_stage import GuardedStage, guarded
+from keeper.domain.record import RecordKind
+from tests.support.breaker_stage import GuardedStage, forge, guarded
 from tests.support.hostile_node import Behaviour, closing, dropping, hostile_node, replying, sending
-from tests.support.keeper_stage import Setup
+from tests.support.keeper_stage import Setup, Stage
 from tests.support.lying_node import LyingNode, altered_value, lying_node
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
@@ -161,6 +162,78 @@ async def test_node__of_another_chain__is_left_out_or_told(ran: GuardedStage) ->
         ran.write(Setup(node_url=node.url, more_endpoints=VERIFY.format(url=ran.stage.node.http_url)))
         report = await compared(ran)
         assert (report.ok, len(report.endpoints)) == (True, 1)
+
+
+# -- nodes that are behind ----------------------------------------------------------------------------------------------------
+
+BEHIND = 1_000
+OF_ACTION = frozenset(
+    {
+        RecordKind.DECISION,
+        RecordKind.INTENT,
+        RecordKind.ATTEMPT,
+        RecordKind.BROADCAST,
+        RecordKind.RECEIPT,
+        RecordKind.EFFECT,
+        RecordKind.OUTCOME,
+    }
+)
+
+
+def knows_nothing(request: dict[str, Any], result: Any) -> Any:
+    """What a node says of transactions and events in blocks that it does not have."""
+    return {"eth_getLogs": [], "eth_getTransactionReceipt": None}.get(request["method"], result)
+
+
+@pytest.fixture
+def robbed(ran: GuardedStage, tmp_path: Path) -> GuardedStage:
+    """A copy of the folder, so that the whole action can be taken out of its log."""
+    for path in ran.stage.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return GuardedStage(Stage(ran.stage.world, tmp_path), ran.guard)
+
+
+async def test_node__that_is_behind_the_log__hides_nothing_and_ends_with_3(ran: GuardedStage, liar: LyingNode) -> None:
+    liar.lag, liar.lie = BEHIND, knows_nothing
+    report = await compared(ran)
+    assert report.found == []
+    assert report.block == 0
+    assert report.first is None
+    assert report.checked == {Subject.TRANSACTION: 0, Subject.EFFECT: 1, Subject.TRIP: 0}
+    assert f"the newest block of {liar.url.rstrip('/')} is 0, and the log goes up to" in report.unchecked[0].why
+    assert exit_of(report) is Exit.OUTSIDE
+
+
+async def test_action_taken_out__with_nodes_behind__is_found_by_who_has_the_blocks_and_else_not_taken_for_right(
+    robbed: GuardedStage, liar: LyingNode
+) -> None:
+    await forge(robbed.stage, lambda kind, body: None if kind in OF_ACTION else body)
+    liar.lag, liar.lie = BEHIND, knows_nothing
+    good = robbed.stage.node.http_url
+    for setup in (
+        Setup(node_url=good, more_endpoints=VERIFY.format(url=liar.url)),
+        Setup(node_url=liar.url, more_endpoints=VERIFY.format(url=good)),
+    ):
+        robbed.write(setup)
+        report = await compared(robbed)
+        assert [found.subject for found in report.found] == [Subject.TRIP]
+        assert len(report.unchecked) == 1
+        assert report.last == report.block >= report.log_block > 0
+        assert exit_of(report) is Exit.FOUND
+    robbed.write(Setup(node_url=liar.url))
+    report = await compared(robbed)
+    assert (report.found, report.last, exit_of(report)) == ([], None, Exit.OUTSIDE)
+
+
+async def test_node_behind__beside_one_that_has_all__is_said_and_ends_with_3(
+    ran: GuardedStage, liar: LyingNode
+) -> None:
+    liar.lag, liar.lie = BEHIND, knows_nothing
+    ran.write(Setup(node_url=ran.stage.node.http_url, more_endpoints=VERIFY.format(url=liar.url)))
+    report = await compared(ran)
+    assert report.checked == {Subject.TRANSACTION: 1, Subject.EFFECT: 1, Subject.TRIP: 1}
+    assert [liar.url.rstrip("/") in each.why for each in report.unchecked] == [True]
+    assert exit_of(report) is Exit.OUTSIDE
 
 
 # -- the configuration that it needs ------------------------------------------------------------------------------------------

@@ -38,11 +38,15 @@ class Unchecked:
 
 @dataclass(slots=True)
 class Report:
-    """``checked`` counts what was compared and found equal. ``first`` and ``last`` are the blocks that were searched for trips."""
+    """``block`` is the newest that any endpoint has, ``log_block`` the newest that the log tells of.
+
+    ``checked`` counts what was compared and found equal. ``first`` and ``last`` are the blocks that were searched for trips.
+    """
 
     endpoints: tuple[str, ...]
     chain_id: int
     block: int
+    log_block: int = 0
     checked: dict[Subject, int] = field(default_factory=lambda: dict.fromkeys(Subject, 0))
     reorganised: int = 0
     """Transactions that the chain does not have any more, and of which the log says so."""

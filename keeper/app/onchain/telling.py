@@ -88,6 +88,17 @@ def story_of(url: str) -> Story:
     return gathering.story
 
 
+def newest_block_of(url: str) -> int:
+    """The newest block that the log evaluated or has a receipt of; 0 where it has none. Raises as ``story_of``."""
+    ticks, receipts = (
+        page_sync(url, RecordQuery(kinds=(kind,), limit=1, newest_first=True))
+        for kind in (RecordKind.TICK, RecordKind.RECEIPT)
+    )
+    evaluated = [number(part(record.body, "block"), "number") or 0 for record in ticks]
+    mined = [number(record.body, "block") or 0 for record in receipts]
+    return max([0, *evaluated, *mined])
+
+
 def _records(url: str) -> Iterator[Record]:
     after = 0
     while page := page_sync(url, RecordQuery(kinds=KINDS, after=after, limit=LARGEST_PAGE)):

@@ -92,6 +92,9 @@ async def _check_mined(nodes: Nodes, told: Told, attempt: Record, report: Report
     record = told.receipts.get(tx_hash)
     try:
         said = await nodes.ask(lambda node: node.receipt(tx_hash))
+        if all(receipt is None for _, receipt in said):  # only who has the block can say that it is not there
+            block = number(record.body, "block") if record is not None else None
+            said = await nodes.ask(lambda node: node.receipt(tx_hash), having=block or report.log_block)
     except OutsideError as error:
         report.unchecked.append(Unchecked(Subject.TRANSACTION, attempt.seq, f"{_named(tx_hash)}: {error.message}"))
         return

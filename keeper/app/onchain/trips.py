@@ -15,8 +15,6 @@ from keeper.domain.evm import Log
 STEP = 5_000
 """Blocks asked for at once, as hosted nodes allow; less where a node refuses."""
 LEAST_STEP = 10
-MOST_BLOCKS = 10**9
-"""Of eight years at four blocks a second: a node that says more keeps nobody busy for ever."""
 UNKNOWN_TRIP = (
     "the key is used elsewhere or stolen, or records were taken out of the log: let the guardian revoke the key "
     "(revokeKeeper) until it is explained, and lift the trip"
@@ -105,20 +103,20 @@ async def search_trips(
         why = "the log has no evaluated block, so nobody knows from where on to look for trips that it does not tell"
         report.unchecked.append(Unchecked(Subject.TRIP, None, why))
         return
-    if report.block - story.first_block > MOST_BLOCKS:
-        why = f"from block {story.first_block} to {report.block} are more blocks than there can be"
+    if report.block < story.first_block:
+        why = f"trips that the log does not tell: it begins at block {story.first_block}, and the newest that any endpoint has is {report.block}"
         report.unchecked.append(Unchecked(Subject.TRIP, None, why))
         return
     report.first, report.last = story.first_block, report.block
     known = story.by_transaction
     for contract in contracts:
         for sender in sorted(story.senders):
+            logs: dict[Log, None] = {}
             try:
-                logs = await _trips_of(nodes, contract, sender, report.first, report.last, progress)
+                await _find_trips(nodes, contract, sender, report.first, report.last, logs, progress)
             except OutsideError as error:
                 why = f"trips of {sender} on {contract} that the log does not tell: {error.message}"
                 report.unchecked.append(Unchecked(Subject.TRIP, None, why))
-                continue
             for log in logs:
                 _check_known(log, known, report)
 
@@ -144,16 +142,17 @@ def _check_known(log: Log, known: dict[str, Told], report: Report) -> None:
         report.found.append(Found(Subject.TRIP, told.intent.seq, message, FORGED))
 
 
-async def _trips_of(nodes: Nodes, contract: str, sender: str, first: int, last: int, progress: Progress) -> list[Log]:
-    """All that any node tells of, each once. Raises OutsideError where none answers for some of the blocks."""
+async def _find_trips(
+    nodes: Nodes, contract: str, sender: str, first: int, last: int, found: dict[Log, None], progress: Progress
+) -> None:
+    """Puts in ``found`` all that any node tells of, each once. Raises OutsideError where none answers that has these blocks."""
     topics = (TRIPPED_TOPIC, None, "0x" + sender[2:].rjust(64, "0"))
-    found: dict[Log, None] = {}
     start, step = first, STEP
     while start <= last:
-        end = min(last, start + step - 1)
+        end = nodes.edge(start, min(last, start + step - 1))
         progress(f"trips on {contract}: block {start} of {last}")
         try:
-            said = await nodes.ask(lambda node, begin=start, to=end: node.logs(contract, topics, begin, to))  # type: ignore[misc]
+            said = await nodes.ask(lambda node, begin=start, to=end: node.logs(contract, topics, begin, to), having=end)  # type: ignore[misc]
         except OutsideError:  # also one that takes too long, or answers too much
             if step <= LEAST_STEP or end == start:
                 raise
@@ -161,7 +160,6 @@ async def _trips_of(nodes: Nodes, contract: str, sender: str, first: int, last: 
             continue
         found |= {log: None for _, logs in said for log in logs}
         start = end + 1
-    return list(found)
 
 
 def _identifier(data: bytes) -> bytes:

@@ -1,17 +1,22 @@
-"""The order of the comparison. The chain's head comes before the log: what was sent up to it is in the log, whoever writes there meanwhile."""
+"""The order of the comparison. The chain's head comes before the log: what was sent up to it is in the log, whoever writes there meanwhile.
+
+The log's newest block comes before the head: an endpoint that does not have it is behind, however fast the keeper goes on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import median_low
 
 from keeper.app.onchain.effects import check_effects
-from keeper.app.onchain.findings import Report
+from keeper.app.onchain.findings import Report, Subject, Unchecked
 from keeper.app.onchain.nodes import Nodes
-from keeper.app.onchain.telling import story_of
+from keeper.app.onchain.telling import newest_block_of, story_of
 from keeper.app.onchain.transactions import check_transactions
 from keeper.app.onchain.trips import check_trip, search_trips
 from keeper.config.model import ChainConfig
+
+MOST_BLOCKS = 10**9
+"""Of eight years at four blocks a second: a node that says more beyond the log keeps nobody busy for ever."""
 
 
 async def verify_on_chain(
@@ -21,12 +26,11 @@ async def verify_on_chain(
 
     Raises StoreUnavailable, WrongChain, and OutsideError when no node answers at all; what only some questions find unanswered is in the report.
     """
-    nodes = await Nodes.meet(chain)
+    log_block = newest_block_of(url)
+    nodes = await Nodes.meet(chain, log_block)
     try:
-        heads = await nodes.ask(lambda node: node.head())
-        newest = median_low(head.number for _, head in heads)
+        report = begun(nodes, chain, log_block)
         story = story_of(url)
-        report = Report(nodes.names, chain.id, newest)
         for place, told in enumerate(story.told, 1):
             progress(f"intent {place} of {len(story.told)}")
             await check_transactions(nodes, told, report)
@@ -36,3 +40,20 @@ async def verify_on_chain(
         return report
     finally:
         await nodes.close()
+
+
+def begun(nodes: Nodes, chain: ChainConfig, log_block: int) -> Report:
+    """Goes up to the newest block that any endpoint has. What the others, or all, do not have of the log or of each other is not checked."""
+    possible = [head for head in nodes.heads if head - log_block <= MOST_BLOCKS]
+    report = Report(nodes.names, chain.id, max(possible, default=0), log_block)
+    for name, head in zip(nodes.names, nodes.heads, strict=True):
+        why = ""
+        if head - log_block > MOST_BLOCKS:
+            why = f"{name} says that its newest block is {head}, and the log ends at {log_block}: there cannot be so many between"
+        elif head < log_block:
+            why = f"the newest block of {name} is {head}, and the log goes up to {log_block}: it knows nothing of what is later"
+        elif head < report.block - chain.lag_blocks:
+            why = f"the newest block of {name} is {head}, and another endpoint has {report.block}: it knows nothing of what is later"
+        if why:
+            report.unchecked.append(Unchecked(Subject.TRANSACTION, None, why))
+    return report

@@ -8,16 +8,22 @@ from typing import Any, cast
 
 import pytest
 
+from keeper.adapters.chain.memory import MemoryChain
 from keeper.adapters.chain.node import NodeClient
 from keeper.app.cli.on_chain import document_of, exit_of
 from keeper.app.evidence_hash import evidence_hash
 from keeper.app.exit_codes import Exit
+from keeper.app.onchain import nodes as meeting
 from keeper.app.onchain.findings import Found, Report, Subject, Unchecked
 from keeper.app.onchain.nodes import Nodes
 from keeper.app.onchain.telling import Story, Told, number, part, text
 from keeper.app.onchain.transactions import check_transactions, mined_as_told
 from keeper.app.onchain.trips import LEAST_STEP, STEP, check_trip, event_as_told, evidence_as_told, search_trips
+from keeper.app.onchain.verifying import MOST_BLOCKS, begun
+from keeper.config.model import ChainConfig, Endpoint, EndpointRole
+from keeper.config.secret import Secret
 from keeper.domain.action import BreakerTrip
+from keeper.domain.block import BlockStamp
 from keeper.domain.circuit_breaker import TRIPPED_TOPIC, trip_call
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, Unreachable
 from keeper.domain.evm import Log, Receipt
@@ -53,8 +59,8 @@ class Node:
         return [log for log in self._say("logs") if first <= log.block_number <= last]
 
 
-def nodes(*these: Node) -> Nodes:
-    return Nodes(cast("list[NodeClient]", list(these)))
+def nodes(*these: Node, heads: Sequence[int] | None = None) -> Nodes:
+    return Nodes(cast("list[NodeClient]", list(these)), [10**9] * len(these) if heads is None else heads)
 
 
 def report() -> Report:
@@ -80,9 +86,9 @@ async def test_ask__nobody_answers__an_error_that_is_no_refusal_goes_before() ->
 # -- transactions -------------------------------------------------------------------------------------------------------------
 
 
-async def checked(told: Told, *these: Node) -> Report:
-    found = report()
-    await check_transactions(nodes(*these), told, found)
+async def checked(told: Told, *these: Node, heads: Sequence[int] | None = None, log_block: int = 20) -> Report:
+    found = Report(("a node",), 31337, 1_000, log_block)
+    await check_transactions(nodes(*these, heads=heads), told, found)
     return found
 
 
@@ -119,6 +125,30 @@ async def test_transaction__mined_while_its_intent_is_open__waits_for_the_keeper
     told.outcome = None
     found = await checked(told, Node(receipt=RECEIPT))
     assert (found.found, len(found.unchecked), found.complete) == ([], 1, False)
+
+
+@pytest.mark.parametrize(("head", "found"), [(9, False), (10, True)])
+async def test_transaction__that_nobody_has__is_a_finding_only_where_a_node_has_its_block(
+    head: int, found: bool
+) -> None:
+    said = await checked(told_of(), Node(), heads=[head])
+    assert (bool(said.found), bool(said.unchecked)) == (found, not found)
+    assert said.checked[Subject.TRANSACTION] == 0
+    assert found or "no endpoint has block 10, the newest that any has is 9" in said.unchecked[0].why
+
+
+@pytest.mark.parametrize(("head", "right"), [(19, 0), (20, 1)])
+async def test_transaction__never_mined_as_told__is_right_only_where_a_node_has_the_blocks_of_the_log(
+    head: int, right: int
+) -> None:
+    said = await checked(told_of(mined=False), Node(), heads=[head])
+    assert (said.checked[Subject.TRANSACTION], said.complete, said.ok) == (right, bool(right), True)
+
+
+async def test_transaction__that_a_node_behind_does_not_have__is_not_right_because_the_other_refuses() -> None:
+    said = await checked(told_of(mined=False), Node(), Node(receipt=Refused("limit")), heads=[5, 30])
+    assert (said.checked[Subject.TRANSACTION], said.complete) == (0, False)
+    assert "limit" in said.unchecked[0].why
 
 
 @pytest.mark.parametrize("error", [Unreachable("away"), MalformedAnswer("nonsense"), Refused("limit")])
@@ -243,10 +273,15 @@ def test_event__as_told__is_right_and_anything_else_is_a_finding() -> None:
 
 
 async def searched(
-    story: Story, node: Node, *more: Node, configured: tuple[str, ...] = (CONTRACT,), last: int = 1_000
+    story: Story,
+    node: Node,
+    *more: Node,
+    configured: tuple[str, ...] = (CONTRACT,),
+    last: int = 1_000,
+    heads: Sequence[int] | None = None,
 ) -> Report:
     found = Report(("a node",), 31337, last)
-    await search_trips(nodes(node, *more), story, configured, found, lambda _: None)
+    await search_trips(nodes(node, *more, heads=heads), story, configured, found, lambda _: None)
     return found
 
 
@@ -278,10 +313,90 @@ async def test_search__one_node_hides_a_trip__the_other_tells_of_it_once() -> No
     assert len((await searched(story_of(told), Node(logs=Unreachable("away")), stranger)).found) == 1
 
 
-async def test_search__a_head_that_cannot_be__is_not_searched_up_to() -> None:
-    node = Node(logs=[])
-    found = await searched(story_of(told_of()), node, last=2**62)
-    assert (found.complete, node.ranges) == (False, [])
+async def test_search__nodes_with_other_heads__each_is_asked_for_what_it_has() -> None:
+    told = told_of()
+    late = event(told, tx_hash="0x" + "99" * 32, block_number=900)
+    slow, good, none = Node(logs=[]), Node(logs=[late]), Node(logs=[])
+    found = await searched(story_of(told), slow, good, none, heads=[300, 1_000, 3])
+    assert [each.subject for each in found.found] == [Subject.TRIP]
+    assert (slow.ranges, good.ranges, none.ranges) == ([(5, 300)], [(5, 300), (301, 1_000)], [])
+
+
+async def test_search__only_a_node_behind_answers__the_blocks_that_it_has_not_are_not_checked() -> None:
+    told = told_of()
+    early = event(told, tx_hash="0x" + "99" * 32, block_number=10)
+    found = await searched(story_of(told), Node(logs=[early]), Node(logs=Unreachable("away")), heads=[300, 1_000])
+    assert len(found.found) == 1, "what was found before counts all the same"
+    assert ["away" in each.why for each in found.unchecked] == [True]
+
+
+@pytest.mark.parametrize(("last", "complete"), [(4, False), (5, True)])
+async def test_search__that_cannot_begin__is_not_checked(last: int, complete: bool) -> None:
+    found = await searched(story_of(told_of()), Node(logs=[]), last=last)
+    assert (found.complete, found.first) == (complete, 5 if complete else None)
+
+
+# -- how far the nodes are ----------------------------------------------------------------------------------------------------
+
+LAG = 3
+CHAIN = ChainConfig(31337, (), 1, lag_blocks=LAG)
+
+
+def begun_with(*heads: int, log_block: int = 100) -> Report:
+    return begun(nodes(*(Node() for _ in heads), heads=heads), CHAIN, log_block)
+
+
+@pytest.mark.parametrize("heads", [(100,), (100, 100), (100, 100 + LAG), (5_000, 5_000 - LAG)])
+def test_heads__with_the_log_and_with_each_other__are_all_right(heads: tuple[int, ...]) -> None:
+    found = begun_with(*heads)
+    assert (found.unchecked, found.block, exit_of(found)) == ([], max(heads), Exit.DONE)
+
+
+@pytest.mark.parametrize(
+    ("heads", "behind"),
+    [((99,), 1), ((0,), 1), ((99, 100), 1), ((100, 99), 1), ((7, 99), 2), ((100, 101 + LAG), 1), ((5_000, 99), 1)],
+)
+def test_heads__behind_the_log_or_each_other__are_not_checked_and_end_with_3(
+    heads: tuple[int, ...], behind: int
+) -> None:
+    found = begun_with(*heads)
+    assert (len(found.unchecked), found.block, exit_of(found)) == (behind, max(heads), Exit.OUTSIDE)
+    assert f"the newest block of a node is {min(heads)}, and " in " ".join(each.why for each in found.unchecked)
+
+
+def test_head__that_cannot_be__is_not_gone_by() -> None:
+    found = begun_with(2**62, 200)
+    assert (found.block, exit_of(found)) == (200, Exit.OUTSIDE)
+    assert "there cannot be so many between" in found.unchecked[0].why
+    assert begun_with(2**62).block == 0
+    assert begun_with(100 + MOST_BLOCKS).unchecked == []
+
+
+@pytest.mark.parametrize(
+    ("heads", "asked", "known"),
+    [([100], 1, 100), ([97, 99, 100], 3, 100), ([99, 99, 99, 100], 3, 99), ([96, 100], 1, 96)],
+)
+async def test_head__just_behind_the_log__gets_a_moment(
+    monkeypatch: pytest.MonkeyPatch, heads: list[int], asked: int, known: int
+) -> None:
+    monkeypatch.setattr(meeting, "MOMENT_S", 0)
+    chains = [MemoryChain() for _ in heads]
+    for chain, head in zip(chains, heads, strict=True):
+        for _ in range(head):
+            chain.mine()
+    answering = iter(chains)
+
+    class Growing(Node):
+        async def chain_id(self) -> int:
+            return 31337
+
+        async def head(self) -> BlockStamp:
+            return await next(answering).head()
+
+    monkeypatch.setattr(meeting, "NodeClient", lambda *_, **__: Growing())
+    endpoint = Endpoint(Secret("http://localhost"), "http://localhost", EndpointRole.PRIMARY)
+    met = await Nodes.meet(replace(CHAIN, endpoints=(endpoint,)), 100)
+    assert (met.heads, len(list(answering))) == ((known,), len(heads) - asked)
 
 
 async def test_search__of_a_contract_that_is_not_configured_any_more__goes_by_the_log() -> None:
