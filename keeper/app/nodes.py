@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keeper.adapters.chain.fleet import Fleet, FleetPolicy, Member
@@ -12,7 +12,9 @@ from keeper.adapters.chain.selection import Patience
 from keeper.adapters.chain.witness import EndpointWitness
 from keeper.config import model
 from keeper.domain.chain_events import ChainEvent
-from keeper.ports.chain import Broadcaster, Witness
+from keeper.domain.errors import OutsideError, Unreachable
+from keeper.domain.evm import Log
+from keeper.ports.chain import Broadcaster, EventReader, Witness
 from keeper.ports.clock import Clock
 
 MAX_EVENTS = 10_000
@@ -36,15 +38,44 @@ class ChainEvents:
         return await self._queue.get()
 
 
+class EventLog:
+    """What contracts told, as the primary in use has it; the others are asked where that one does not answer, or has nothing."""
+
+    def __init__(self, nodes: Mapping[str, EventReader], in_use: Callable[[], str]) -> None:
+        self._nodes = nodes
+        self._in_use = in_use
+
+    async def logs(self, address: str, topics: Sequence[str | None], first: int, last: int) -> Sequence[Log]:
+        """Raises the last node's error when none answers."""
+        active, answered = self._in_use(), False
+        error: OutsideError = Unreachable("no node was asked")
+        for name in sorted(self._nodes, key=lambda each: each != active):
+            try:
+                found = await self._nodes[name].logs(address, topics, first, last)
+            except OutsideError as caught:
+                error = caught
+                continue
+            if found:
+                return found
+            answered = True
+        if not answered:
+            raise error
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """``witness`` None: there is no verify endpoint, and nobody to ask. ``broadcasters`` are the primaries and those of that role."""
+    """``witness`` None: there is no verify endpoint, and nobody to ask. ``broadcasters`` are the primaries and those of that role.
+
+    ``told`` reads events through the primaries.
+    """
 
     fleet: Fleet
     witness: Witness | None
     broadcasters: Sequence[Broadcaster]
     events: ChainEvents
     others: Sequence[NodeClient]
+    told: EventReader
 
     async def close(self) -> None:
         """Lets go of all connections. Safe to call twice."""
@@ -55,7 +86,8 @@ class Nodes:
 def open_nodes(config: model.ChainConfig, clock: Clock) -> Nodes:
     """Connects to nothing yet."""
     events = ChainEvents()
-    primaries = _members(config.primaries, "primary")
+    clients = [NodeClient(address_of(endpoint)) for endpoint in config.primaries]
+    primaries = [Member(f"primary-{number}", client) for number, client in enumerate(clients, 1)]
     verifiers = _members(config.verifiers, "verify")
     broadcast = [NodeClient(address_of(endpoint)) for endpoint in config.broadcasters]
     policy = FleetPolicy(backfill=config.backfill, patience=Patience(lag_blocks=config.lag_blocks))
@@ -69,7 +101,9 @@ def open_nodes(config: model.ChainConfig, clock: Clock) -> Nodes:
             in_use=lambda: fleet.active,
         )
     takers = [*(each.node for each in primaries), *broadcast]
-    return Nodes(fleet, witness, takers, events, broadcast)
+    named = {member.name: client for member, client in zip(primaries, clients, strict=True)}
+    told = EventLog(named, lambda: fleet.active)
+    return Nodes(fleet, witness, takers, events, broadcast, told)
 
 
 def address_of(endpoint: model.Endpoint) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from keeper.adapters.audit.times import to_iso
 from keeper.domain.chain_events import Gap, Reorg
+from keeper.domain.circuit_breaker import breaker_name
 from keeper.domain.decision import BreakerEvent, Decision, DecisionReason, IncidentEvent, IncidentPhase
 from keeper.domain.observation import Observation, Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
@@ -67,6 +68,9 @@ def of_outcome(work: Work, outcome: Outcome) -> Notice:
     intent = work.intent
     severity = Severity.WARNING if outcome.kind in GOOD else Severity.CRITICAL
     lines = [outcome.message, outcome.remedy, f"transaction {outcome.tx_hash}" if outcome.tx_hash else ""]
+    trip = work.armed.action.breaker if work.armed is not None else None
+    if trip is not None:
+        lines.append(f"breaker {breaker_name(trip.id)} of contract {trip.contract}")
     lines.append(f"incident {intent.incident}")
     title = f"{intent.market}: {intent.action} {outcome.kind} ({outcome.reason})"
     return Notice(f"outcome/{intent.id}", title, "\n".join(line for line in lines if line), severity)

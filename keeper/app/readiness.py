@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from keeper.app.faults import Faults
-from keeper.domain.abi import encode_call
+from keeper.app.resting import RESTING, Rest, behind_breaker, says_rest
+from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, Unreachable
 from keeper.domain.evm import Simulation
+from keeper.domain.outcome import Outcome
 from keeper.domain.verdict import Severity
 from keeper.execution.executor import Edges, Executor
 from keeper.execution.gate import not_adjusted, simulated
@@ -73,14 +75,15 @@ class Readiness:
         if armed.in_effect(current):
             self._faults.up(part, f"{armed.action.effect.read.signature} is {current}: in effect already")
             return
-        outcome = not_adjusted(armed)
+        outcome: Outcome | Rest | None = not_adjusted(armed)
         actor = self._actor(armed)
-        if outcome is None:
+        if outcome is None and actor:
             # What several keepers sign cannot be tried by one of them: what the contract does then is.
-            call = encode_call(armed.action.call) if actor else armed.call
-            outcome = simulated(armed, sender, await self._edges.accounts.simulate(call, actor or sender))
+            outcome = await behind_breaker(armed, self._edges.chain, head, self._edges.accounts.simulate)
+        elif outcome is None:
+            outcome = await self._ending(armed, sender, await self._edges.accounts.simulate(armed.call, sender), head)
         if outcome is not None:
-            self._faults.down(part, outcome.reason, outcome.message, outcome.remedy, severity=Severity.CRITICAL)
+            self._down(part, outcome)
             return
         if actor:
             self._faults.up(part, "would work, once enough keepers have signed")
@@ -88,17 +91,34 @@ class Readiness:
         try:
             await self._executor.measure_gas(armed)
         except Refused as refused:
-            self._refused(part, armed, sender, refused)
+            await self._refused(part, armed, sender, refused, head)
             return
         self._faults.up(part, "would work")
 
-    def _refused(self, part: str, armed: ArmedAction, sender: str, refused: Refused) -> None:
+    async def _ending(
+        self, armed: ArmedAction, sender: str, simulation: Simulation, head: BlockStamp
+    ) -> Outcome | Rest | None:
+        """How the action would end; None when it would go through. Raises OutsideError."""
+        outcome = simulated(armed, sender, simulation)
+        if outcome is None or armed.action.breaker is None or not says_rest(simulation.data):
+            return outcome
+        return await behind_breaker(armed, self._edges.chain, head, self._edges.accounts.simulate) or outcome
+
+    async def _refused(self, part: str, armed: ArmedAction, sender: str, refused: Refused, head: BlockStamp) -> None:
         """The state may have changed since the simulation: then the estimate says why the call would revert, as a simulation does."""
         outcome = None
         if is_revert(refused):
-            outcome = simulated(armed, sender, Simulation(False, revert_data(refused), refused.message))
+            simulation = Simulation(False, revert_data(refused), refused.message)
+            outcome = await self._ending(armed, sender, simulation, head)
         if outcome is None:
             self._faults.down(part, "gas-estimate", refused.message, "set `gas_limit` of the action")
+        else:
+            self._down(part, outcome)
+
+    def _down(self, part: str, outcome: Outcome | Rest) -> None:
+        """That a breaker rests is as the council has registered it; anything else must not wait."""
+        if isinstance(outcome, Rest):
+            self._faults.down(part, RESTING, outcome.message, outcome.remedy, severity=Severity.WARNING)
         else:
             self._faults.down(part, outcome.reason, outcome.message, outcome.remedy, severity=Severity.CRITICAL)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 
 import structlog
@@ -205,6 +205,10 @@ class Service:
             await self._switches.read()
             await self._watch.first_polls(FIRST_POLL_S)
             await self._cosigning.learn(head)
+            with suppress(
+                OutsideError
+            ):  # before anything is decided; the follow-up says it when it still does not answer
+                await self._breakers.look(head)
             await unreachable_is_a_fault(self._readiness, self._faults)
             self._hear_of(head)
             tasks.append(asyncio.create_task(self._supervision.keep("follow-up", self._follow_up)))

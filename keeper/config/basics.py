@@ -17,6 +17,7 @@ from keeper.config.model import (
     RouteConfig,
     SignerConfig,
 )
+from keeper.config.secret import Secret
 from keeper.config.shape import Cursor, Field, Shape
 from keeper.domain.verdict import Severity
 
@@ -69,6 +70,7 @@ def read_routes(cursor: Cursor | None) -> tuple[tuple[RouteConfig, ...], tuple[s
     """The routes, and every name that an action may use (those of broken routes too, so that one mistake counts once)."""
     routes: list[RouteConfig] = []
     names: list[str] = []
+    places: dict[str, tuple[str, Secret]] = {}
     for name, below in cursor.named() if cursor else ():
         names.append(name)
         chosen = below.choose(ROUTES, implied=name)
@@ -77,6 +79,7 @@ def read_routes(cursor: Cursor | None) -> tuple[tuple[RouteConfig, ...], tuple[s
         kind, section = chosen
         if kind == "breaker":
             orders = section.get(breaker.ORDERS)
+            breaker.check_orders(section, name, places)
             routes.append(
                 BreakerRoute(
                     name,

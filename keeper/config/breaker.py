@@ -53,6 +53,24 @@ ROUTE = Shape(
     "The contract CircuitBreaker, which bounds what the key can do.", (ADDRESS, HEARTBEAT, ORDERS), kind="breaker"
 )
 
+
+def check_orders(section: Section, name: str, known: dict[str, tuple[str, Secret]]) -> None:
+    """Notes another place for orders of the same contract than that of a route before: a contract has one, and it would be left to chance which.
+
+    ``known`` has the first route's name and place by contract, and is added to.
+    """
+    contract, orders = section.get(ADDRESS), section.get(ORDERS)
+    if not section.clean or not orders.reveal():
+        return
+    first, place = known.setdefault(contract, (name, orders))
+    if place.reveal() != orders.reveal():
+        section.problem(
+            ORDERS.key,
+            f"the route {first} has other orders for the same contract",
+            f"write the same `orders` in both, or use the route {first}",
+        )
+
+
 _ID_SCHEMA: dict[str, Json] = {"type": "string", "minLength": 1}
 _VALUES_SCHEMA: dict[str, Json] = {"type": "array", "items": dict(RAW.schema)}
 ID = Part(

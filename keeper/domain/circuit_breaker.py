@@ -177,7 +177,7 @@ def decode_terms(data: bytes) -> BreakerTerms:
 def refusal(state: BreakerState, terms: BreakerTerms, now_s: int, *, frozen: bool) -> str:
     """Why the contract would refuse a trip at this time, in words; empty when nothing of time and state stands in the way.
 
-    In the contract's own order (``_spend`` of CircuitBreaker.sol).
+    What only people end comes first, as in the contract (``_spend`` of CircuitBreaker.sol); of several terms that run, the one that ends last.
     """
     if state.status is BreakerStatus.UNKNOWN:
         return "it is not registered"
@@ -185,18 +185,41 @@ def refusal(state: BreakerState, terms: BreakerTerms, now_s: int, *, frozen: boo
         return "the whole contract is frozen, until the council unfreezes it"
     if not state.armed:
         return "it is disarmed, until the council arms it"
-    if state.status is BreakerStatus.TRIPPED:
-        return f"it is tripped until {utc(state.expires_at_s)}"
     if state.status is BreakerStatus.RATIFIED:
         return "its last trip is ratified, until the council lifts it"
-    if now_s < state.ready_at_s:
-        return f"it rests until {utc(state.ready_at_s)} (cooldown of {terms.cooldown_s} s after the last trip)"
-    if now_s < state.locked_until_s:
-        return f"the council lifted the last trip; it is locked until {utc(state.locked_until_s)}"
-    free_at = budget_free_at_s(state, terms)
-    if now_s < free_at:
-        return f"its budget of {terms.budget} trips in {terms.window_s} s is used up until {utc(free_at)}"
-    return ""
+    if state.status is BreakerStatus.TRIPPED:
+        why = f"it is tripped until {utc(state.expires_at_s)}"
+        again_s = rests_until_s(state, terms, now_s)
+        return (
+            why
+            if again_s <= state.expires_at_s
+            else f"{why}, and may trip again from {utc(again_s)} on at the earliest"
+        )
+    until_s, why = max(_terms_that_run(state, terms), key=lambda each: each[0])
+    return why if now_s < until_s else ""
+
+
+def rests_until_s(state: BreakerState, terms: BreakerTerms, now_s: int) -> int:
+    """When the breaker may trip again by itself, at the earliest: after trip, cooldown, lock and budget.
+
+    0 when time does not stand in the way, or not alone: what is disarmed, ratified or not registered waits for people.
+    """
+    if not state.armed or state.status not in (BreakerStatus.READY, BreakerStatus.TRIPPED):
+        return 0
+    until_s = max(each[0] for each in _terms_that_run(state, terms))
+    if state.status is BreakerStatus.TRIPPED:
+        until_s = max(until_s, max(now_s, state.expires_at_s) + terms.cooldown_s)
+    return until_s if now_s < until_s else 0
+
+
+def _terms_that_run(state: BreakerState, terms: BreakerTerms) -> tuple[tuple[int, str], ...]:
+    """When each of the contract's terms is over, and in words that it is not; in the contract's own order."""
+    rest_s, lock_s, free_s = state.ready_at_s, state.locked_until_s, budget_free_at_s(state, terms)
+    return (
+        (rest_s, f"it rests until {utc(rest_s)} (cooldown of {span(terms.cooldown_s)} after the last trip)"),
+        (lock_s, f"the council lifted the last trip; it is locked until {utc(lock_s)}"),
+        (free_s, f"its budget of {trips(terms.budget)} in {span(terms.window_s)} is used up until {utc(free_s)}"),
+    )
 
 
 def budget_free_at_s(state: BreakerState, terms: BreakerTerms) -> int:
@@ -212,6 +235,19 @@ def utc(at_s: int) -> str:
         return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, ValueError, OSError):
         return f"second {at_s}"
+
+
+def span(seconds: int) -> str:
+    """A duration for people, exact: ``7 d``, ``6 h``, ``90 s``."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def trips(number: int) -> str:
+    """So many, for people."""
+    return f"{number} trip" if number == 1 else f"{number} trips"
 
 
 def _whole(text: str) -> int:

@@ -26,7 +26,7 @@ from keeper.domain.record import Draft
 from keeper.execution import endings, journal, opening, written
 from keeper.execution.edges import Edges, Terms
 from keeper.execution.effect import after_revert, effect_after, effect_now, place, receipt_now
-from keeper.execution.gate import already_there, may_pass, not_adjusted, overtaken, simulated
+from keeper.execution.gate import Declined, already_there, may_pass, not_adjusted, overtaken, simulated
 from keeper.execution.opener import Opener
 from keeper.execution.pen import Lane, Pen
 from keeper.execution.planner import ArmedAction
@@ -57,8 +57,9 @@ class Executor:
         self._on_sent = on_sent
         self._open: dict[str, Work] = {}
         self._pen = Pen(edges.chain, edges.accounts, edges.signer, edges.clock, terms.chain_id)
+        self.declined = Declined(live=terms.live)
         self._sending = asyncio.Lock()
-        self._opener = Opener(edges, terms, self._pen, armed, self._open, self._sending, on_outcome)
+        self._opener = Opener(edges, terms, self._pen, armed, self._open, self._sending, on_outcome, self.declined)
 
     # -- what others see ------------------------------------------------------------------------------------------------------
 
@@ -187,9 +188,7 @@ class Executor:
                 await self._sign_and_send(work)
         elif work.never_sent:
             await self._close(work, refusal)
-        elif not await self._found_mined(
-            work
-        ):  # a run that was killed may have sent it, and then the call has nothing left to do
+        elif not await self._found_mined(work):  # a killed run may have sent it, and then nothing is left to do
             await self._close(work, endings.perhaps_sent(refusal, work.intent.attempts[-1]))
 
     async def _sent_in_turn(self, work: Work) -> bool:
@@ -215,7 +214,8 @@ class Executor:
         if (refusal := not_adjusted(armed)) is not None:
             return refusal
         unread = work.simulation is None or work.intent.effect_before == UNKNOWN
-        if unread and (outcome := overtaken(armed, await effect_now(self._edges.chain, armed))) is not None:
+        outcome = overtaken(armed, await effect_now(self._edges.chain, armed)) if unread else None
+        if (outcome := outcome or self.declined.outcome(armed)) is not None:
             return outcome
         if self.sender is None:
             return endings.shadow("no signer is configured, so the call was not simulated")
@@ -288,19 +288,19 @@ class Executor:
             await self._send(work)
 
     async def _holds(self, work: Work) -> bool:
-        """Whether a parameter is still what its new value was made of. If not, the intent ends, unless it was mined."""
-        head = self._pen.head
-        first = work.last_attempt is None or work.never_sent
-        if work.armed is None or work.armed.adjusted is None or (first and head and head.hash == work.read_at):
+        """Whether a parameter is still what its new value was made of, and the breaker is the one. If not, the intent ends, unless it was mined."""
+        head, unsent = self._pen.head, work.last_attempt is None or work.never_sent
+        fresh = unsent and head is not None and head.hash == work.read_at
+        outcome = self.declined.outcome(work.armed)
+        if work.armed is None or (outcome is None and (work.armed.adjusted is None or fresh)):
             return not work.blind
-        outcome = overtaken(work.armed, await effect_now(self._edges.chain, work.armed))
+        outcome = outcome or overtaken(work.armed, await effect_now(self._edges.chain, work.armed))
         if outcome is None:
             return True
-        attempt = work.last_attempt
-        if attempt is None or work.never_sent:
+        if unsent:
             await self._close(work, outcome)
         elif not await self._found_mined(work):
-            await self._close(work, endings.perhaps_sent(outcome, attempt))
+            await self._close(work, endings.perhaps_sent(outcome, work.intent.attempts[-1]))
         return False
 
     async def _found_mined(self, work: Work) -> bool:

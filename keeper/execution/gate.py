@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from keeper.domain.adjustment import IN_EFFECT, Adjustment, Refusal
 from keeper.domain.circuit_breaker import breaker_name
 from keeper.domain.evm import Simulation
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.units import format_ratio
+from keeper.execution.endings import shadow
 from keeper.execution.planner import ArmedAction
 from keeper.execution.reverts import explain
+
+ANOTHER_BREAKER = (
+    "act by hand if the market is at risk; find out who registered it, and why; let the council register it as reviewed, "
+    "or correct `breaker` or the action"
+)
 
 
 def already_there(armed: ArmedAction, current: str | None) -> Outcome | None:
@@ -49,6 +57,28 @@ def not_adjusted(armed: ArmedAction) -> Outcome | None:
         why,
         remedy="nothing was signed; correct `new`, `bounds` or `max_step` of the action, or set the parameter by hand",
     )
+
+
+class Declined:
+    """What is not sent because its breaker is another one than the action says: the contract would do what is registered, whatever that is.
+
+    ``other`` is what the last look at the contracts found: by (market, action), what differs. ``live`` False: nothing is sent anyway.
+    """
+
+    def __init__(self, *, live: bool) -> None:
+        self._live = live
+        self.other: Mapping[tuple[str, str], str] = {}
+
+    def outcome(self, armed: ArmedAction | None) -> Outcome | None:
+        """The end of such an action; None for any other."""
+        trip = armed.action.breaker if armed is not None else None
+        if armed is None or trip is None or armed.key not in self.other:
+            return None
+        message = f"breaker {breaker_name(trip.id)} of {trip.contract} is another one than the action says: {self.other[armed.key]}"
+        if not self._live:
+            return shadow(message)
+        remedy = f"nothing more is signed; {ANOTHER_BREAKER}"
+        return Outcome(OutcomeKind.FAILED, Reason.NOT_CONFIGURED, message, remedy)
 
 
 def overtaken(armed: ArmedAction, current: str | None) -> Outcome | None:

@@ -10,6 +10,7 @@ from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition
 from keeper.domain.outcome import Outcome
 from keeper.execution import endings, opening, written
 from keeper.execution.edges import Edges, Terms
+from keeper.execution.gate import Declined
 from keeper.execution.pen import Pen
 from keeper.execution.planner import ArmedAction
 from keeper.execution.work import Work
@@ -30,6 +31,7 @@ class Opener:
         open_works: dict[str, Work],
         sending: asyncio.Lock,
         on_outcome: Callable[[Work, Outcome], None],
+        declined: Declined,
     ) -> None:
         self._edges = edges
         self._terms = terms
@@ -38,6 +40,7 @@ class Opener:
         self._open = open_works
         self._sending = sending
         self._on_outcome = on_outcome
+        self._declined = declined
         self._opening = asyncio.Lock()
         self.recovery_due = False
 
@@ -62,7 +65,7 @@ class Opener:
         for tries_left in reversed(range(OPENING_TRIES)):
             planned = opening.plan(items, list(self._open.values()), self._pen.sender, marks)
             if self._pen.sender is not None:
-                opening.simulate_meanwhile(planned, self._edges.accounts, self._pen.sender, block)
+                opening.simulate_meanwhile(planned, self._edges.accounts, self._pen.sender, block, self._declined)
             try:
                 await self._append_signed(planned)
             except (IntentAlreadyOpen, InvalidTransition):

@@ -13,7 +13,7 @@ from keeper.domain.intent import Attempt, Intent, IntentState
 from keeper.domain.outcome import Outcome
 from keeper.domain.record import Draft, RecordKind
 from keeper.execution import journal
-from keeper.execution.gate import already_there, not_adjusted
+from keeper.execution.gate import Declined, already_there, not_adjusted
 from keeper.execution.pen import Pen
 from keeper.execution.planner import ArmedAction
 from keeper.execution.work import UNKNOWN, Order, Work
@@ -64,11 +64,17 @@ def plan(items: Sequence[Item], open_works: Sequence[Work], sender: str | None, 
     return Opening(tuple(drafts), tuple(works))
 
 
-def simulate_meanwhile(opening: Opening, accounts: AccountReader, sender: str, block: BlockStamp) -> None:
-    """Starts the simulations while the intents are being written: both must be done before anything is sent."""
+def simulate_meanwhile(
+    opening: Opening,
+    accounts: AccountReader,
+    sender: str,
+    block: BlockStamp,
+    declined: Declined,
+) -> None:
+    """Starts the simulations while the intents are being written: both must be done before anything is sent. What is ``declined`` needs none."""
     for work in opening.works:
         armed = work.armed
-        if armed is None or not_adjusted(armed) is not None:
+        if armed is None or not_adjusted(armed) is not None or declined.outcome(armed) is not None:
             continue
         if already_there(armed, work.intent.effect_before) is None:
             work.simulation = asyncio.ensure_future(accounts.simulate(work.call, sender, block))

@@ -66,7 +66,17 @@ class AccountReader(Protocol):
         """A priority fee that the last blocks would have taken (eth_feeHistory, high percentile)."""
 
 
-class ContractReader(Protocol):
+class EventReader(Protocol):
+    """What contracts told. Raises as ChainReader does."""
+
+    async def logs(self, address: str, topics: Sequence[str | None], first: int, last: int) -> Sequence[Log]:
+        """What this contract told in the blocks ``first`` to ``last``, both included, in order. None in ``topics`` stands for any.
+
+        Raises Refused also where the node does not look at so many blocks at once, or has forgotten them.
+        """
+
+
+class ContractReader(EventReader, Protocol):
     """What contracts are, and what they told. Raises as ChainReader does."""
 
     async def code(self, address: str) -> bytes:
@@ -74,12 +84,6 @@ class ContractReader(Protocol):
 
     async def logs_of(self, tx_hash: str) -> Sequence[Log] | None:
         """What all contracts told in this transaction, in order; None while there is no receipt."""
-
-    async def logs(self, address: str, topics: Sequence[str | None], first: int, last: int) -> Sequence[Log]:
-        """What this contract told in the blocks ``first`` to ``last``, both included, in order. None in ``topics`` stands for any.
-
-        Raises Refused also where the node does not look at so many blocks at once, or has forgotten them.
-        """
 
 
 class Broadcaster(Protocol):

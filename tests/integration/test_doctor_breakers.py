@@ -113,7 +113,7 @@ async def test_doctor__everything_fits__says_so(stage: GuardedStage) -> None:
         BREAKER: "ok",
         ACTION: "ok",
     }
-    assert found[BREAKER].message.startswith("ready, and does what the action says; a trip lasts 21600 s, at most 3 in")
+    assert found[BREAKER].message.startswith("ready, and does what the action says; a trip lasts 6 h, at most 3 in ")
     assert "is one key" in found["breaker contract IT council"].message
     assert "Safe" in found["breaker contract IT council"].remedy
 
@@ -192,7 +192,7 @@ async def test_keeper__heartbeat_longer_than_half_of_the_limit__is_told(
     stage.write(route=f", heartbeat: {heartbeat}")
     check = (await examined(stage))["breaker contract IT keeper"]
     assert check.health is health
-    assert ("each 43260 s, and the contract's limit is 86400 s" in check.message) is (health is Health.WARN)
+    assert ("each 721 min, and the contract's limit is 1 d" in check.message) is (health is Health.WARN)
 
 
 async def test_breaker__not_registered__fails(stage: GuardedStage) -> None:
@@ -205,12 +205,61 @@ async def test_breaker__disarmed__fails(stage: GuardedStage) -> None:
     assert "arm(bytes32)" in (await only(stage, BREAKER, Health.FAIL)).remedy
 
 
-async def test_breaker__tripped_then_resting__is_told_with_its_time(stage: GuardedStage) -> None:
+async def test_breaker__tripped_then_resting__is_told_with_its_time_and_nothing_fails(stage: GuardedStage) -> None:
     await stage.trip_by_hand(MARKET)
-    assert "it is tripped until" in (await only(stage, BREAKER, Health.WARN)).message
+    found = await examined(stage)
+    assert found[BREAKER].health is Health.WARN
+    assert "it is tripped until" in found[BREAKER].message
+    assert (found[ACTION].health, "in effect already" in found[ACTION].message) == (Health.WARN, True)
     await stage.council("lift(bytes32,bool)", stage.guard.pauses[MARKET], True)
-    check = await only(stage, BREAKER, Health.WARN)
-    assert "rests until" in check.message
+    found = await examined(stage)
+    assert found[BREAKER].health is found[ACTION].health is Health.WARN
+    assert "it is locked until" in found[BREAKER].message, "the lock of an hour outlasts the cooldown of ten minutes"
+    assert found[ACTION].message.startswith("resting: breaker pause ETH-PERP of ")
+    assert "it is locked until" in found[ACTION].message
+    assert "it works again from" in found[ACTION].remedy
+    assert all(check.health is not Health.FAIL for check in found.values())
+
+
+async def test_action__tripped_and_undone_by_hand__rests(stage: GuardedStage) -> None:
+    await stage.trip_by_hand(MARKET)
+    await undone_by_hand(stage)
+    check = (await examined(stage))[ACTION]
+    assert check.health is Health.WARN
+    assert "may trip again from" in check.message
+
+
+async def test_action__ratified_and_undone_by_hand__fails(stage: GuardedStage) -> None:
+    await stage.trip_by_hand(MARKET)
+    await stage.council("ratify(bytes32)", stage.guard.pauses[MARKET])
+    await undone_by_hand(stage)
+    check = (await examined(stage))[ACTION]
+    assert (check.health, "has not ended" in check.message) == (Health.FAIL, True)
+
+
+async def test_action__resting_and_the_contract_lost_its_role__fails(stage: GuardedStage) -> None:
+    await stage.trip_by_hand(MARKET)
+    await stage.council("lift(bytes32,bool)", stage.guard.pauses[MARKET], True)
+    await stage.stage.world.revoke(Role.PAUSER, stage.guard.address)
+    check = (await examined(stage))[ACTION]
+    assert (check.health, check.message.partition(":")[0]) == (Health.FAIL, "missing-role")
+
+
+async def undone_by_hand(stage: GuardedStage) -> None:
+    from keeper.devnet.transactions import send
+
+    world = stage.stage.world
+    data = calldata("unpauseMarket(bytes32)", world.market_id(MARKET))
+    await send(stage.stage.node, world.admin.address, world.exchange, data, gas=500_000)
+    await stage.stage.node.mine()
+    assert not int(
+        await stage.stage.node.rpc(
+            "eth_call",
+            {"to": world.exchange, "data": "0x" + calldata("paused(bytes32)", world.market_id(MARKET)).hex()},
+            "latest",
+        ),
+        16,
+    )
 
 
 async def test_breaker__another_market__would_pause_something_else(stage: GuardedStage) -> None:
@@ -346,7 +395,7 @@ async def test_adjustment__its_argument_fixed_in_the_breaker__fails(stage: Guard
 async def test_values__another_number_than_bounds__fails(stage: GuardedStage) -> None:
     adjusting(stage, more='    breaker_values: ["{new}", "7"]\n')
     message = (await only(stage, LIMITS, Health.FAIL)).message
-    assert "it has 1 bounds, and the action gives 2 values" in message
+    assert "it has 1 bound, and the action gives 2 values" in message
 
 
 # -- the reviewed file --------------------------------------------------------------------------------------------------------
@@ -382,10 +431,10 @@ async def reviewed(stage: GuardedStage, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "health", "words"),
     [
-        ({}, Health.OK, "address, code and 1 registrations are as in"),
+        ({}, Health.OK, "address, code and 1 registration are as in"),
         ({"rights_given": False}, Health.WARN, "it had not its rights"),
         ({"council_accepted": None}, Health.WARN, "had not accepted"),
-        ({"address": "0x" + "1" * 40}, Health.WARN, "the reviewed contract is 0x1111"),
+        ({"address": "0x" + "1" * 40}, Health.WARN, "the reviewed file is about another contract (address 0x1111"),
         ({"code_hash": "0x" + "1" * 64}, Health.FAIL, "the code is another one"),
         ({"breakers": []}, Health.FAIL, f"breaker pause {MARKET} was not reviewed"),
         (

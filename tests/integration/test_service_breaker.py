@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from keeper.app.wiring import build
 from keeper.config import load
-from keeper.devnet.transactions import calldata
-from keeper.domain.circuit_breaker import EXPIRE, HEARTBEAT, TRIP, BreakerStatus
+from keeper.devnet.transactions import calldata, send, settle
+from keeper.domain.action import BreakerTrip
+from keeper.domain.circuit_breaker import EXPIRE, HEARTBEAT, TRIP, BreakerStatus, trip_call, utc
 from keeper.domain.intent import Attempt
 from keeper.domain.record import RecordKind
+from keeper.domain.verdict import Severity
+from keeper.ports.notifier import Delivery, Notice
 from keeper.ports.route import Submission, SubmissionKind
-from tests.support.breaker_service import COOLDOWN_S, DURATION_S, HEARTBEAT_S, ID, NAME, SILENCE_S, breaker_staged
+from tests.support.breaker_service import (
+    COOLDOWN_S,
+    DURATION_S,
+    HEARTBEAT_S,
+    ID,
+    LOCK_S,
+    NAME,
+    SILENCE_S,
+    breaker_staged,
+)
 from tests.support.keeper_inside import Inside, inside
 from tests.support.keeper_stage import MARKET
 
@@ -40,6 +53,25 @@ class Deaf:
         return Submission(SubmissionKind.UNREACHABLE, "never")
 
 
+class Ear:
+    """Whom people listen to."""
+
+    name = "ear"
+
+    def __init__(self) -> None:
+        self.heard: list[Notice] = []
+
+    async def notify(self, notice: Notice) -> Delivery:
+        self.heard.append(notice)
+        return Delivery(delivered=True)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def of(self, key: str) -> list[Notice]:
+        return [notice for notice in self.heard if notice.key.startswith(key)]
+
+
 async def test_trip__has_run_out__is_ended_by_the_keeper_and_decided_anew_when_the_breaker_may_trip_again(
     tmp_path: Path,
 ) -> None:
@@ -58,7 +90,7 @@ async def test_trip__has_run_out__is_ended_by_the_keeper_and_decided_anew_when_t
         await stage.mine_until(lambda: len(breaker.outcomes("pause-market")) == 2, ended=service.ended)
         assert breaker.outcomes("pause-market")[1] == ("included", "effect-verified")
         assert await stage.world.paused(MARKET)
-        await service.until(lambda: len(breaker.on_chain()) == 3)
+        await stage.mine_until(lambda: len(breaker.on_chain()) == 3, ended=service.ended)
         await service.end()
         assert await breaker.sent() == [TRIPPED, EXPIRED, TRIPPED]
         assert breaker.on_chain() == ["tripped", "expired", "tripped"]
@@ -66,6 +98,40 @@ async def test_trip__has_run_out__is_ended_by_the_keeper_and_decided_anew_when_t
         assert stage.faults(LASTS) == [], "nobody took it back"
         assert len(stage.records(RecordKind.INCIDENT)) == 1
         stage.assert_log_holds()
+
+
+async def test_trip__with_the_keepers_own_key_or_its_own__people_are_told_who_sent_it_and_until_when_it_lasts(
+    tmp_path: Path,
+) -> None:
+    async with breaker_staged(tmp_path) as breaker:
+        stage, ear = breaker.stage, Ear()
+        parts = replace(await build(load(stage.config)), notifiers=(ear,))
+        service = Inside(parts)
+        try:
+            await breaker.tripped(service)
+            await service.until(lambda: bool(ear.of("breaker-own/")))
+            state = await breaker.state()
+            (own,) = ear.of("breaker-own/")
+            assert own.title == f"{MARKET}: {NAME} is in effect until {utc(state.expires_at_s)}"
+            assert f"lift({ID}, true) on contract {breaker.contract}" in own.body
+            assert ear.of("breaker-stranger/") == []
+            await breaker.council("lift(bytes32,bool)", ID, True)
+            await stage.mine_until(lambda: "lifted" in breaker.market(), ended=service.ended)
+            await breaker.pass_s(LOCK_S + COOLDOWN_S)
+            await stage.node.mine()
+            data = trip_call(BreakerTrip(breaker.contract, ID), b"\x07" * 32).data
+            thief = stage.world.keeper.address
+            await settle(stage.node, [tx := await send(stage.node, thief, breaker.contract, data, 2_000_000)])
+            await stage.mine_until(lambda: bool(ear.of("breaker-stranger/")), ended=service.ended)
+            (theft,) = ear.of("breaker-stranger/")
+            assert theft.severity is Severity.CRITICAL
+            assert f"revokeKeeper({thief}) now" in theft.body
+            assert tx in theft.body
+            await service.end()
+        finally:
+            service._stop.set()
+            await asyncio.gather(service._task, return_exceptions=True)
+            await parts.close()
 
 
 async def test_council__ratifies_and_lifts__reaches_the_engine_and_nothing_is_done_again(tmp_path: Path) -> None:

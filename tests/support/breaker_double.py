@@ -67,9 +67,12 @@ class Double:
     chain: MemoryChain
 
     def install(self, **storage: Any) -> None:
-        """``heard_s`` is when the keeper was last heard of, 0 for no keeper; ``now_s`` the time at which transactions are carried out."""
+        """``heard_s`` is when the keeper was last heard of, 0 for no keeper; ``now_s`` the time at which transactions are carried out.
+
+        ``registration`` is the whole answer of ``breakerOf``; without it the terms alone are answered.
+        """
         begin: dict[str, Any] = {"frozen": 0, "state": READY, "terms": TERMS, "limit_s": LIMIT_S, "now_s": 0}
-        begin |= {"heard_s": 0, "undo": "works", "ends": 0, "signs": 0}
+        begin |= {"heard_s": 0, "undo": "works", "ends": 0, "signs": 0, "registration": b""}
         self.chain.install(ADDRESS, contract, **(begin | storage))
 
     def set(self, **storage: Any) -> None:
@@ -89,7 +92,7 @@ def contract(data: bytes, sender: str, storage: Storage) -> bytes:
         SILENT: lambda: _words(heard_s + limit_s + 1 if heard_s else 0),
         STATE_AT: lambda: _state(held["state"]),
         STATUS_AT: lambda: _words(held["state"].status),
-        TERMS_AT: lambda: _terms(held["terms"]),
+        TERMS_AT: lambda: bytes(held["registration"]) or _terms(held["terms"]),
         ALIVE: lambda: _heartbeat(held),
         END: lambda: _expire(held),
     }

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keeper.devnet.anvil import Anvil
 from keeper.devnet.toolchain import load_artifact
 from keeper.devnet.transactions import calldata, send, settle
 from keeper.devnet.world import Role
@@ -52,6 +51,16 @@ class BreakerStage:
         data = calldata(signature, *args)
         world = self.stage.world
         await settle(world.node, [await send(world.node, world.admin.address, self.contract, data)])
+
+    async def register(self, market: str = MARKET) -> None:
+        """The breaker, with the calls that pause this market and let it go on."""
+        world = self.stage.world
+        key = bytes.fromhex(world.market_id(market)[2:])
+        probe = (world.exchange, 0, calldata("paused(bytes32)", key), (1).to_bytes(32, "big"))
+        times = (DURATION_S, COOLDOWN_S, 86_400, NOBODY, LOCK_S, 6, 1)
+        calls = (calldata("pauseMarket(bytes32)", key), calldata("unpauseMarket(bytes32)", key))
+        data = register_data(bytes.fromhex(ID[2:]), (world.exchange, *times, *calls, probe, []))
+        await settle(world.node, [await send(world.node, world.admin.address, self.contract, data, 2_000_000)])
 
     async def pass_s(self, seconds: int) -> None:
         """The next block comes so much later."""
@@ -112,16 +121,6 @@ async def breaker_staged(folder: Path) -> AsyncIterator[BreakerStage]:
         await world.transact(admin, world.exchange, "revokeRole(bytes32,address)", Role.PAUSER.id, world.keeper.address)
         found = BreakerStage(stage, contract)
         await found.council("addKeeper(address)", world.keeper.address)
-        await _register(node, found)
+        await found.register()
         found.write()
         yield found
-
-
-async def _register(node: Anvil, found: BreakerStage) -> None:
-    world = found.stage.world
-    key = bytes.fromhex(world.market_id(MARKET)[2:])
-    probe = (world.exchange, 0, calldata("paused(bytes32)", key), (1).to_bytes(32, "big"))
-    times = (DURATION_S, COOLDOWN_S, 86_400, NOBODY, LOCK_S, 6, 1)
-    calls = (calldata("pauseMarket(bytes32)", key), calldata("unpauseMarket(bytes32)", key))
-    data = register_data(bytes.fromhex(ID[2:]), (world.exchange, *times, *calls, probe, []))
-    await settle(node, [await send(node, world.admin.address, found.contract, data, 2_000_000)])

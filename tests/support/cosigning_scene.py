@@ -142,7 +142,6 @@ class Member:
         return order
 
     async def look(self) -> None:
-        await self.cosigning.restore(self.scene.block)
         await self.cosigning.look(self.scene.block)
 
     async def _act(self, items: Sequence[tuple[Draft, Order | None]], block: BlockStamp) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -45,10 +46,13 @@ EXPIRES_MS = 600_000
 
 
 class QuorumClock(StageClock):
-    """Both of its times go on only when they are moved."""
+    """Both of its times go on only when they are moved. Whoever sleeps waits for real, so that nothing is cut short."""
 
     def monotonic_ms(self) -> float:
         return float(self.ms)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 @dataclass
@@ -114,7 +118,6 @@ class Keeper:
     async def look(self) -> None:
         """What it does at a head."""
         block = await self.stage.node.head()
-        await self.cosigning.restore(block)
         await self.cosigning.look(block)
         await self.executor.on_head(block)
 

@@ -5,10 +5,10 @@ Table ``breaker_orders``: a row for each signature, in the words of the files (`
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -23,10 +23,12 @@ from sqlalchemy import (
     create_engine,
     event,
     insert,
+    make_url,
     select,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
+from keeper.adapters.orders.aside import Aside
 from keeper.adapters.orders.document import FORMAT, from_document, to_document
 from keeper.domain.errors import UnitError, Unreachable
 from keeper.domain.order import SignedOrder
@@ -36,6 +38,17 @@ from keeper.ports.orders import OrderPage, Skipped
 
 MOST_ROWS = 2_000
 BUSY_S = 5
+CONNECT_S = 4
+STATEMENT_MS = 4_000
+"""Below what the caller waits, so that the server says itself what is wrong. What the address says itself is left as it is."""
+_POSTGRES: Final = {
+    "connect_timeout": CONNECT_S,
+    "tcp_user_timeout": STATEMENT_MS,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "options": f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={STATEMENT_MS}",
+}
 
 metadata = MetaData()
 
@@ -67,19 +80,21 @@ class DatabaseOrderBook:
         self._engine = _engine(url)
         self._ready = False
         self._closed = False
+        self._aside = Aside(f"the database of orders {redact_url(url)}")
 
     async def put(self, signed: SignedOrder) -> None:
         self._check_open()
-        await asyncio.to_thread(self._put, signed)
+        await self._aside.run(partial(self._put, signed))
 
     async def look(self, since_s: int) -> OrderPage:
         self._check_open()
-        return await asyncio.to_thread(self._look, since_s)
+        return await self._aside.run(partial(self._look, since_s))
 
     async def close(self) -> None:
         if not self._closed:
             self._closed = True
-            await asyncio.to_thread(self._engine.dispose)
+            with suppress(Unreachable):  # it hangs, and goes with the process
+                await self._aside.run(self._engine.dispose)
 
     def _put(self, signed: SignedOrder) -> None:
         row = to_document(signed)
@@ -151,7 +166,8 @@ class DatabaseOrderBook:
 def _engine(url: str) -> Engine:
     try:
         if not url.startswith("sqlite"):
-            return create_engine(url, pool_pre_ping=True, pool_size=1, max_overflow=1)
+            limits = {name: value for name, value in _POSTGRES.items() if name not in make_url(url).query}
+            return create_engine(url, connect_args=limits, pool_pre_ping=True, pool_size=1, max_overflow=1)
         engine = create_engine(url, connect_args={"timeout": BUSY_S})
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
         raise Unreachable(
@@ -161,6 +177,8 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _settings(connection: Any, _: Any) -> None:
+        # a row that is no text is one bad row, and not the end of the book
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         # a commit is on disk before it returns, and whoever reads does not wait for whoever writes
         for pragma in ("journal_mode=WAL", "synchronous=FULL"):
             connection.execute(f"PRAGMA {pragma}").fetchall()

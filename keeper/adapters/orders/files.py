@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import re
 import stat
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final
 
+from keeper.adapters.orders.aside import Aside
 from keeper.adapters.orders.document import LARGEST, from_text, to_text
 from keeper.domain.errors import UnitError, Unreachable
 from keeper.domain.order import SignedOrder
@@ -18,7 +21,9 @@ from keeper.ports.orders import OrderPage, Skipped
 
 SUFFIX = ".json"
 MOST_FILES = 2_000
-"""So many are read at most, by name; an order and its signatures are a handful, so that more is a mistake or an attack."""
+"""So many are read at most; an order and its signatures are a handful, so that more is a mistake or an attack."""
+_OWN_NAME: Final = re.compile(r"[0-9a-f]{64}-0x[0-9a-fA-F]{40}\.json")
+"""As ``file_name`` makes them: they are read first, so that files of other names do not crowd them out."""
 READABLE = 0o644
 """A signature is no secret, and another user may carry the files."""
 
@@ -40,14 +45,15 @@ class FileOrderBook:
         self._folder = folder
         self._read: dict[str, _Read] = {}
         self._closed = False
+        self._aside = Aside(f"the folder of orders {folder}")
 
     async def put(self, signed: SignedOrder) -> None:
         self._check_open()
-        await asyncio.to_thread(self._put, signed)
+        await self._aside.run(partial(self._put, signed))
 
     async def look(self, since_s: int) -> OrderPage:
         self._check_open()
-        return await asyncio.to_thread(self._look, since_s)
+        return await self._aside.run(partial(self._look, since_s))
 
     async def close(self) -> None:
         self._closed = True
@@ -74,11 +80,12 @@ class FileOrderBook:
 
     def _look(self, since_s: int) -> OrderPage:
         try:
-            names = sorted(entry.name for entry in os.scandir(self._folder) if entry.name.endswith(SUFFIX))
+            found = [entry.name for entry in os.scandir(self._folder) if entry.name.endswith(SUFFIX)]
         except FileNotFoundError:
             return OrderPage(())
         except OSError as error:
             raise self._unreachable("read", error) from None
+        names = sorted(found, key=lambda name: (_OWN_NAME.fullmatch(name) is None, name))
         skipped = []
         if len(names) > MOST_FILES:
             skipped.append(Skipped(str(self._folder), f"more than {MOST_FILES} files: the others are not read"))

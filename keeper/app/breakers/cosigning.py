@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from keeper.app.breakers import cosigning_words as words
 from keeper.app.breakers import pledges
+from keeper.app.breakers.books import Books
 from keeper.app.breakers.pledges import Pledges
 from keeper.app.breakers.views import Standing, effect_at, live_keepers, standing_of
 from keeper.app.faults import Faults
 from keeper.domain.action import BreakerTrip
 from keeper.domain.block import BlockStamp
 from keeper.domain.circuit_breaker import utc
-from keeper.domain.errors import AuditError, KeeperError, OutsideError
+from keeper.domain.errors import KeeperError, OutsideError
 from keeper.domain.order import MAX_ORDER_LIFE_S, SignedOrder, TripOrder, order_body, trip_signed_call
 from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.record import Draft, Json
@@ -30,7 +31,7 @@ from keeper.ports.audit import AuditStore
 from keeper.ports.chain import ChainReader
 from keeper.ports.clock import Clock
 from keeper.ports.notifier import Notice
-from keeper.ports.orders import OrderBook, OrderPage
+from keeper.ports.orders import OrderBook
 
 Item = tuple[Draft, Order | None]
 Signatures = dict[str, SignedOrder]
@@ -42,6 +43,8 @@ LEARN_S = 60.0
 """How often the number of keepers that a breaker asks for is read again."""
 TURN_S = 12.0
 """Who made an order complete submits it; the others do so when that has not shown after this long."""
+WARN_S = 15.0
+"""So long too few signatures are no matter; then people are told once, while there is time."""
 SHORT_S = 30
 """An order that ends sooner may not get into a block in time: another one is proposed beside it."""
 
@@ -58,6 +61,8 @@ class _Want:
     required: int = 0
     signers: frozenset[str] = field(default_factory=frozenset)
     complete_ms: float | None = None
+    since_ms: float = 0.0
+    warned: bool = False
     trouble: str = ""
 
     @property
@@ -82,27 +87,28 @@ class Cosigning:
         act: Callable[[Sequence[Item], BlockStamp], Awaitable[None]],
         failed: Callable[[str, str, str], None],
         tell: Callable[[Notice], None],
+        declined: Callable[[ArmedAction], Outcome | None] = lambda _: None,
         turn_s: float = TURN_S,
     ) -> None:
         trips = [trip for each in armed if (trip := each.action.breaker) is not None]
         self._places = sorted({(trip.contract, trip.id) for trip in trips if trip.contract in books})
-        self._books = books
+        self._books = Books(books, clock, faults)
         self._pledges = pledged
         self._chain = chain
         self._store = store
         self._clock = clock
         self._chain_id = chain_id
-        self._faults = faults
         self._act = act
         self._failed = failed
         self._tell = tell
+        self._declined = declined
         self._turn_ms = turn_s * 1000
         self._wants: dict[str, _Want] = {}
         self._standing: dict[tuple[str, str], Standing] = {}
         self._learned_ms: float | None = None
-        self._restored: set[str] = set()
         self._block: BlockStamp | None = None
-        self._news = asyncio.Event()
+        self._news = {contract: asyncio.Event() for contract in books}
+        self._bug: Exception | None = None
 
     # -- from outside ---------------------------------------------------------------------------------------------------------
 
@@ -118,6 +124,8 @@ class Cosigning:
             return False
         if not_adjusted(order.armed.at(order.before)) is not None:
             return False  # there is nothing to sign, and the executor says why
+        if self._declined(order.armed) is not None:
+            return False  # the same
         standing = self._standing.get((trip.contract, trip.id))
         return standing is None or standing.required > 1  # not known yet: the first look finds out
 
@@ -134,29 +142,51 @@ class Cosigning:
         armed = order.armed.at(order.before)
         trip = armed.action.breaker
         assert trip is not None, "takes was not asked"
-        self._wants[order.id] = _Want(order, armed, trip, order.at_ms + armed.action.expires_ms)
-        self._news.set()
+        self._wants[order.id] = _Want(
+            order, armed, trip, order.at_ms + armed.action.expires_ms, since_ms=self._clock.monotonic_ms()
+        )
+        self._news[trip.contract].set()
 
     def hear_of(self, block: BlockStamp) -> None:
         """A new head."""
         self._block = block
-        self._news.set()
+        self._wake()
 
     async def run(self) -> None:
-        """Until cancelled: looks at each head, and each second while something waits."""
-        while True:
-            if self._block is not None and self._books:
-                await self.learn(self._block)
-                await self.restore(self._block)
-                await self.look(self._block)
-            self._news.clear()
-            waiting = asyncio.ensure_future(self._news.wait())
-            pause = asyncio.ensure_future(self._clock.sleep(LOOK_S)) if self._wants else waiting
+        """Until cancelled: looks at each head, and each second while something waits. Each book by itself: one that hangs holds up no other."""
+        if not self._news:
+            await asyncio.Event().wait()
+        self._bug = None
+        await asyncio.gather(*map(self._follow, self._books))
+        if self._bug is not None:
+            raise self._bug
+
+    async def _follow(self, contract: str) -> None:
+        """Until there is a bug, here or at another book: nobody is cancelled in the middle of an act for that."""
+        news = self._news[contract]
+        while self._bug is None:
+            news.clear()
+            if self._block is not None:
+                try:
+                    await self.learn(self._block)
+                    await self._look_at(contract, self._block)
+                except Exception as error:  # noqa: BLE001 - raised by run
+                    self._bug = error
+                    self._wake()
+            waiting = asyncio.ensure_future(news.wait())
+            pause = asyncio.ensure_future(self._clock.sleep(LOOK_S)) if self._at(contract) else waiting
             try:
                 await asyncio.wait({waiting, pause}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 waiting.cancel()
                 pause.cancel()
+
+    def _wake(self) -> None:
+        for news in self._news.values():
+            news.set()
+
+    def _at(self, contract: str) -> list[_Want]:
+        return [want for want in self._wants.values() if want.trip.contract == contract]
 
     # -- what is done at a block ----------------------------------------------------------------------------------------------
 
@@ -172,28 +202,15 @@ class Cosigning:
             except OutsideError:
                 self._learned_ms = None
 
-    async def restore(self, block: BlockStamp) -> None:
-        """Once in a run: what was written down as signed, and did not get into the book or was lost from it, is put there."""
-        for contract, book in self._books.items():
-            if contract in self._restored:
-                continue
-            try:
-                page = await self._page(contract, block.timestamp_s)
-                there = {(one.order, one.signer) for one in page.signed}
-                for order in await self._pledges.open(block.timestamp_s):
-                    mine = order.contract == contract and order.chain_id == self._chain_id
-                    if mine and (order, self._pledges.address) not in there:
-                        signed = await self._pledges.sign(order, block.timestamp_s, {})
-                        if isinstance(signed, SignedOrder):
-                            await book.put(signed)
-                self._restored.add(contract)
-            except (OutsideError, AuditError):
-                continue
-
     async def look(self, block: BlockStamp) -> None:
-        """Everything that waits, as far as it goes now. A bug in one of them is raised when the others were looked at."""
+        """Everything that waits, as far as it goes now."""
+        await asyncio.gather(*(self._look_at(contract, block) for contract in self._books))
+
+    async def _look_at(self, contract: str, block: BlockStamp) -> None:
+        """What waits for one book. A bug in one of them is raised when the others were looked at."""
+        await self._books.restore(contract, self._pledges, self._chain_id, block.timestamp_s)
         bug: Exception | None = None
-        for want in list(self._wants.values()):
+        for want in self._at(contract):
             try:
                 if self._clock.now_ms() >= want.expires_ms:
                     await self._lapse(want, block)
@@ -212,7 +229,8 @@ class Cosigning:
         standing = await standing_of(self._chain, *want.place, block)
         self._standing[want.place] = standing
         want.required = standing.required
-        outcome = overtaken(want.armed, current) or words.refused(want.trip, standing, now_s)
+        outcome = overtaken(want.armed, current) or self._declined(want.armed)
+        outcome = outcome or words.refused(want.trip, standing, now_s)
         if (outcome is not None and outcome.kind is OutcomeKind.SUPERSEDED) or standing.required == 1:
             await self._hand_over(want, block, current)
             return
@@ -238,7 +256,7 @@ class Cosigning:
     async def _open_orders(self, want: _Want, nonce: int, now_s: int) -> dict[TripOrder, Signatures]:
         """The orders for exactly what this keeper wants, with their signatures: from the book, and what this key has signed by its own log."""
         found: dict[TripOrder, Signatures] = {}
-        page = await self._page(want.trip.contract, now_s)
+        page = await self._books.look(want.trip.contract, now_s)
         for signed in page.signed:
             if self._fits(want, signed.order, nonce, now_s):
                 found.setdefault(signed.order, {})[signed.signer] = signed
@@ -286,7 +304,7 @@ class Cosigning:
             values = ", ".join(str(value) for value in signed.values)
             want.trouble = f"this key has signed an order with other values ({values}) until {utc(signed.deadline_s)}"
             return
-        await self._books[order.contract].put(signed)
+        await self._books.put(signed)
         signatures[signed.signer] = signed
 
     async def _submit(
@@ -303,10 +321,15 @@ class Cosigning:
         counted = {order: live & signatures.keys() for order, signatures in found.items()}
         want.signers = max(counted.values(), key=len, default=frozenset())
         complete = [order for order, signers in counted.items() if len(signers) >= want.required]
+        now_ms = self._clock.monotonic_ms()
         if not complete:
             want.complete_ms = None
+            if counted and not want.warned and now_ms - want.since_ms >= WARN_S * 1000:
+                want.warned = True
+                best = max(counted, key=lambda each: (len(counted[each]), *_preferred(each)))
+                left_s = min(best.deadline_s, want.deadline_s) - block.timestamp_s
+                self._tell(words.waits(want.order, best, counted[best], want.required, max(0, left_s)))
             return
-        now_ms = self._clock.monotonic_ms()
         want.complete_ms = now_ms if want.complete_ms is None else want.complete_ms
         if not at_once and now_ms - want.complete_ms < self._turn_ms:
             return
@@ -348,7 +371,7 @@ class Cosigning:
     async def _missing(self, want: _Want, block: BlockStamp) -> str:
         """Who has not signed, as far as it is known: those that ever signed here and are keepers still."""
         try:
-            page = await self._books[want.trip.contract].look(0)
+            page = await self._books.look(want.trip.contract, 0)
             seen = {
                 one.signer
                 for one in page.signed
@@ -366,22 +389,6 @@ class Cosigning:
         self._failed(market, action, outcome.reason.value)
         self._tell(words.notice(want.order, outcome))
         await self._store.append([words.ending(want.order, outcome, self._clock.now_ms())])
-
-    async def _page(self, contract: str, since_s: int) -> OrderPage:
-        """The book's orders; what is wrong with it is told. Raises Unreachable."""
-        try:
-            page = await self._books[contract].look(since_s)
-        except OutsideError as error:
-            self._faults.down(f"orders:{contract}", "unreachable", error.message, error.remedy)
-            raise
-        if page.skipped:
-            first = page.skipped[0]
-            more = f" (and {len(page.skipped) - 1} more)" if len(page.skipped) > 1 else ""
-            remedy = "somebody left what is no order of these keepers; it is not used. Find out who, and take it away"
-            self._faults.down(f"orders:{contract}", "skipped", f"{first.place}: {first.why}{more}", remedy)
-        else:
-            self._faults.up(f"orders:{contract}")
-        return page
 
 
 def _preferred(order: TripOrder) -> tuple[int, bytes]:

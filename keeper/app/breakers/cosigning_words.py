@@ -7,6 +7,7 @@ from collections.abc import Collection
 from keeper.app.breakers.views import Standing
 from keeper.domain.action import BreakerTrip
 from keeper.domain.circuit_breaker import breaker_name
+from keeper.domain.order import TripOrder
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.record import Draft, RecordKind
 from keeper.domain.verdict import Severity
@@ -33,7 +34,9 @@ def not_a_keeper(trip: BreakerTrip, address: str) -> Outcome:
         OutcomeKind.FAILED,
         Reason.MISSING_ROLE,
         f"{address} is no keeper of {trip.contract}, or was silent for too long: its signature would not count",
-        remedy=f"let the council call addKeeper({address})",
+        remedy=(
+            f"if it was revoked because it may be stolen: a new key, never this one; else let the council call addKeeper({address})"
+        ),
     )
 
 
@@ -61,6 +64,18 @@ def notice(order: Order, outcome: Outcome) -> Notice:
     body = f"{outcome.message}\n{outcome.remedy}\nincident {order.incident}"
     title = f"{market}: {action} {outcome.kind} ({outcome.reason})"
     return Notice(f"outcome/{order.id}", title, body, Severity.CRITICAL)
+
+
+def waits(order: Order, trip: TripOrder, signers: Collection[str], required: int, left_s: int) -> Notice:
+    """Signed, and too few others have so far."""
+    market, action = order.armed.key
+    title = f"{market}: {action} waits for signatures, {len(signers)} of {required}"
+    body = (
+        f"breaker {breaker_name(trip.id)} of {trip.contract} waits for {required - len(signers)} more: {len(signers)} of {required} keepers signed "
+        f"({', '.join(sorted(signers)) or 'nobody'}), {left_s} s left\n"
+        f"digest 0x{trip.digest.hex()}\ndo the others run? They may sign by hand: keeper breaker CONFIG sign FILE\nincident {order.incident}"
+    )
+    return Notice(f"waits/{order.id}", title, body, Severity.WARNING)
 
 
 def ending(order: Order, outcome: Outcome, at_ms: int) -> Draft:

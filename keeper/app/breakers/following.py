@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from keeper.app.breakers import words
 from keeper.app.breakers.health import Health
 from keeper.app.breakers.own import is_own
 from keeper.app.breakers.registered import Answers, Breaker, Contract, Reader
+from keeper.app.breakers.trippers import Tripper, Trippers
 from keeper.app.breakers.turns import ENDS, IN_EFFECT, Turn, since, turns
 from keeper.app.breakers.upkeep import Upkeep
 from keeper.app.earlier import Done
@@ -22,10 +24,13 @@ from keeper.domain.record import Draft
 from keeper.execution.edges import Edges
 from keeper.execution.executor import Executor
 from keeper.execution.work import Work
+from keeper.ports.chain import EventReader
 from keeper.ports.notifier import Notice
 
 SHARE_LEFT = 10
 """A trip whose incident is open runs out soon when a tenth of its duration, or less, is left."""
+BRANCH = 64
+"""Events are looked for so many blocks before the last look, which may have been on another branch; the newest counts."""
 SAID = {
     Turn.RATIFIED: InterventionKind.RATIFIED,
     Turn.LIFTED: InterventionKind.LIFTED,
@@ -35,8 +40,21 @@ SAID = {
 Place = tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """A trip that nobody was told of yet. ``mine``: it is this keeper's, as far as that is known without the event."""
+
+    breaker: Breaker
+    state: BreakerState
+    required: int
+    mine: bool
+
+
 class Breakers:
-    """``hear`` takes what the engine must know at the next tick, ``record`` and ``tell`` what changed; ``incidents`` are the open ones by market."""
+    """``hear`` takes what the engine must know at the next tick, ``record`` and ``tell`` what changed; ``incidents`` are the open ones by market.
+
+    ``events`` tells who tripped a breaker; without it that is not known.
+    """
 
     def __init__(
         self,
@@ -51,6 +69,7 @@ class Breakers:
         record: Callable[[Draft], None],
         tell: Callable[[Notice], None],
         incidents: Callable[[], Mapping[str, str]],
+        events: EventReader | None = None,
     ) -> None:
         self._contracts = contracts
         self._executor = executor
@@ -59,12 +78,18 @@ class Breakers:
         self._hear, self._record, self._tell = hear, record, tell
         self._incidents = incidents
         self._reader = Reader(edges.chain, contracts, executor.sender)
+        self._trippers = Trippers(events, edges.store, executor.sender)
         self._health = Health(faults)
         self._upkeep = Upkeep(contracts, executor, edges, faults, live=live, tell=tell)
         self._of_key = {key: one for each in contracts for one in each.breakers for key in one.keys}
         self._states: dict[Place, BreakerState] = {}
         self._unheard: dict[Place, BreakerStatus] = {}
         self._mine: set[Place] = set()
+        self._sent: set[str] = set()
+        self._of_others: dict[Place, int] = {}
+        self._to_tell: set[Place] = set()
+        self._fresh: list[_Fresh] = []
+        self._looked_at: int | None = None
         self._resting: set[Place] = set()
         self._warned: dict[Place, int] = {}
         self._seen: list[tuple[Contract, Answers]] = []
@@ -93,10 +118,14 @@ class Breakers:
             self._upkeep.ended(work, outcome)
             return True
         breaker = self._of_key.get(work.key)
-        if breaker is not None and outcome.kind is OutcomeKind.INCLUDED:
+        if breaker is None:
+            return False
+        self._sent.update(attempt.tx_hash for attempt in work.intent.attempts)
+        if outcome.kind is OutcomeKind.INCLUDED:
             self._mine.add(breaker.place)
             if breaker.place not in self._states:
                 self._unheard[breaker.place] = BreakerStatus.TRIPPED
+                self._to_tell.add(breaker.place)
         return False
 
     async def look(self, block: BlockStamp) -> None:
@@ -105,6 +134,7 @@ class Breakers:
         if not self._contracts:
             return
         answered = await self._reader.read(block)
+        self._executor.declined.other = self._reader.misfits
         for contract, answers in zip(self._contracts, answered, strict=True):
             if not isinstance(answers, Answers):
                 self._health.wrong(contract, answers)
@@ -113,6 +143,11 @@ class Breakers:
             self._health.look(contract, answers, self._executor.sender, block.timestamp_s)
             for breaker in contract.breakers:
                 self._follow(breaker, answers, block)
+        before = block.number if self._looked_at is None else min(self._looked_at, block.number)
+        first, self._looked_at = max(0, before - BRANCH), block.number
+        fresh, self._fresh = self._fresh, []
+        for each in fresh:
+            await self._tripped(each, first, block)
 
     async def keep_up(self, block: BlockStamp) -> None:
         """Sends what is due by what was seen at this block. Raises AuditError, OutsideError."""
@@ -121,7 +156,8 @@ class Breakers:
     def _follow(self, breaker: Breaker, answers: Answers, block: BlockStamp) -> None:
         now = answers.states[breaker.id]
         before, self._states[breaker.place] = self._states.get(breaker.place), now
-        if any(work.key in breaker.keys for work in self._executor.open_works):
+        on_its_way = any(work.key in breaker.keys for work in self._executor.open_works)
+        if on_its_way and self._of_others.get(breaker.place) != now.nonce:
             self._mine.add(breaker.place)
         found: Iterable[Turn] = ()
         if before is not None:
@@ -129,17 +165,20 @@ class Breakers:
         elif breaker.place in self._unheard:
             found = since(self._unheard.pop(breaker.place), now, answers.terms[breaker.id])
         for turn in found:
-            self._turned(breaker, turn, now, block)
+            self._turned(breaker, turn, now, answers.terms[breaker.id].required, block)
+        if breaker.place in self._to_tell:
+            self._to_tell.discard(breaker.place)
+            if now.status is BreakerStatus.TRIPPED:
+                self._tell(words.of_own(breaker, now, block))
         if breaker.place in self._resting:
             self._rested(breaker, answers, block)
         if now.status is BreakerStatus.TRIPPED:
             self._term(breaker, now, answers.terms[breaker.id].duration_s, block)
 
-    def _turned(self, breaker: Breaker, turn: Turn, state: BreakerState, block: BlockStamp) -> None:
+    def _turned(self, breaker: Breaker, turn: Turn, state: BreakerState, required: int, block: BlockStamp) -> None:
         self._record(words.record_of(breaker, turn, state, block, self._clock.now_ms()))
         if turn is Turn.TRIPPED:
-            if breaker.place not in self._mine:
-                self._tell(words.of_stranger(breaker, state, block))
+            self._fresh.append(_Fresh(breaker, state, required, breaker.place in self._mine))
             return
         self._tell(words.of_turn(breaker, turn, state, block))
         for market in breaker.markets:
@@ -151,6 +190,23 @@ class Breakers:
             self._mine.discard(breaker.place)
             for key in breaker.keys:
                 self._lasting.run_out(key)
+
+    async def _tripped(self, fresh: _Fresh, first: int, block: BlockStamp) -> None:
+        """A trip, told with who sent it. What the event says goes before what was thought because something of ours is on its way."""
+        breaker, state = fresh.breaker, fresh.state
+        on_their_way = (work for work in self._executor.open_works if work.key in breaker.keys)
+        sent = self._sent | {attempt.tx_hash for work in on_their_way for attempt in work.intent.attempts}
+        who = await self._trippers.find(breaker, first, block.number, sent)
+        ours = who.ours if isinstance(who, Tripper) else fresh.mine
+        lasts = state.status in IN_EFFECT
+        if not ours:
+            self._mine.discard(breaker.place)
+            self._of_others[breaker.place] = state.nonce
+            self._tell(words.of_stranger(breaker, state, block, who, fresh.required))
+        elif lasts:
+            self._mine.add(breaker.place)
+            if state.status is BreakerStatus.TRIPPED:
+                self._tell(words.of_own(breaker, state, block))
 
     def _rested(self, breaker: Breaker, answers: Answers, block: BlockStamp) -> None:
         """A trip has run out. The engine may ask for it again only once the breaker would trip: before, it would be refused again and again."""

@@ -7,11 +7,13 @@ from keeper.app.faults import Faults
 from keeper.domain.circuit_breaker import BreakerStatus, utc
 from keeper.domain.errors import MalformedAnswer
 from keeper.domain.verdict import Severity
+from keeper.execution.gate import ANOTHER_BREAKER
 
 SOON = 4
 """A keeper is silent soon when less than this part (a quarter) of the limit is left."""
 UNREGISTERED = "unregistered"
 DISARMED = "disarmed"
+ANOTHER = "another-breaker"
 FROZEN = "frozen"
 WRONG_CONTRACT = "wrong-contract"
 NOT_A_KEEPER = "not-a-keeper"
@@ -50,6 +52,10 @@ class Health:
         part, state = part_of(breaker), answers.states[breaker.id]
         if state.status is BreakerStatus.UNKNOWN:
             self._down(part, UNREGISTERED, f"{breaker.name} is not registered with {breaker.contract}", REGISTER)
+        elif other := {key: answers.misfits[key] for key in breaker.keys if key in answers.misfits}:
+            said = "; ".join(f"{action} on {market}: {why}" for (market, action), why in other.items())
+            message = f"{breaker.name} of {breaker.contract} is another breaker than the action says, and is not tripped: {said}"
+            self._down(part, ANOTHER, message, ANOTHER_BREAKER)
         elif not state.armed:
             remedy = "let the council arm it when it is safe; until then act by hand"
             self._down(part, DISARMED, f"{breaker.name} is disarmed: it does not trip", remedy)
@@ -59,7 +65,8 @@ class Health:
     def _key(self, contract: Contract, sender: str, silent_at_s: int, limit_s: int, now_s: int) -> None:
         part, again = f"breaker-key:{contract.route}", f"let the council call addKeeper({sender})"
         if silent_at_s == 0:
-            self._down(part, NOT_A_KEEPER, f"{sender} is no keeper of {contract.address}", again)
+            remedy = f"if it was revoked because it may be stolen: a new key, never this one; else {again}"
+            self._down(part, NOT_A_KEEPER, f"{sender} is no keeper of {contract.address}", remedy)
         elif now_s >= silent_at_s:
             message = f"{sender} was silent for longer than {limit_s} s, and may not trip since {utc(silent_at_s)}"
             self._down(part, SILENT, message, again)

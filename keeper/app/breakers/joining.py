@@ -38,4 +38,5 @@ def cosigning_of(
         act=act,
         failed=failed,
         tell=tell,
+        declined=executor.declined.outcome,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from keeper.domain.errors import SigningError, UnitError
-from keeper.domain.order import SignedOrder, TripOrder, order_body, order_from, signed_order
+from keeper.domain.order import MAX_ORDER_LIFE_S, SignedOrder, TripOrder, order_body, order_from, signed_order
 from keeper.domain.record import Draft, Json, Record, RecordKind, RecordQuery
 from keeper.execution.work import Order
 from keeper.ports.audit import AuditStore
@@ -15,9 +15,12 @@ from keeper.ports.signer import OrderSigner
 SIGNED = "signed"
 COMPLETE = "complete"
 
-_LOOKED_AT_MS = 2 * 3_600_000
-"""No deadline lies further ahead than half of it: what is older binds nobody."""
-_MOST = 1_000
+_PAGE = 200
+_PAST_S = 2 * MAX_ORDER_LIFE_S
+"""Nothing was signed before an order, and ends later than its deadline and half of this: the log is read back to an order that ended so long ago.
+
+By the chain's time, as deadlines are; the machine's clock, which the records' times are of, may have jumped.
+"""
 
 
 class Pledges:
@@ -47,11 +50,13 @@ class Pledges:
             for _, other in known:
                 if other.excludes(order):
                     return other
-            (written,) = await self._store.append([self._draft(order, why, about)])
-            # The other one may have been written at the same time by hand, in another process: the earlier record counts.
-            for record, other in await self._known(now_s):
-                if other.excludes(order) and record.seq < written.seq:
-                    return other
+            await self._store.append([self._draft(order, why, about)])
+            known = await self._known(now_s)
+        # The other one may have been written at the same time by hand, in another process: the earlier record counts, then and ever after.
+        place = min((record.seq for record, other in known if other == order), default=0)
+        for record, other in known:
+            if other.excludes(order) and record.seq < place:
+                return other
         return signed_order(order, await self._signer.sign_order(order), self._signer.address)
 
     async def open(self, now_s: int) -> Sequence[TripOrder]:
@@ -59,22 +64,34 @@ class Pledges:
         return [order for _, order in await self._known(now_s)]
 
     async def _known(self, now_s: int) -> list[tuple[Record, TripOrder]]:
-        since_ms = self._clock.now_ms() - _LOOKED_AT_MS
-        query = RecordQuery(kinds=(RecordKind.ORDER,), since_ms=since_ms, newest_first=True, limit=_MOST)
-        found = []
-        for record in await self._store.page(query):
-            if record.body.get("step") != SIGNED or record.body.get("signer") != self.address:
-                continue
-            try:
-                order = order_from(record.body)
-            except UnitError:
-                continue  # not as this version writes it
-            if order.deadline_s >= now_s:
-                found.append((record, order))
-        return found
+        found: list[tuple[Record, TripOrder]] = []
+        after = 0
+        while True:
+            page = await self._store.page(
+                RecordQuery(kinds=(RecordKind.ORDER,), after=after, newest_first=True, limit=_PAGE)
+            )
+            signed = [(record, order) for record in page if (order := _signed(record)) is not None]
+            found += [
+                (record, order)
+                for record, order in signed
+                if order.deadline_s >= now_s and record.body.get("signer") == self.address
+            ]
+            if len(page) < _PAGE or any(order.deadline_s < now_s - _PAST_S for _, order in signed):
+                return found
+            after = page[-1].seq
 
     def _draft(self, order: TripOrder, why: Mapping[str, Json], about: Order | None) -> Draft:
         return draft({**order_body(order), "step": SIGNED, "signer": self.address, **why}, self._clock.now_ms(), about)
+
+
+def _signed(record: Record) -> TripOrder | None:
+    """What a key signed by this record; None for any other record of an order."""
+    if record.body.get("step") != SIGNED:
+        return None
+    try:
+        return order_from(record.body)
+    except UnitError:
+        return None  # not as this version writes it
 
 
 def draft(body: Mapping[str, Json], at_ms: int, about: Order | None) -> Draft:

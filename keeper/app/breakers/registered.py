@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from keeper.config.model import BreakerRoute, RouteConfig
@@ -11,12 +11,14 @@ from keeper.domain.abi import encode_call
 from keeper.domain.abi_codec import decode_values
 from keeper.domain.action import Call, FunctionCall
 from keeper.domain.block import BlockStamp
+from keeper.domain.breaker_registration import decode_registration
 from keeper.domain.circuit_breaker import (
     BREAKER_OF,
     FROZEN,
     SILENT_AT,
     STATE_OF,
     BreakerState,
+    BreakerStatus,
     BreakerTerms,
     breaker_name,
     decode_state,
@@ -25,6 +27,7 @@ from keeper.domain.circuit_breaker import (
 )
 from keeper.domain.errors import MalformedAnswer
 from keeper.domain.evm import CallResult
+from keeper.execution.fitting import misfits
 from keeper.execution.planner import ArmedAction
 from keeper.ports.chain import ChainReader
 
@@ -33,12 +36,13 @@ SILENCE_LIMIT = "silenceLimit()(uint32)"
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """One breaker; ``keys`` are the (market, action) that trip it."""
+    """One breaker; ``keys`` are the (market, action) that trip it, ``armed`` what these say it is."""
 
     contract: str
     id: str
     route: str
     keys: tuple[tuple[str, str], ...]
+    armed: tuple[ArmedAction, ...] = ()
 
     @property
     def name(self) -> str:
@@ -67,31 +71,48 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a contract said at one block. ``silent_at_s`` is None where the keeper has no key."""
+    """What a contract said at one block. ``silent_at_s`` is None where the keeper has no key.
+
+    ``misfits`` has the (market, action) whose breaker is another one than the action says, and what differs.
+    """
 
     frozen: bool
     limit_s: int
     silent_at_s: int | None
     states: Mapping[str, BreakerState]
     terms: Mapping[str, BreakerTerms] = field(default_factory=dict)
+    misfits: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was registered when the breaker had this nonce."""
+
+    nonce: int
+    terms: BreakerTerms
+    misfits: Mapping[tuple[str, str], str]
 
 
 def contracts_in(armed: Iterable[ArmedAction], routes: Iterable[RouteConfig]) -> tuple[Contract, ...]:
     """Every contract that an action goes through, in their order. Of several routes to one contract the shortest interval counts."""
     heartbeat_ms = {each.name: each.heartbeat_ms for each in routes if isinstance(each, BreakerRoute)}
-    keys: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    using: dict[tuple[str, str], list[ArmedAction]] = {}
     led: dict[str, list[str]] = {}
     for each in armed:
         trip = each.action.breaker
         if trip is not None:
-            keys.setdefault((trip.contract, trip.id), []).append(each.key)
+            using.setdefault((trip.contract, trip.id), []).append(each)
             led.setdefault(trip.contract, []).append(each.action.route)
     return tuple(
         Contract(
             address,
             names[0],
             min(heartbeat_ms[name] for name in names),
-            tuple(Breaker(*place, names[0], tuple(used)) for place, used in keys.items() if place[0] == address),
+            tuple(
+                Breaker(*place, names[0], tuple(each.key for each in used), tuple(used))
+                for place, used in using.items()
+                if place[0] == address
+            ),
         )
         for address, names in led.items()
     )
@@ -100,14 +121,14 @@ def contracts_in(armed: Iterable[ArmedAction], routes: Iterable[RouteConfig]) ->
 class Reader:
     """Asks all contracts at once.
 
-    The terms of a breaker are fixed while it is registered: they are asked again only when its nonce says that something happened.
+    What a breaker is stays the same while it is registered: that is asked again only when its nonce says that something happened.
     """
 
     def __init__(self, chain: ChainReader, contracts: Sequence[Contract], sender: str | None) -> None:
         self._chain = chain
         self._contracts = contracts
         self._sender = sender
-        self._terms: dict[tuple[str, str], tuple[int, BreakerTerms]] = {}
+        self._known: dict[tuple[str, str], _Known] = {}
         self._calls: list[Call] = []
         for contract in contracts:
             self._calls += [encode_call(FunctionCall(contract.address, view)) for view in (FROZEN, SILENCE_LIMIT)]
@@ -115,25 +136,30 @@ class Reader:
                 self._calls.append(encode_call(FunctionCall(contract.address, SILENT_AT, (sender,))))
             self._calls += [view_call(contract.address, STATE_OF, each.id) for each in contract.breakers]
 
+    @property
+    def misfits(self) -> dict[tuple[str, str], str]:
+        """By (market, action): what differs, of every breaker that was another one when it was read last."""
+        return {key: why for known in self._known.values() for key, why in known.misfits.items()}
+
     async def read(self, block: BlockStamp) -> list[Answers | MalformedAnswer]:
         """For each contract what it says, or why that is not what a CircuitBreaker says. Raises OutsideError."""
         results = iter(await self._chain.read(self._calls, block))
         found = [self._first(contract, results) for contract in self._contracts]
         unread = [
-            (contract, each.id, answers.states[each.id].nonce)
+            (each, answers.states[each.id])
             for contract, answers in zip(self._contracts, found, strict=True)
             if isinstance(answers, Answers)
             for each in contract.breakers
-            if self._nonce(contract, each.id) != answers.states[each.id].nonce
+            if self._is_news(each, answers.states[each.id])
         ]
-        views = [view_call(contract.address, BREAKER_OF, identifier) for contract, identifier, _ in unread]
+        views = [view_call(each.contract, BREAKER_OF, each.id) for each, _ in unread]
         told = await self._chain.read(views, block) if views else ()
         wrong: dict[str, MalformedAnswer] = {}
-        for (contract, identifier, nonce), result in zip(unread, told, strict=True):
+        for (each, state), result in zip(unread, told, strict=True):
             try:
-                self._terms[contract.address, identifier] = nonce, decode_terms(_data(result, BREAKER_OF))
+                self._known[each.place] = _registered(each, state, _data(result, BREAKER_OF))
             except MalformedAnswer as error:
-                wrong[contract.address] = error
+                wrong[each.contract] = error
         return [self._whole(contract, answers, wrong) for contract, answers in zip(self._contracts, found, strict=True)]
 
     def _first(self, contract: Contract, results: Iterator[CallResult]) -> Answers | MalformedAnswer:
@@ -159,12 +185,32 @@ class Reader:
             return answers
         if contract.address in wrong:
             return wrong[contract.address]
-        terms = {each.id: self._terms[each.place][1] for each in contract.breakers}
-        return Answers(answers.frozen, answers.limit_s, answers.silent_at_s, answers.states, terms)
+        known = {each.id: self._known[each.place] for each in contract.breakers}
+        terms = {identifier: each.terms for identifier, each in known.items()}
+        other = {key: why for each in known.values() for key, why in each.misfits.items()}
+        return replace(answers, terms=terms, misfits=other)
 
-    def _nonce(self, contract: Contract, identifier: str) -> int | None:
-        known = self._terms.get((contract.address, identifier))
-        return None if known is None else known[0]
+    def _is_news(self, breaker: Breaker, state: BreakerState) -> bool:
+        known = self._known.get(breaker.place)
+        if known is None or known.nonce != state.nonce:
+            return True
+        return bool(known.misfits) and state.status is BreakerStatus.UNKNOWN  # unregistering leaves the nonce
+
+
+def _registered(breaker: Breaker, state: BreakerState, data: bytes) -> _Known:
+    """Raises MalformedAnswer for what has no terms."""
+    other = {}
+    if state.status is not BreakerStatus.UNKNOWN:
+        other = {each.key: why for each in breaker.armed if (why := _misfit(each, data))}
+    return _Known(state.nonce, decode_terms(data), other)
+
+
+def _misfit(armed: ArmedAction, data: bytes) -> str:
+    """What differs; empty when nothing does."""
+    try:
+        return "; ".join(misfits(armed, decode_registration(data)))
+    except MalformedAnswer as error:
+        return f"its registration cannot be read: {error.message}"
 
 
 def _data(result: CallResult, view: str) -> bytes:

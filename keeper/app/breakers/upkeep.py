@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from keeper.app import records
 from keeper.app.breakers import words
-from keeper.app.breakers.own import Key, expire_key, heartbeat_key, is_own, own_actions
+from keeper.app.breakers.own import NOBODY, Key, expire_key, heartbeat_key, is_own, own_actions
 from keeper.app.breakers.registered import Answers, Contract
 from keeper.app.faults import Faults
 from keeper.app.notices import GOOD
@@ -30,6 +30,8 @@ AGAIN_MS = 300_000
 MOST_DOUBLINGS = 2
 HEARTBEAT_GAS = 100_000
 """Twice what a sign of life needs, for a node that cannot estimate it: that must not let the key fall silent."""
+TAKEN_UP_REST_MS = 60_000
+"""After a sign of life of an earlier run: its receipt may be of a newer block than what was seen of the contract."""
 NO_ESTIMATE = "no-gas-estimate"
 WOULD_REVERT = "would-revert"
 
@@ -99,7 +101,8 @@ class Upkeep:
         if outcome.kind in GOOD:
             self._faults.up(_part(work.key))
             self._failures.pop(work.key, None)
-            self._not_before_ms[work.key] = self._clock.monotonic_ms() + self._rest_ms.get(work.key, 0)
+            of_earlier_run = TAKEN_UP_REST_MS if work.key[0] == NOBODY else 0
+            self._not_before_ms[work.key] = self._clock.monotonic_ms() + self._rest_ms.get(work.key, of_earlier_run)
             return
         self._put_off(work.key)
         self._tell(words.of_upkeep(work, outcome))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keeper.app.breakers.registered import Breaker
+from keeper.app.breakers.trippers import Tripper
 from keeper.app.breakers.turns import Turn
 from keeper.domain.block import BlockStamp
 from keeper.domain.circuit_breaker import BreakerState, BreakerStatus, utc
@@ -62,14 +63,43 @@ def of_turn(breaker: Breaker, turn: Turn, state: BreakerState, block: BlockStamp
     return Notice(_key("breaker-turn", breaker, state), title, body, Severity.WARNING)
 
 
-def of_stranger(breaker: Breaker, state: BreakerState, block: BlockStamp) -> Notice:
-    """A trip that this keeper did not send."""
-    title = f"{', '.join(breaker.markets)}: breaker {breaker.name} was tripped by another key"
+def of_own(breaker: Breaker, state: BreakerState, block: BlockStamp) -> Notice:
+    """This keeper's own trip: until when it lasts, and what people must do before."""
+    until = utc(state.expires_at_s)
+    title = f"{', '.join(breaker.markets)}: {breaker.name} is in effect until {until}"
     body = (
-        f"{text_of(breaker, Turn.TRIPPED, state)}\nThis keeper did not send it. If no other keeper of yours did, a key is stolen: "
-        f"let the guardian revoke it (revokeKeeper), and lift the trip.\nblock {block.number}, contract {breaker.contract}"
+        f"This keeper tripped breaker {breaker.name}. The council must ratify the trip before {until}, or it ends by itself.\n"
+        f"{_calls(breaker)}\nblock {block.number}"
     )
-    return Notice(_key("breaker-stranger", breaker, state), title, body, Severity.WARNING)
+    return Notice(_key("breaker-own", breaker, state), title, body, Severity.WARNING)
+
+
+def of_stranger(breaker: Breaker, state: BreakerState, block: BlockStamp, who: Tripper | str, required: int) -> Notice:
+    """A trip that this keeper did not send; ``who`` did, or why that is not known."""
+    severity, how = Severity.WARNING, "was tripped by another key"
+    if isinstance(who, str):
+        said = (
+            f"This keeper did not send it; who did could not be read ({who}). If no other keeper of yours did, a key is stolen: "
+            "let the guardian revoke it (revokeKeeper), and the council lift the trip."
+        )
+    elif who.own_key:
+        severity, how = Severity.CRITICAL, "was tripped with THIS keeper's key, and not by this keeper"
+        said = (
+            f"Sent with THIS keeper's key {who.keeper}, and not by this keeper, in transaction {who.tx_hash}: the key is stolen or used by hand. "
+            f"Let the guardian call revokeKeeper({who.keeper}) now, and the council lift the trip."
+        )
+    elif required > 1:
+        how = "was tripped by several keepers"
+        said = f"Carried out by keeper {who.keeper} with the signatures of several ({required} are required), transaction {who.tx_hash}."
+    else:
+        said = (
+            f"Sent by {who.keeper}, not by this keeper, in transaction {who.tx_hash}. "
+            "If that is no other keeper of yours at work, its key is stolen: "
+            f"let the guardian revoke it (revokeKeeper({who.keeper})), and the council lift the trip."
+        )
+    title = f"{', '.join(breaker.markets)}: breaker {breaker.name} {how}"
+    body = f"{text_of(breaker, Turn.TRIPPED, state)}\n{said}\n{_calls(breaker)}\nblock {block.number}"
+    return Notice(_key("breaker-stranger", breaker, state), title, body, severity)
 
 
 def of_term(breaker: Breaker, state: BreakerState, incidents: tuple[str, ...]) -> Notice:
@@ -87,6 +117,11 @@ def of_upkeep(work: Work, outcome: Outcome) -> Notice:
     lines = [outcome.message, outcome.remedy, f"transaction {outcome.tx_hash}" if outcome.tx_hash else ""]
     title = f"{work.intent.action} {outcome.kind} ({outcome.reason})"
     return Notice(f"outcome/{work.intent.id}", title, "\n".join(line for line in lines if line), Severity.WARNING)
+
+
+def _calls(breaker: Breaker) -> str:
+    """What the council may call."""
+    return f"ratify({breaker.id}) / lift({breaker.id}, true) on contract {breaker.contract}"
 
 
 def _key(matter: str, breaker: Breaker, state: BreakerState) -> str:

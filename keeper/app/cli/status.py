@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.times import from_iso, to_iso
-from keeper.app.cli import not_done, switch
+from keeper.app.cli import not_done, on_contract, switch
 from keeper.app.cli.no_value import why_no_threshold, why_no_value
 from keeper.app.cli.nothing_yet import log_exists, remedy
 from keeper.app.cli.output import Output
@@ -38,7 +38,9 @@ class Life(StrEnum):
 @dataclass(frozen=True, slots=True)
 class State:
     """Everything that is shown. ``running`` is what the last start and stop say, ``last`` the newest record of any kind,
-    ``failed`` the outcomes that open incidents are left with, ``off`` the switches that are off."""
+    ``failed`` the outcomes that open incidents are left with, ``off`` the switches that are off, ``turns`` the newest of each breaker on the chain,
+    ``waiting`` orders that too few keepers have signed.
+    """
 
     running: bool
     start: Record | None
@@ -48,6 +50,8 @@ class State:
     open_intents: tuple[Record, ...]
     failed: tuple[Record, ...]
     off: tuple[Intervention, ...] = ()
+    turns: tuple[Record, ...] = ()
+    waiting: tuple[Record, ...] = ()
 
     def life(self, now_ms: int) -> Life:
         if self.start is None:
@@ -63,15 +67,16 @@ class State:
         return self.start is not None and self.tick is not None and self.tick.seq > self.start.seq
 
     def ok(self, now_ms: int) -> bool:
-        """The keeper runs and evaluates blocks, nothing is down, and no open incident is left without its effect."""
-        return self.life(now_ms) is Life.RUNNING and self.evaluates and not self.faults and not self.failed
+        """The keeper runs and evaluates blocks, nothing is down, and no open incident is left, or still, without its effect."""
+        undone = self.faults or self.failed or self.waiting
+        return self.life(now_ms) is Life.RUNNING and self.evaluates and not undone
 
 
 NOTHING = State(False, None, None, None, (), (), ())
 
 
 def run(output: Output, config: str) -> int:
-    """Prints the state. FOUND unless the keeper runs, has evaluated a block since its start, and nothing is down or failed.
+    """Prints the state. FOUND unless the keeper runs, has evaluated a block since its start, and nothing is down, failed or waits for signatures.
 
     Raises ConfigurationError, StoreNotMigrated, and StoreUnavailable for a log that cannot be read.
     """
@@ -81,7 +86,7 @@ def run(output: Output, config: str) -> int:
     url = audit_url(config)
     now_ms = SystemClock().now_ms()
     try:
-        state = read_state(url) if log_exists(url) else NOTHING
+        state = read_state(url, now_ms) if log_exists(url) else NOTHING
         output.document(_document(state, now_ms))
         _print(output, state, now_ms, config)
     except (DraftRefused, KeyError, TypeError, ValueError):
@@ -91,7 +96,7 @@ def run(output: Output, config: str) -> int:
     return Exit.DONE if state.ok(now_ms) else Exit.FOUND
 
 
-def read_state(url: str) -> State:
+def read_state(url: str, now_ms: int) -> State:
     """From the newest records. Raises StoreUnavailable, StoreNotMigrated."""
     from keeper.adapters.audit.reading import page_sync
 
@@ -123,6 +128,8 @@ def read_state(url: str) -> State:
         open_intents=tuple(reversed(intents)),
         failed=not_done.not_done(page, since),
         off=switch.off_in(page),
+        turns=on_contract.newest_turns(page),
+        waiting=on_contract.unfinished(page, now_ms),
     )
 
 
@@ -143,9 +150,11 @@ def _document(state: State, now_ms: int) -> dict[str, object]:
         "evaluated_s_ago": _age_s(state.tick, now_ms) if state.tick else None,
         "verdicts": [_verdict(verdict) for verdict in _verdicts(body)],
         "breakers": body.get("breakers", {}),
+        "contract_breakers": on_contract.documents(state.turns),
         "faults": [dict(fault) for fault in state.faults],
         "open_intents": [record.intent for record in state.open_intents],
         "failed": [not_done.document(record) for record in state.failed],
+        "waiting_for_signatures": [on_contract.waiting_document(record) for record in state.waiting],
         "switched_off": switch.documents(state.off),
     }
 
@@ -177,14 +186,28 @@ def _print(output: Output, state: State, now_ms: int, config: str) -> None:
     body = state.tick.body if state.tick else {}
     breakers = body.get("breakers")
     market = None
+    shown: set[Json] = set()
     for verdict in _verdicts(body):
         if verdict["market"] != market:
             market = verdict["market"]
             breaker = breakers.get(str(market), "?") if isinstance(breakers, Mapping) else "?"
-            output.say(f"\n{market}  (breaker {breaker})", "bold")
+            output.say(f"\n{market}  (keeper: {breaker})", "bold")
+            _print_turns(
+                output, [turn for turn in state.turns if turn.market == market and market not in shown], now_ms
+            )
+            shown.add(market)
         calm = verdict["state"] == "clear"
         output.say(f"  {_gauge(verdict, body)}", None if calm else "red")
-    _print_troubles(output, state)
+    for other in dict.fromkeys(turn.market for turn in state.turns if turn.market not in shown):
+        output.say(f"\n{other}", "bold")
+        _print_turns(output, [turn for turn in state.turns if turn.market == other], now_ms)
+    _print_troubles(output, state, config)
+
+
+def _print_turns(output: Output, turns: Sequence[Record], now_ms: int) -> None:
+    for turn in turns:
+        in_effect = turn.body["after"] in ("tripped", "ratified")
+        output.say(f"  {on_contract.line(turn, now_ms)}", "yellow" if in_effect else None)
 
 
 def _first_line(state: State, now_ms: int) -> str:
@@ -204,19 +227,24 @@ def _first_line(state: State, now_ms: int) -> str:
     return ", ".join(parts)
 
 
-def _print_troubles(output: Output, state: State) -> None:
+def _print_troubles(output: Output, state: State, config: str) -> None:
     output.say()
     for line in switch.lines(state.off):
         output.say(line, "yellow")
     for record in state.failed:
         not_done.show(output, record)
+    for record in state.waiting:
+        output.say(on_contract.waiting_line(record), "bold red")
+        output.say(
+            f"  -> do the others run, and have they decided the same? {keeper_command()} breaker {config} orders"
+        )
     for fault in state.faults:
         output.say(f"down: {fault['part']} ({fault['reason']}): {fault['message']}", "magenta")
         if fault["remedy"]:
             output.say(f"  -> {fault['remedy']}")
     for record in state.open_intents:
         output.say(f"open intent: {record.intent} since {record.at}", "yellow")
-    if not state.faults and not state.open_intents and not state.failed:
+    if not (state.faults or state.open_intents or state.failed or state.waiting):
         output.say("nothing is down, no intent is open")
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 from keeper.adapters.chain.node import NodeClient
 from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.sources import PRIMARY_FIRST
 from keeper.app.readiness import FEE_MARGIN, GAS_GUESS
 from keeper.app.remedies import of_node
+from keeper.app.resting import RESTING, Rest, behind_breaker, says_rest
 from keeper.app.wiring import open_signer
 from keeper.config import model
-from keeper.domain.abi import encode_call, parse_signature
+from keeper.domain.abi import parse_signature
 from keeper.domain.block import BlockStamp
-from keeper.domain.circuit_breaker import BREAKER_OF, decode_terms, view_call
 from keeper.domain.errors import KeeperError, MalformedAnswer, OutsideError, Refused
 from keeper.domain.outcome import Outcome
 from keeper.execution.gate import not_adjusted, simulated
@@ -70,30 +69,19 @@ async def _action(armed: ArmedAction, node: NodeClient, head: BlockStamp, sender
         return Check(
             name, Health.WARN, f"{action.effect.read.signature} is {current}: in effect already, so not simulated"
         )
-    outcome = not_adjusted(armed)
+    outcome: Outcome | Rest | None = not_adjusted(armed)
     together = ""
     if outcome is None:
         simulation = await node.simulate(armed.call, sender)
         outcome = simulated(armed, sender, simulation)
         if simulation.data[:4] == SIGNED_TOGETHER:
-            outcome = await _by_contract(armed, node, head)
+            outcome = await behind_breaker(armed, node, head, node.simulate)
             together = " once enough keepers have signed"
+        elif action.breaker is not None and says_rest(simulation.data):
+            outcome = await behind_breaker(armed, node, head, node.simulate) or outcome
+    if isinstance(outcome, Rest):
+        return Check(name, Health.WARN, f"{RESTING}: {outcome.message}", outcome.remedy)
     if outcome is not None:
         remedy = outcome.remedy or "correct the action, or what its contract asks of the key"
         return Check(name, Health.FAIL, f"{outcome.reason}: {outcome.message}", remedy)
     return Check(name, Health.OK, f"would work{together}; {action.effect.read.signature} is {current} now")
-
-
-async def _by_contract(armed: ArmedAction, node: NodeClient, head: BlockStamp) -> Outcome | None:
-    """Why the protocol would refuse the breaker contract, or its Safe, where a trip cannot be simulated because several keepers must sign it.
-
-    Raises OutsideError.
-    """
-    trip = armed.action.breaker
-    assert trip is not None, "only a breaker asks for several keepers"
-    (registration,) = await node.read([view_call(trip.contract, BREAKER_OF, trip.id)], head)
-    safe = decode_terms(registration.data).safe
-    caller = trip.contract if int(safe, 16) == 0 else safe
-    call = encode_call(armed.action.call)
-    direct = replace(armed, action=replace(armed.action, breaker=None), call=call)
-    return simulated(direct, caller, await node.simulate(call, caller))

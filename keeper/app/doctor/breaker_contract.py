@@ -11,7 +11,7 @@ from keeper.domain.abi import decode_results, encode_call, parse_signature
 from keeper.domain.abi_codec import decode_values
 from keeper.domain.action import AbiValue, FunctionCall
 from keeper.domain.block import BlockStamp
-from keeper.domain.circuit_breaker import FROZEN, SILENT_AT, utc
+from keeper.domain.circuit_breaker import FROZEN, SILENT_AT, span, utc
 from keeper.domain.errors import MalformedAnswer
 from keeper.domain.evm import CallResult
 
@@ -82,7 +82,7 @@ def identity_check(contract: Contract, seen: Seen) -> Check:
     if seen.frozen:
         message = "the whole contract is frozen: nothing trips"
         return Check(named(contract), Health.FAIL, message, f"{COUNCIL} looks why, and calls unfreeze()")
-    message = f"{NAME} {VERSION}, not frozen; a keeper may be silent for {seen.limit_s} s"
+    message = f"{NAME} {VERSION}, not frozen; a keeper may be silent for {span(seen.limit_s)}"
     return Check(named(contract), Health.OK, message)
 
 
@@ -114,7 +114,7 @@ def keeper_check(contract: Contract, seen: Seen, sender: str, head: BlockStamp) 
     left_s, heartbeat_s = silent_at_s - head.timestamp_s, contract.heartbeat_ms // 1000
     message = f"{sender} is a keeper until {utc(silent_at_s)} if it is not heard of before"
     if heartbeat_s > seen.limit_s // 2:
-        message += f"; the heartbeat comes each {heartbeat_s} s, and the contract's limit is {seen.limit_s} s"
+        message += f"; the heartbeat comes each {span(heartbeat_s)}, and the contract's limit is {span(seen.limit_s)}"
         remedy = (
             "set `heartbeat` of the route to a quarter of the limit: the keeper goes by half of the limit until then"
         )
@@ -122,7 +122,7 @@ def keeper_check(contract: Contract, seen: Seen, sender: str, head: BlockStamp) 
     # As the keeper does it: what is left just before a heartbeat is no reason to worry.
     interval_s = min(heartbeat_s, seen.limit_s // 2)
     if left_s < min(2 * interval_s, seen.limit_s - interval_s - SENDING_S):
-        message += f"; that is in {left_s} s, and a heartbeat was due each {interval_s} s"
+        message += f"; that is in {left_s} s, and a heartbeat was due each {span(interval_s)}"
         return Check(
             name, Health.WARN, message, "run the keeper in live mode, or look why its heartbeats fail (`status`)"
         )

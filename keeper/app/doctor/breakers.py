@@ -19,7 +19,7 @@ from keeper.app.doctor.breaker_contract import (
 )
 from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.deployments import Deployment, deployment_of
-from keeper.app.doctor.fitting import blind, misfits, wider
+from keeper.app.doctor.fitting import blind, wider
 from keeper.app.doctor.sources import PRIMARY_FIRST
 from keeper.app.remedies import of_node
 from keeper.config.model import BreakerRoute, Config
@@ -34,9 +34,11 @@ from keeper.domain.circuit_breaker import (
     breaker_name,
     decode_state,
     refusal,
+    span,
     view_call,
 )
 from keeper.domain.errors import MalformedAnswer, OutsideError
+from keeper.execution.fitting import misfits
 from keeper.execution.planner import ArmedAction, arm
 
 WRONG_BREAKER = "correct `breaker` or the action; or the council registers what is meant under another name"
@@ -157,8 +159,8 @@ def _terms(registered: Registration, seen: Seen) -> str:
     keepers = f", {terms.required} keepers sign" if terms.required > 1 else ""
     ready = "does what the action says" if seen.frozen else "ready, and does what the action says"
     return (
-        f"{ready}; a trip lasts {terms.duration_s} s, at most {terms.budget} in {terms.window_s} s, "
-        f"{terms.cooldown_s} s apart{keepers}"
+        f"{ready}; a trip lasts {span(terms.duration_s)}, at most {terms.budget} in {span(terms.window_s)}, "
+        f"{span(terms.cooldown_s)} apart{keepers}"
     )
 
 
@@ -166,21 +168,22 @@ def _deployed(contract: Contract, deployment: Deployment | str, code: bytes, raw
     name = f"{named(contract)} deployment"
     if isinstance(deployment, str):
         return Check(name, Health.FAIL, deployment, "restore the file, or move it away")
-    if wrong := list(_differences(contract, deployment, code, raw)):
+    if deployment.address != contract.address:
+        message = f"{deployment.path}: the reviewed file is about another contract (address {deployment.address})"
+        remedy = "verify the deployment of this one (scripts/verify_breaker.py), or correct the address of the route"
+        return Check(name, Health.WARN, message, remedy)
+    if wrong := list(_differences(deployment, code, raw)):
         remedy = "find out who changed what; then verify the deployment again (scripts/verify_breaker.py)"
-        other = deployment.address != contract.address
-        return Check(name, Health.WARN if other else Health.FAIL, f"{deployment.path}: {'; '.join(wrong)}", remedy)
+        return Check(name, Health.FAIL, f"{deployment.path}: {'; '.join(wrong)}", remedy)
     if not deployment.in_force:
         message = f"{deployment.path}: the council had not accepted it, or it had not its rights, when it was verified"
         return Check(name, Health.WARN, message, "verify the deployment again (scripts/verify_breaker.py --fork)")
-    message = f"address, code and {len(raw)} registrations are as in {deployment.path}"
+    registrations = "1 registration" if len(raw) == 1 else f"{len(raw)} registrations"
+    message = f"address, code and {registrations} are as in {deployment.path}"
     return Check(name, Health.OK, message)
 
 
-def _differences(contract: Contract, deployment: Deployment, code: bytes, raw: Mapping[str, bytes]) -> Iterator[str]:
-    if deployment.address != contract.address:
-        yield f"the reviewed contract is {deployment.address}"
-        return
+def _differences(deployment: Deployment, code: bytes, raw: Mapping[str, bytes]) -> Iterator[str]:
     if "0x" + keccak256(code).hex() != deployment.code_hash:
         yield f"the code is another one than {deployment.code_hash}"
     for identifier, data in raw.items():

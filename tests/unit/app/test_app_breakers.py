@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +18,9 @@ from keeper.app.faults import Faults
 from keeper.config.model import BreakerRoute, PublicRoute, RouteConfig
 from keeper.decisions.breaker import BreakerState as MarketState
 from keeper.domain.action import ActionKind, BreakerTrip, Call
-from keeper.domain.circuit_breaker import BreakerStatus, breaker_id
+from keeper.domain.circuit_breaker import TRIPPED_TOPIC, BreakerStatus, breaker_id, utc
 from keeper.domain.errors import Unreachable
+from keeper.domain.evm import Log
 from keeper.domain.intervention import Intervention, InterventionKind
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.record import Draft, RecordKind
@@ -40,6 +42,24 @@ END, SIGN = f"expire:{ACTION}", "heartbeat:public"
 TX = "0x" + "ab" * 32
 
 
+class Events:
+    """What the contract told; ``away`` makes it unreadable."""
+
+    def __init__(self) -> None:
+        self.told: list[Log] = []
+        self.away = False
+
+    def trip(self, keeper: str, tx_hash: str) -> None:
+        topics = (TRIPPED_TOPIC, ID, "0x" + keeper[2:].lower().rjust(64, "0"), TX)
+        self.told.append(Log(ADDRESS, topics, b"", 1, TX, tx_hash, 0))
+
+    async def logs(self, address: str, topics: Sequence[str | None], first: int, last: int) -> Sequence[Log]:
+        assert (address, list(topics)) == (ADDRESS, [TRIPPED_TOPIC, ID])
+        if self.away:
+            raise Unreachable("the node is away")
+        return list(self.told)
+
+
 class Scene:
     """One breaker, its keeper, and blocks that the test makes."""
 
@@ -53,6 +73,7 @@ class Scene:
         self.run_out: list[tuple[str, str]] = []
         self.incidents: dict[str, str] = {}
         self.ends: list[tuple[str, str]] = []
+        self.events = Events()
         self.faults = Faults(self.stage.clock, self.drafts.append, lambda _: None)
         self.begin(live=live)
 
@@ -75,6 +96,7 @@ class Scene:
             record=self.drafts.append,
             tell=self.notices.append,
             incidents=lambda: self.incidents,
+            events=self.events,
         )
 
     @property
@@ -229,11 +251,101 @@ async def test_trip__of_another_key__is_told_and_of_our_own_not() -> None:
     await scene.block(state=tripped(scene.now_s))
     assert [notice.title for notice in scene.notices] == [f"{MARKET}: breaker pause was tripped by another key"]
     assert "revokeKeeper" in scene.notices[0].body
+    assert "who did could not be read (the node has no such event" in scene.notices[0].body
     other = Scene()
     await other.block()
     await other.stage.act(other.executor)
-    await other.block(state=tripped(other.now_s))
-    assert (other.ends, other.notices) == ([(ACTION, "included")], [])
+    trip = tripped(other.now_s)
+    await other.block(state=trip)
+    assert other.ends == [(ACTION, "included")]
+    (notice,) = other.notices
+    until = utc(trip.expires_at_s)
+    assert (notice.title, notice.severity) == (f"{MARKET}: pause is in effect until {until}", Severity.WARNING)
+    assert f"must ratify the trip before {until}, or it ends by itself" in notice.body
+    assert f"ratify({ID}) / lift({ID}, true) on contract {ADDRESS}" in notice.body
+
+
+async def stranger(scene: Scene, keeper: str, required: int = 1, *, away: bool = False) -> Notice:
+    """A trip that the log of this keeper does not know."""
+    scene.double.set(terms=replace(TERMS, required=required))
+    await scene.block()
+    scene.events.trip(keeper, TX)
+    scene.events.away = away
+    await scene.block(state=tripped(scene.now_s))
+    (notice,) = scene.notices
+    return notice
+
+
+async def test_trip__of_another_key__names_it_and_its_transaction() -> None:
+    notice = await stranger(Scene(), TARGET)
+    assert (notice.title, notice.severity) == (f"{MARKET}: breaker pause was tripped by another key", Severity.WARNING)
+    assert f"revokeKeeper({TARGET})" in notice.body
+    assert TX in notice.body
+    assert "and the council lift the trip" in notice.body
+
+
+async def test_trip__with_this_key_and_not_by_this_keeper__is_a_theft() -> None:
+    scene = Scene()
+    own = scene.stage.signer.address
+    notice = await stranger(scene, own, 2)
+    assert notice.severity is Severity.CRITICAL
+    assert f"Sent with THIS keeper's key {own}, and not by this keeper, in transaction {TX}" in notice.body
+    assert f"revokeKeeper({own}) now" in notice.body
+
+
+async def test_trip__by_another_of_several_keepers__is_no_alarm() -> None:
+    notice = await stranger(Scene(), TARGET, 2)
+    assert notice.severity is Severity.WARNING
+    assert f"Carried out by keeper {TARGET} with the signatures of several (2 are required)" in notice.body
+    assert "revoke" not in notice.body
+
+
+async def test_trip__the_event_cannot_be_read__is_said() -> None:
+    notice = await stranger(Scene(), TARGET, away=True)
+    assert notice.title == f"{MARKET}: breaker pause was tripped by another key"
+    assert "who did could not be read (the node is away)" in notice.body
+
+
+async def test_trip__of_an_earlier_run__is_known_from_the_log() -> None:
+    scene = Scene()
+    await scene.block()
+    await scene.stage.act(scene.executor)
+    (attempt,) = scene.stage.route.sent
+    await scene.block(seconds=0)
+    scene.begin()
+    await scene.block()
+    scene.events.trip(scene.stage.signer.address, attempt.tx_hash)
+    await scene.block(state=tripped(scene.now_s))
+    assert [notice.key for notice in scene.notices] == ["breaker-own/public/pause/2"]
+
+
+async def test_trip__of_another_key_while_ours_is_on_its_way__is_not_ours() -> None:
+    scene = Scene()
+    await scene.block()
+    scene.stage.route.answers = ["lost"]
+    await scene.stage.act(scene.executor)
+    assert len(scene.executor.open_works) == 1
+    scene.events.trip(TARGET, TX)
+    trip = tripped(scene.now_s)
+    scene.double.set(state=trip)
+    scene.stage.block = scene.stage.chain.mine()
+    for _ in range(2):
+        await scene.breakers.look(scene.stage.block)
+        assert scene.breakers._mine == set()
+    assert [notice.title for notice in scene.notices] == [f"{MARKET}: breaker pause was tripped by another key"]
+
+
+async def test_trip__ours_while_it_is_not_confirmed_yet__is_told_as_ours() -> None:
+    scene = Scene()
+    await scene.block()
+    await scene.stage.act(scene.executor)
+    (attempt,) = scene.stage.route.sent
+    scene.events.trip(scene.stage.signer.address, attempt.tx_hash)
+    scene.double.set(state=tripped(scene.now_s))
+    scene.stage.block = scene.stage.chain.mine()
+    await scene.breakers.look(scene.stage.block)
+    assert [notice.key for notice in scene.notices] == ["breaker-own/public/pause/2"]
+    assert scene.breakers._mine == {(ADDRESS, ID)}
 
 
 async def test_trip__of_another_key_after_ours_has_ended__is_told() -> None:
@@ -317,6 +429,13 @@ async def test_fault__what_keeps_it_from_tripping__is_critical_and_ends(
     await scene.block(frozen=0, state=READY, heard_s=scene.now_s)
     assert scene.down == {}
     assert (scene.double.value("signs"), scene.double.value("ends")) == (0, 0)
+
+
+async def test_fault__not_a_keeper__does_not_simply_advise_to_add_the_same_key_again() -> None:
+    scene = Scene(heard_s=0)
+    await scene.block()
+    (fault,) = scene.faults.current
+    assert fault.remedy.startswith("if it was revoked because it may be stolen: a new key, never this one; else")
 
 
 @pytest.mark.parametrize(
@@ -492,7 +611,7 @@ async def test_expire_and_heartbeat__both_due__one_after_the_other() -> None:
     assert len(scene.executor.open_works) == 1
     await scene.block(seconds=0)
     await scene.block(seconds=0)
-    assert scene.ends == [(END, "included"), (SIGN, "included")]
+    assert scene.ends == [(SIGN, "included"), (END, "included")]
 
 
 async def test_upkeep__an_action_is_on_its_way__waits_for_it() -> None:

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from keeper.app.breakers.cosigning import LOOK_S, SHORT_S, TURN_S
+from keeper.app.breakers.cosigning import LOOK_S, SHORT_S, TURN_S, WARN_S
 from keeper.app.breakers.pledges import Pledges
 from keeper.domain.errors import SigningError
 from keeper.domain.order import MAX_ORDER_LIFE_S, SignedOrder, TripOrder
 from keeper.domain.record import RecordKind
+from keeper.domain.verdict import Severity
 from tests.support.breaker_double import ADDRESS, READY, TERMS
 from tests.support.cosigning_scene import EXPIRES_MS, START, VAULT, Scene
 from tests.support.execution_stage import pause
@@ -81,6 +82,26 @@ async def test_complete__by_another_one__is_left_to_it_for_a_turn_and_not_longer
     await scene.pass_s(1)
     await one.look()
     assert scene.trip_count == 1
+
+
+async def test_too_few__after_a_while__is_told_once_with_the_digest_and_the_time_left() -> None:
+    scene = Scene()
+    one = scene.members[0]
+    one.decide()
+    await one.look()
+    await scene.pass_s(int(WARN_S) - 1)
+    await one.look()
+    assert one.told == []
+    await scene.pass_s(1)
+    await one.look()
+    await scene.pass_s(1)
+    await one.look()
+    ((mine),) = await scene.orders()
+    (notice,) = one.told
+    assert (notice.title, notice.severity) == ("M: limit waits for signatures, 1 of 2", Severity.WARNING)
+    assert f"digest 0x{mine.order.digest.hex()}" in notice.body
+    assert f"{EXPIRES_MS // 1000 - int(WARN_S)} s left" in notice.body
+    assert mine.signer in notice.body
 
 
 async def test_book_away__is_told_and_when_it_is_back_all_goes_on() -> None:
@@ -155,7 +176,7 @@ async def test_expires__a_millisecond_before__waits_and_then_ends() -> None:
     assert one.failed == [("M", "limit", "too-few-signatures")]
     (outcome,) = await one.log.of(RecordKind.OUTCOME)
     assert outcome.body["kind"] == "failed"
-    assert "no other keeper has ever signed here" in one.told[0].body
+    assert "no other keeper has ever signed here" in one.told[-1].body
 
 
 async def test_value_changed_meanwhile__ends_and_is_decided_anew() -> None:

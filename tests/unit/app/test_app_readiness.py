@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from eth_abi.abi import encode
 
+from keeper.adapters.chain.memory import Reverted, Storage
 from keeper.app.faults import Faults
 from keeper.app.readiness import RETRY_FOR_MS, RETRY_S, Readiness, unreachable_is_a_fault
+from keeper.domain.abi import parse_signature
+from keeper.domain.action import BreakerTrip
 from keeper.domain.block import BlockStamp
+from keeper.domain.circuit_breaker import TRIP, BreakerState, BreakerStatus
 from keeper.domain.errors import Refused, Unreachable
 from keeper.domain.evm import UnsignedTransaction
+from keeper.domain.verdict import Severity
 from keeper.execution.edges import Edges
 from keeper.execution.executor import Executor
-from keeper.execution.planner import ArmedAction
+from keeper.execution.planner import ArmedAction, arm
+from keeper.ports.notifier import Notice
+from tests.support.breaker_double import ADDRESS, READY, Double, contract
 from tests.support.execution_stage import ETHER, MISSING_ROLE, VAULT, Stage, adjust, pause
 
 pytestmark = pytest.mark.unit
@@ -22,8 +31,15 @@ pytestmark = pytest.mark.unit
 PART = "readiness:ETH-PERP/pause"
 
 
-def probing(stage: Stage, executor: Executor, armed: ArmedAction | None = None) -> tuple[Readiness, Faults]:
-    faults = Faults(stage.clock, lambda _: None, lambda _: None)
+def probing(
+    stage: Stage,
+    executor: Executor,
+    armed: ArmedAction | None = None,
+    *,
+    told: list[Notice] | None = None,
+    actor: str = "",
+) -> tuple[Readiness, Faults]:
+    faults = Faults(stage.clock, lambda _: None, ([] if told is None else told).append)
     edges = Edges(
         store=stage.store,
         chain=stage.chain,
@@ -33,7 +49,7 @@ def probing(stage: Stage, executor: Executor, armed: ArmedAction | None = None) 
         clock=stage.clock,
     )
     armed = armed or pause()
-    return Readiness(edges, executor, {armed.key: armed}, faults), faults
+    return Readiness(edges, executor, {armed.key: armed}, faults, lambda _: actor), faults
 
 
 async def found(stage: Stage) -> dict[str, str]:
@@ -198,3 +214,89 @@ async def test_probe__only_the_estimate_is_refused__says_why_when_it_is_the_cont
 
     monkeypatch.setattr(Executor, "measure_gas", refuse)
     assert await found(stage) == {PART: reason}
+
+
+# -- through a breaker that rests ---------------------------------------------------------------------------------------------
+
+RAW_ID = b"pause".ljust(32, b"\0")
+FAR_S = 4_000_000_000
+"""Ahead of the chain's time."""
+SIMPLE = {"InEffect": ("bytes32",), "IsFrozen": (), "NotArmed": ("bytes32",)}
+
+
+def refuses(name: str) -> bytes:
+    types = SIMPLE.get(name, ("bytes32", "uint256"))
+    values = (RAW_ID, FAR_S)[: len(types)]
+    return parse_signature(f"{name}({','.join(types)})").selector + encode(types, values)
+
+
+async def resting(
+    state: BreakerState, refusal: str, *, frozen: bool = False, vault: str = "good", actor: str = ""
+) -> list[tuple[str, Severity, str]]:
+    """Reason, severity and text of what is told when the contract stands so and refuses the trip with this."""
+    stage = Stage()
+
+    def breaker(data: bytes, sender: str, storage: Storage) -> bytes:
+        if data[:4] == TRIP:
+            raise Reverted(refuses(refusal))
+        return contract(data, sender, storage)
+
+    Double(stage.chain).install(frozen=int(frozen), state=state)
+    stage.chain.install(ADDRESS, breaker, **stage.chain._code[ADDRESS][1])
+    stage.chain.store(VAULT, mode=vault)
+    stage.chain.mine()
+    trip = BreakerTrip(ADDRESS, "0x" + RAW_ID.hex(), ())
+    armed = arm(replace(pause().action, breaker=trip))
+    told: list[Notice] = []
+    probe, faults = probing(stage, await stage.ready(armed), armed, told=told, actor=actor)
+    await unreachable_is_a_fault(probe, faults)
+    assert [f"fault/{fault.part}" for fault in faults.current] == [notice.key for notice in told]
+    return [(fault.reason, notice.severity, notice.body) for fault, notice in zip(faults.current, told, strict=True)]
+
+
+TRIPPED = replace(READY, status=BreakerStatus.TRIPPED, expires_at_s=FAR_S)
+RESTS = replace(READY, ready_at_s=FAR_S)
+LOCKED = replace(READY, locked_until_s=FAR_S)
+SPENT = replace(READY, recent_s=(FAR_S - 9_000, FAR_S - 10_000))
+
+
+@pytest.mark.parametrize(
+    ("state", "refusal", "words"),
+    [
+        (TRIPPED, "InEffect", "it is tripped until 2096-10-02 07:06:40 UTC, and may trip again from"),
+        (RESTS, "CoolingDown", "it rests until 2096-10-02 07:06:40 UTC"),
+        (LOCKED, "LockedAfterLift", "it is locked until 2096-10-02 07:06:40 UTC"),
+        (SPENT, "BudgetSpent", "its budget of 2 trips in 10000 s is used up until 2096-10-02 07:06:40 UTC"),
+    ],
+)
+@pytest.mark.parametrize("actor", ["", ADDRESS], ids=["one keeper", "several keepers"])
+async def test_probe__breaker_rests__is_a_warning_with_the_time(
+    state: BreakerState, refusal: str, words: str, actor: str
+) -> None:
+    ((reason, severity, body),) = await resting(state, refusal, actor=actor)
+    assert (reason, severity) == ("resting", Severity.WARNING)
+    assert words in body
+    assert "it works again from 2096-10-02" in body
+
+
+@pytest.mark.parametrize(
+    ("state", "refusal", "frozen", "vault", "expected"),
+    [
+        (replace(TRIPPED, status=BreakerStatus.RATIFIED), "InEffect", False, "good", "simulation-reverted"),
+        (replace(RESTS, armed=False), "NotArmed", False, "good", "simulation-reverted"),
+        (RESTS, "IsFrozen", True, "good", "simulation-reverted"),
+        (RESTS, "CoolingDown", True, "good", "simulation-reverted"),
+        (RESTS, "CoolingDown", False, "no role", "missing-role"),
+        (RESTS, "CoolingDown", False, "reverts", "simulation-reverted"),
+    ],
+    ids=["ratified", "disarmed", "frozen", "frozen since", "lost its role", "protocol reverts"],
+)
+async def test_probe__not_only_rest__stays_critical(
+    state: BreakerState, refusal: str, frozen: bool, vault: str, expected: str
+) -> None:
+    ((reason, severity, _),) = await resting(state, refusal, frozen=frozen, vault=vault)
+    assert (reason, severity) == (expected, Severity.CRITICAL)
+
+
+async def test_probe__several_keepers_and_nothing_in_the_way__is_no_fault() -> None:
+    assert await resting(READY, "CoolingDown", actor=ADDRESS) == []

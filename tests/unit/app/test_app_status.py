@@ -14,6 +14,8 @@ from keeper.app.cli.output import Output
 from keeper.app.cli.status import run
 from keeper.app.cli.typed import keeper_command
 from keeper.app.faults import Faults
+from keeper.domain.circuit_breaker import breaker_id
+from keeper.domain.order import TripOrder, order_body
 from keeper.domain.outcome import OutcomeKind
 from keeper.domain.record import Draft, Json, RecordKind
 from tests.support.audit_log import write_log
@@ -261,6 +263,150 @@ async def test_status__incident_of_the_run_before__is_not_open_any_more(
 ) -> None:
     drafts = [start(9), incident("opened"), *ended("failed"), start(5), tick(1)]
     assert (await said(config, drafts, capsys))[0] == 0
+
+
+# -- breakers on the chain ----------------------------------------------------------------------------------------------------
+
+CONTRACT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+PAUSE_ETH = breaker_id("pause ETH-PERP")
+
+
+def turned(after: str, until_ms: int | None, market: str = "ETH-PERP", nonce: int = 1) -> Draft:
+    """As ``keeper.app.breakers.words.record_of`` writes it."""
+    body: dict[str, Json] = {
+        "market": market,
+        "contract": CONTRACT,
+        "id": breaker_id(f"pause {market}"),
+        "name": f"pause {market}",
+        "before": "ready",
+        "after": after,
+        "trigger": "chain",
+        "reason": "why",
+        "nonce": nonce,
+        "at_ms": str(NOW_MS - 5_000),
+        "block": 7,
+        "until_ms": None if until_ms is None else str(until_ms),
+    }
+    return Draft(RecordKind.BREAKER, body, NOW_MS - 5_000, market=market, action="pause")
+
+
+def own_view() -> Draft:
+    """What the keeper thinks of the market: no contract."""
+    body: dict[str, Json] = {"market": "ETH-PERP", "before": "armed", "after": "tripped", "trigger": "trip"}
+    return Draft(RecordKind.BREAKER, body, NOW_MS, market="ETH-PERP")
+
+
+@pytest.mark.parametrize(
+    ("after", "until_ms", "words"),
+    [
+        ("tripped", NOW_MS + 60_000, "tripped until 2026-03-01 12:01:00 UTC\n"),
+        ("tripped", NOW_MS, "tripped until 2026-03-01 12:00:00 UTC (its end is due, and not in the log yet)\n"),
+        ("ratified", None, "ratified at 2026-03-01 11:59:55 UTC: its trip stays until the council lifts it\n"),
+        ("lifted", NOW_MS + 60_000, "lifted at 2026-03-01 11:59:55 UTC, locked until 2026-03-01 12:01:00 UTC\n"),
+        ("lifted", NOW_MS, "lifted at 2026-03-01 11:59:55 UTC\n"),
+        ("expired", None, "expired at 2026-03-01 11:59:55 UTC\n"),
+    ],
+)
+async def test_status__breaker_on_the_chain__its_newest_turn_is_under_its_market(
+    after: str, until_ms: int | None, words: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drafts = [start(9), turned("tripped", 7, nonce=0), turned(after, until_ms), own_view(), tick(1)]
+    code, text, document = await said(config, drafts, capsys)
+    assert code == 0
+    assert f"\nETH-PERP  (keeper: armed)\n  breaker contract: pause ETH-PERP {words}" in text
+    assert text.count("breaker contract") == 1
+    (shown,) = document["contract_breakers"]  # type: ignore[misc]
+    expected = {"market": "ETH-PERP", "contract": CONTRACT, "id": PAUSE_ETH, "name": "pause ETH-PERP", "nonce": 1}
+    assert expected.items() <= shown.items()  # type: ignore[has-type]
+    assert shown["state"] == after  # type: ignore[has-type]
+    assert (shown["until"] is None) is (until_ms is None)  # type: ignore[has-type]
+
+
+async def test_status__breaker_of_a_market_without_verdicts__is_said_all_the_same(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, text, _ = await said(config, [start(9), turned("expired", None, "SOL-PERP"), tick(1)], capsys)
+    assert "\nSOL-PERP\n  breaker contract: pause SOL-PERP expired at" in text
+
+
+# -- orders that wait for signatures ------------------------------------------------------------------------------------------
+
+
+def order(step: str = "signed", *, left_s: int = 60, by_hand: bool = False) -> Draft:
+    asked = TripOrder(1, CONTRACT, PAUSE_ETH, (), b"\1" * 32, 3, NOW_MS // 1000 + left_s)
+    body = {**order_body(asked), "step": step, "signer": CONTRACT}
+    if by_hand:
+        return Draft(RecordKind.ORDER, body, NOW_MS)
+    return Draft(RecordKind.ORDER, body, NOW_MS, market="ETH-PERP", action="pause", incident="ETH-PERP@7")
+
+
+async def test_status__order_without_enough_signatures__is_not_done(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drafts = [start(9), incident("opened"), order(), order(left_s=50), tick(1)]
+    code, text, document = await said(config, drafts, capsys)
+    assert code == 1
+    digest = order(left_s=50).body["digest"]
+    line = f"NOT DONE: pause on ETH-PERP waits for signatures (order {digest}, until 2026-03-01 12:00:50 UTC)\n  -> "
+    assert line in text
+    assert text.count("NOT DONE") == 1
+    assert f"breaker {config} orders" in text
+    assert "nothing is down" not in text
+    assert document["waiting_for_signatures"] == [
+        {
+            "market": "ETH-PERP",
+            "action": "pause",
+            "incident": "ETH-PERP@7",
+            "digest": digest,
+            "contract": CONTRACT,
+            "breaker": "pause ETH-PERP",
+            "until": "2026-03-01T12:00:50.000Z",
+        }
+    ]
+
+
+async def test_status__order_signed_by_hand__is_named_by_its_breaker(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text, _ = await said(config, [start(9), order(by_hand=True), *ended("included"), tick(1)], capsys)
+    assert code == 1
+    assert "NOT DONE: breaker pause ETH-PERP waits for signatures" in text
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        ended("included"),
+        ended("included")[:1],
+        [order("complete")],
+        [order("not-needed")],
+        [turned("tripped", NOW_MS + 60_000)],
+        [incident("closed")],
+    ],
+    ids=["outcome", "intent", "complete", "not needed", "tripped", "closed"],
+)
+async def test_status__order_that_came_to_something__waits_no_more(
+    later: list[Draft], config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drafts = [start(9), incident("opened"), order(), *later, tick(1)]
+    code, text, document = await said(config, drafts, capsys)
+    assert (code, document["waiting_for_signatures"]) == (0, [])
+    assert "NOT DONE" not in text
+
+
+async def test_status__order_whose_deadline_is_past__waits_no_more(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, _ = await said(config, [start(9), order(left_s=0), tick(1)], capsys)
+    assert code == 0
+
+
+async def test_status__something_of_before_the_order__does_not_end_it(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = [turned("expired", None), *ended("included"), incident("closed")]
+    code, _, _ = await said(config, [start(9), *before, incident("opened"), order(), tick(1)], capsys)
+    assert code == 1
 
 
 def test_status__no_log__says_what_to_run(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

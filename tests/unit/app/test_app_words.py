@@ -20,6 +20,8 @@ from keeper.app.cli.output import Output
 from keeper.app.cli.summaries import SUMMARIES, summary
 from keeper.app.exit_codes import Exit, exit_code
 from keeper.domain import errors
+from keeper.domain.action import BreakerTrip
+from keeper.domain.circuit_breaker import breaker_id
 from keeper.domain.decision import BreakerEvent, IncidentEvent, IncidentPhase
 from keeper.domain.errors import ConfigurationError, KeeperError, Problem
 from keeper.domain.intent import Intent, IntentState
@@ -35,6 +37,7 @@ from keeper.execution.work import Work
 from keeper.ports.notifier import Notice
 from tests.support.audit_log import attempt, broadcast, opening, outcome, receipt, receipt_gone
 from tests.support.engine_world import run, snapshot, spec
+from tests.support.execution_stage import VAULT, pause
 from tests.support.orders import ORDER
 from tests.support.source_fakes import ManualClock
 
@@ -287,6 +290,14 @@ def test_notice__outcome__message_remedy_transaction_and_incident_in_lines() -> 
         "incident inc-1",
     ]
     assert ended(OutcomeKind.FAILED, "", None).body.splitlines() == ["what happened", "incident inc-1"]
+
+
+def test_notice__outcome_of_a_trip__names_the_breaker_and_its_contract() -> None:
+    armed = pause()
+    armed = replace(armed, action=replace(armed.action, breaker=BreakerTrip(VAULT, breaker_id("pause ETH-PERP"))))
+    intent = Intent("i-1", "ETH-PERP", "pause", "inc-1", IntentState.DONE, 1, 2, "0x", "0x", "false")
+    notice = notices.of_outcome(Work(intent, armed), Outcome(OutcomeKind.INCLUDED, Reason.EFFECT_VERIFIED, "done"))
+    assert f"breaker pause ETH-PERP of contract {VAULT}" in notice.body.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,29 @@ def test_route__that_cannot_be__is_told_with_its_place(broken: Break, text: str,
     assert problem.hint
 
 
+def two(first: str, second: str) -> Edit:
+    """Two routes to the same contract."""
+    written = (
+        f'{name}: {{kind: breaker, address: "{CONTRACT}"{orders}}}' for name, orders in (("a", first), ("b", second))
+    )
+    return PUBLIC, f"routes: {{{', '.join(written)}}}"
+
+
+def test_two_routes__to_one_contract__have_the_same_orders(broken: Break) -> None:
+    (problem,) = broken(two(', orders: "one"', ', orders: "postgresql+psycopg://k:sesame@db/orders"'))
+    assert problem.path == "routes.b.orders"
+    assert "route a" in problem.message
+    assert problem.hint
+    assert "sesame" not in repr(problem)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(', orders: "one"', ', orders: "./one"'), (', orders: "one"', ""), ("", "")]
+)
+def test_two_routes__that_do_not_contradict_each_other__are_taken(load_good: Load, first: str, second: str) -> None:
+    assert [one.name for one in load_good(two(first, second)).routes] == ["a", "b", "public"]
+
+
 def test_action__through_the_breaker__has_its_identifier_in_this_market(load_good: Load) -> None:
     action = load_good(ROUTES, TRIPS, VARS).actions[0]
     assert action.breaker == BreakerTrip(CONTRACT, breaker_id("pause ETH-PERP"))

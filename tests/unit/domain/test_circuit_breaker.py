@@ -21,6 +21,8 @@ from keeper.domain.circuit_breaker import (
     decode_terms,
     evidence_of,
     refusal,
+    rests_until_s,
+    span,
     trip_call,
     utc,
 )
@@ -132,6 +134,66 @@ def test_refusal__a_state_that_does_not_trip__says_so(state: BreakerState, froze
 def test_refusal__a_time__is_over_at_its_second(state: BreakerState, until_s: int, words: str) -> None:
     assert words in refusal(state, TERMS, until_s - 1, frozen=False)
     assert refusal(state, TERMS, until_s, frozen=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("ready_s", "locked_s", "recent", "words"),
+    [
+        (3_000, 2_000, (), "rests until 1970-01-01 00:50:00 UTC"),
+        (1_000, 2_000, (), "locked until 1970-01-01 00:33:20 UTC"),
+        (1_000, 2_000, (700, 500), "used up until 1970-01-01 02:55:00 UTC"),
+        (11_000, 2_000, (700, 500), "rests until 1970-01-01 03:03:20 UTC"),
+    ],
+)
+def test_refusal__several_terms_run__says_the_one_that_ends_last(
+    ready_s: int, locked_s: int, recent: tuple[int, ...], words: str
+) -> None:
+    state = replace(STATE, ready_at_s=ready_s, locked_until_s=locked_s, recent_s=recent)
+    assert words in refusal(state, TERMS, 800, frozen=False)
+    until_s = max(ready_s, locked_s, 10_500 if recent else 0)
+    assert rests_until_s(state, TERMS, 800) == rests_until_s(state, TERMS, until_s - 1) == until_s
+    assert rests_until_s(state, TERMS, until_s) == 0
+    assert "frozen" in refusal(state, TERMS, 800, frozen=True)
+    assert "disarmed" in refusal(replace(state, armed=False), TERMS, 800, frozen=False)
+
+
+@pytest.mark.parametrize(
+    ("locked_s", "now_s", "again_s"), [(0, 50, 60 + 30), (0, 70, 70 + 30), (500, 50, 500)], ids=["ahead", "due", "lock"]
+)
+def test_refusal__tripped__says_when_it_works_again(locked_s: int, now_s: int, again_s: int) -> None:
+    terms = replace(TERMS, cooldown_s=30)
+    state = replace(STATE, status=BreakerStatus.TRIPPED, expires_at_s=60, locked_until_s=locked_s)
+    assert rests_until_s(state, terms, now_s) == again_s
+    why = refusal(state, terms, now_s, frozen=False)
+    assert why == f"it is tripped until {utc(60)}, and may trip again from {utc(again_s)} on at the earliest"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        replace(STATE, ready_at_s=10**9, armed=False),
+        replace(STATE, ready_at_s=10**9, status=BreakerStatus.RATIFIED),
+        replace(STATE, ready_at_s=10**9, status=BreakerStatus.UNKNOWN),
+    ],
+)
+def test_rests__what_waits_for_people__does_not_rest(state: BreakerState) -> None:
+    assert rests_until_s(state, TERMS, 50) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (90, "90 s"),
+        (600, "10 min"),
+        (21_600, "6 h"),
+        (86_400, "1 d"),
+        (604_800, "7 d"),
+        (86_401, "86401 s"),
+    ],
+)
+def test_span__is_exact(seconds: int, words: str) -> None:
+    assert span(seconds) == words
 
 
 @pytest.mark.parametrize("recent", [(), (700,)])

@@ -60,6 +60,19 @@ async def test_changed_row__is_skipped_with_its_place(place: Path, column: str, 
     assert one.why
 
 
+@pytest.mark.parametrize("column", ["digest", "signer", "signature", "values", "evidence", "contract", "deadline_s"])
+async def test_row_that_is_no_text__is_skipped_and_the_others_are_read(place: Path, column: str) -> None:
+    book = DatabaseOrderBook(sqlite_url(place))
+    await book.put(await signed_by(1))
+    where = (await signed_by(0)).signer
+    change(place, f"UPDATE breaker_orders SET \"{column}\" = CAST(x'ff' AS TEXT) WHERE signer = ?", where)
+    page = await book.look(0)
+    await book.close()
+    assert page.signed == (await signed_by(1),)
+    (one,) = page.skipped
+    assert one.place.isprintable()
+
+
 async def test_forged_row_of_the_same_order_and_signer__does_not_keep_the_real_one_out(place: Path) -> None:
     change(place, "UPDATE breaker_orders SET signature = ?", "0x" + "11" * 65)
     book = DatabaseOrderBook(sqlite_url(place))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from keeper.adapters.orders.document import LARGEST, from_text, to_document, to_text
-from keeper.adapters.orders.files import FileOrderBook, file_name
+from keeper.adapters.orders.files import MOST_FILES, FileOrderBook, file_name
 from keeper.domain.errors import UnitError, Unreachable
 from tests.support.orders import ORDER, order, signed_by
 
@@ -105,6 +105,13 @@ async def test_other_names__are_not_looked_at(folder: Path) -> None:
     for name in ("notes.txt", ".hidden.tmp", "order.json.part"):
         (folder / name).write_text("{")
     assert await skipped(folder) == {}
+
+
+@pytest.mark.parametrize("junk", ["0{}.json", "z{}.json", "0{}-0x00.json"])
+async def test_thousands_of_other_names__do_not_crowd_the_orders_out(folder: Path, junk: str) -> None:
+    for number in range(MOST_FILES + 1):
+        (folder / junk.format(number)).write_text("{}")
+    assert str(folder) in await skipped(folder)
 
 
 async def test_changed_after_it_was_read__is_read_again(folder: Path) -> None:
