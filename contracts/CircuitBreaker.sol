@@ -65,7 +65,7 @@ contract CircuitBreaker is ICircuitBreaker, Ownable2Step, EIP712, ReentrancyGuar
 
     mapping(bytes32 id => Breaker) private _breakers;
     mapping(bytes32 id => State) private _states;
-    mapping(bytes32 id => Change[]) private _changes;
+    mapping(bytes32 id => mapping(uint256 bound => Change)) private _changes;
     /// @dev Which values a breaker moves; by the view that shows them.
     mapping(bytes32 view_ => bool) private _claimed;
     /// @dev When each keeper was last heard of; zero: no keeper.
@@ -163,11 +163,10 @@ contract CircuitBreaker is ICircuitBreaker, Ownable2Step, EIP712, ReentrancyGuar
         s.status = Status.Ready;
         s.armed = true;
         ++s.nonce;
-        delete _changes[id];
         // The slots are filled from the start, so that no trip pays for new ones.
         for (uint256 i = 0; i < b.bounds.length; ++i) {
             uint256 current = _current(_breakers[id].bounds[i]);
-            _changes[id].push(Change(current, current));
+            _changes[id][i] = Change(current, current);
             _claim(_breakers[id].bounds[i], true);
         }
         emit Registered(id, b.target, bytes4(b.call), b);
@@ -280,8 +279,11 @@ contract CircuitBreaker is ICircuitBreaker, Ownable2Step, EIP712, ReentrancyGuar
     }
 
     /// @inheritdoc ICircuitBreaker
-    function changesOf(bytes32 id) external view returns (Change[] memory) {
-        return _changes[id];
+    function changesOf(bytes32 id) external view returns (Change[] memory changes) {
+        changes = new Change[](_breakers[id].bounds.length);
+        for (uint256 i = 0; i < changes.length; ++i) {
+            changes[i] = _changes[id][i];
+        }
     }
 
     /// @inheritdoc ICircuitBreaker
