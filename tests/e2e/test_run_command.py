@@ -229,7 +229,7 @@ async def test_status__before_while_and_after__says_what_is_so(tmp_path: Path) -
         people = keeper("status", stage.config)
         assert people.code == 1
         assert "stopped (live)" in people.out
-        assert "breaker tripped" in people.out
+        assert "(keeper: tripped)" in people.out
         assert verify(stage.url).ok
 
 

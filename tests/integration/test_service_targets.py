@@ -185,6 +185,7 @@ async def test_service__target_without_code__is_no_success(tmp_path: Path) -> No
 async def test_service__key_without_the_role__told_before_the_incident_and_failed_after(tmp_path: Path) -> None:
     async with course(tmp_path, key="roleless") as c:
         assert readiness(c.stage) == [("down", "missing-role")]
+        await c.service.until(lambda: bool(c.told("readiness")))
         (early,) = c.told("readiness")
         assert early["type"] == "failure"
         assert c.stage.key.address in early["message"]
