@@ -13,7 +13,10 @@ import {Registration} from "./lib/Registration.sol";
 import {Words} from "./lib/Words.sol";
 
 /// @title CircuitBreaker: what a keeper may do to a protocol, and no more
-/// @notice DESIGN
+/// @notice Longer than 400 lines by this text and on purpose: whoever audits it finds all state, and every way to change
+///         it, in one file. What may be registered is checked in lib/Registration.sol.
+///
+///         DESIGN
 ///         - The protocol gives its pause and risk roles to this contract, or to a Safe that has this contract as a
 ///           module. Keepers hold hot keys that are good for nothing but tripping breakers here.
 ///         - A breaker is one call, fixed at registering: target, selector, arguments. An argument that the keeper may

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from keeper.domain.abi_codec import integer_range
+from keeper.domain.breaker_registration import Side
 from keeper.domain.errors import ConfigurationError, Problem
 from scripts import breaker_limits as limits
 from scripts.breaker_fields import BREAKER, Fields, one_word
-from scripts.breaker_model import ZERO, Bound, Breaker, Called, Params, Probe, Right, Side, digest
+from scripts.breaker_model import ZERO, Bound, Breaker, Called, Params, Probe, Right, digest
 
 SCHEMA = 1
 _SIDES = {side.name.lower(): int(side) for side in Side}

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 from eth_abi.abi import encode
 
 from keeper.domain.address import checksum_address, keccak256
+from keeper.domain.breaker_registration import BREAKER_TYPE, Side
 
 ZERO = "0x" + 40 * "0"
 # Through which CREATE2 deployments of forge go: the same on every chain.
 FACTORY = "0x4e59b44847b379578588920cA78FbF26c0B4956C"
-
-_PROBE = "(address,uint8,bytes,bytes32)"
-_BOUND = "(address,uint8,uint8,uint8,uint16,uint256,uint256,bytes)"
-BREAKER_TYPE = f"(address,uint32,uint32,uint32,address,uint32,uint8,uint8,bytes,bytes,{_PROBE},{_BOUND}[])"
-"""ICircuitBreaker.Breaker as the ABI sees it."""
-
-
-class Side(IntEnum):
-    """Which side of the current value is the safe one; the numbers are those of ICircuitBreaker.Side."""
-
-    LOWER = 0
-    HIGHER = 1
-    KEPT = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from keeper.domain.breaker_registration import Side
 from keeper.domain.errors import ConfigurationError, SetupError
 from scripts.breaker_artifact import compiled
 from scripts.breaker_file import fill, load
 from scripts.breaker_limits import duration
-from scripts.breaker_model import ZERO, Bound, Breaker, Params, Side
+from scripts.breaker_model import ZERO, Bound, Breaker, Params
 from scripts.breaker_record import FOLDER, known
 
 OK, BAD = 0, 2

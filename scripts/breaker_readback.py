@@ -11,11 +11,12 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 
 from keeper.domain.address import checksum_address, keccak256
+from keeper.domain.breaker_registration import BREAKER_TYPE
 from keeper.domain.errors import MalformedAnswer, Refused
 from scripts.breaker_artifact import Compiled
 from scripts.breaker_chain import Chain
 from scripts.breaker_limits import duration
-from scripts.breaker_model import BREAKER_TYPE, ZERO, Breaker, Params
+from scripts.breaker_model import ZERO, Breaker, Params
 
 STATE_TYPE = "(uint240,uint8,bool,uint40,uint40,uint40,uint32)"
 READY, TRIPPED, RATIFIED = 1, 2, 3

@@ -12,10 +12,11 @@ from eth_account import Account
 
 from keeper.devnet.anvil import Anvil
 from keeper.domain.address import checksum_address
+from keeper.domain.breaker_registration import Side
 from keeper.domain.errors import MalformedAnswer, Refused, SetupError
 from scripts.breaker_chain import Chain, Reverted, calldata
 from scripts.breaker_limits import duration
-from scripts.breaker_model import Bound, Breaker, Params, Right, Side
+from scripts.breaker_model import Bound, Breaker, Params, Right
 from scripts.breaker_readback import READY, TRIPPED, Finding, Mark, Place
 
 GAS = 5_000_000

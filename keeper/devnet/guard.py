@@ -12,16 +12,11 @@ from keeper.devnet.transactions import CALL_GAS, calldata, deploy, deployed, sen
 from keeper.devnet.world import WITHDRAWAL_LIMIT, Role, World
 from keeper.domain.action import Call
 from keeper.domain.address import checksum_address, keccak256
+from keeper.domain.breaker_registration import BREAKER_TYPE, Side
 from keeper.domain.circuit_breaker import STATE_OF, BreakerState, breaker_id, decode_state, view_call
 
 ZERO_ADDRESS = checksum_address(bytes(20))
 
-BREAKER_TYPE = (
-    "(address,uint32,uint32,uint32,address,uint32,uint8,uint8,bytes,bytes,"
-    "(address,uint8,bytes,bytes32),(address,uint8,uint8,uint8,uint16,uint256,uint256,bytes)[])"
-)
-"""``ICircuitBreaker.Breaker`` as the ABI names it."""
-LOWER, HIGHER, KEPT = range(3)
 TRUE_WORD = (1).to_bytes(32, "big")
 
 
@@ -46,7 +41,7 @@ class Bound:
     target: str
     word: int
     answer_word: int
-    side: int
+    side: Side
     max_step_bps: int
     minimum: int
     maximum: int
@@ -145,7 +140,7 @@ def limit_breaker(world: World, market: str, limits: Limits) -> Registration:
         target=world.exchange,
         word=1,
         answer_word=0,
-        side=LOWER,
+        side=Side.LOWER,
         max_step_bps=7_500,
         minimum=WITHDRAWAL_LIMIT // 10,
         maximum=WITHDRAWAL_LIMIT,

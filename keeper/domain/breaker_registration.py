@@ -17,6 +17,12 @@ _PROBE = ("address", "uint8", "bytes", "bytes32")
 _BOUND = ("address", "uint8", "uint8", "uint8", "uint16", "uint256", "uint256", "bytes")
 
 
+BREAKER_TYPE = (
+    f"(address,uint32,uint32,uint32,address,uint32,uint8,uint8,bytes,bytes,({','.join(_PROBE)}),({','.join(_BOUND)})[])"
+)
+"""``ICircuitBreaker.Breaker`` as the ABI names it."""
+
+
 class Side(IntEnum):
     """Which side of the current value is the safe one; KEPT: the keeper has no say."""
 

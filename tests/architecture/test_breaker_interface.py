@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from keeper.devnet.guard import BREAKER_TYPE
 from keeper.devnet.toolchain import load_artifact
 from keeper.domain import circuit_breaker
 from keeper.domain.abi import parse_signature
 from keeper.domain.address import keccak256
+from keeper.domain.breaker_registration import BREAKER_TYPE
 from keeper.execution.breaker_errors import REFUSALS
 
 pytestmark = pytest.mark.architecture

@@ -14,12 +14,13 @@ import pytest
 import pytest_asyncio
 from eth_keys.datatypes import PrivateKey
 
-from keeper.devnet.guard import LOWER, Bound, limit_breaker
+from keeper.devnet.guard import Bound, limit_breaker
 from keeper.devnet.toolchain import load_artifact
 from keeper.devnet.transactions import calldata
 from keeper.devnet.world import WITHDRAWAL_LIMIT
 from keeper.domain.action import BreakerTrip
 from keeper.domain.address import keccak256
+from keeper.domain.breaker_registration import Side
 from keeper.domain.circuit_breaker import BreakerStatus, trip_call
 from keeper.domain.order import SignedOrder, TripOrder, signed_order, trip_signed_call
 from tests.support.damage import Damage, Span, allowed, damage, lowest_allowed, spans
@@ -328,7 +329,7 @@ async def nothing_else_told(stage: Raid) -> None:
 
 def limit_bound(stage: Raid, market: str) -> Bound:
     (bound,) = limit_breaker(stage.world, market, stage.limits).bounds
-    assert bound.side == LOWER
+    assert bound.side == Side.LOWER
     return bound
 
 

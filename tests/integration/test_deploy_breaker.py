@@ -16,10 +16,11 @@ import pytest
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.world import Role, deploy_world
 from keeper.domain.address import keccak256
+from keeper.domain.breaker_registration import BREAKER_TYPE
 from scripts.breaker_artifact import Compiled, compiled
 from scripts.breaker_chain import Chain, calldata, errors_of
 from scripts.breaker_file import fill, load
-from scripts.breaker_model import BREAKER_TYPE, Breaker, Params
+from scripts.breaker_model import Breaker, Params
 from scripts.breaker_readback import deployed_block
 from scripts.verify_breaker import main as verify
 from tests.support.safe import deploy_safe_contracts

@@ -13,10 +13,11 @@ import pytest_asyncio
 
 from keeper.app.doctor import Check, Health, deployments, examine
 from keeper.config import load
-from keeper.devnet.guard import LOWER, Bound, Limits, Registration, limit_breaker, pause_breaker
+from keeper.devnet.guard import Bound, Limits, Registration, limit_breaker, pause_breaker
 from keeper.devnet.transactions import calldata
 from keeper.devnet.world import WITHDRAWAL_LIMIT, Role
 from keeper.domain.address import keccak256
+from keeper.domain.breaker_registration import Side
 from keeper.domain.circuit_breaker import BREAKER_OF, breaker_id, view_call
 from tests.support.breaker_stage import GuardedStage, guarded
 from tests.support.keeper_stage import MARKET, OTHER, Setup
@@ -384,7 +385,7 @@ async def test_adjustment__to_the_other_side__fails(stage: GuardedStage) -> None
 async def test_adjustment__its_argument_fixed_in_the_breaker__fails(stage: GuardedStage) -> None:
     world = stage.stage.world
     usual = limit_breaker(world, MARKET, Limits())
-    other = Bound(world.exchange, 0, 0, LOWER, 7_500, 1, 2**256 - 1, usual.bounds[0].view)
+    other = Bound(world.exchange, 0, 0, Side.LOWER, 7_500, 1, 2**256 - 1, usual.bounds[0].view)
     await register(stage, replace(usual, bounds=(other,)), f"limit {MARKET}")
     adjusting(stage)
     assert (

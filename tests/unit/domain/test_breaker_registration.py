@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper.devnet.guard import HIGHER, KEPT, LOWER, Limits
 from keeper.devnet.guard import Bound as GivenBound
+from keeper.devnet.guard import Limits
 from keeper.devnet.guard import Registration as Given
 from keeper.domain.address import checksum_address
 from keeper.domain.breaker_registration import Bound, Probe, Side, decode_registration
@@ -20,9 +21,9 @@ pytestmark = pytest.mark.unit
 
 TARGET, VIEW, SAFE = (checksum_address(bytes([number]) * 20) for number in (1, 2, 3))
 BOUNDS = (
-    GivenBound(VIEW, 1, 0, LOWER, 7_500, 5, 2**256 - 1, b"\x01\x02\x03\x04" + bytes(32)),
-    GivenBound(VIEW, 2, 3, HIGHER, 1, 0, 9, b"\x05\x06\x07\x08"),
-    GivenBound(TARGET, 4, 0, KEPT, 0, 0, 0, b""),
+    GivenBound(VIEW, 1, 0, Side.LOWER, 7_500, 5, 2**256 - 1, b"\x01\x02\x03\x04" + bytes(32)),
+    GivenBound(VIEW, 2, 3, Side.HIGHER, 1, 0, 9, b"\x05\x06\x07\x08"),
+    GivenBound(TARGET, 4, 0, Side.KEPT, 0, 0, 0, b""),
 )
 GIVEN = Given(TARGET, b"\xaa" * 36, b"\xbb" * 68, Limits(), VIEW, b"\xcc" * 36, 7, b"\x77" * 32, BOUNDS, SAFE)
 
@@ -54,7 +55,8 @@ def test_registration__without_probe_and_bounds__has_none() -> None:
 
 
 def test_registration__of_a_side_that_there_is_not__is_malformed() -> None:
-    wrong = GivenBound(VIEW, 1, 0, 3, 1, 1, 1, b"")
+    nowhere: Any = 3
+    wrong = GivenBound(VIEW, 1, 0, nowhere, 1, 1, 1, b"")
     with pytest.raises(MalformedAnswer, match="side"):
         decode_registration(answer(Given(TARGET, b"\xaa" * 4, b"\xbb" * 4, Limits(), bounds=(wrong,))))
 

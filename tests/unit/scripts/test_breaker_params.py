@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from keeper.domain.address import keccak256
+from keeper.domain.breaker_registration import BREAKER_TYPE, Side
 from keeper.domain.errors import ConfigurationError
 from scripts import breaker_limits as limits
 from scripts.breaker_file import fill, load, read
-from scripts.breaker_model import BREAKER_TYPE, Params, Side
+from scripts.breaker_model import Params
 from scripts.breaker_params import main
 
 pytestmark = pytest.mark.unit

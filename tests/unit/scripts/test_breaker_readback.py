@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from keeper.domain.breaker_registration import Side
 from keeper.domain.errors import Refused, SetupError
 from scripts.breaker_chain import Chain, calldata, errors_of
-from scripts.breaker_model import ZERO, Bound, Called, Side
+from scripts.breaker_model import ZERO, Bound, Called
 from scripts.breaker_readback import deployed_block, order_digest
 from scripts.breaker_record import known, write
 from scripts.breaker_rehearsal import NotSo, tightened
