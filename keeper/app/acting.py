@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from keeper.app import notices
 from keeper.app.agreement import Agreement, Hearing
 from keeper.app.breakers.cosigning import Cosigning
+from keeper.app.council.desks import Desks
 from keeper.app.evidence_hash import evidence_hash
 from keeper.app.statements import count_text, statement_text, testimony_body
 from keeper.app.watch import Sight
@@ -46,6 +47,7 @@ class Acting:
         subjects: Sequence[str],
         *,
         cosigning: Cosigning,
+        desks: Desks,
         failed: Callable[[str, str, str], None],
         audit_failed: Callable[[AuditError], None],
         tell: Callable[[Notice], None],
@@ -57,6 +59,7 @@ class Acting:
         self._clock = clock
         self._subjects = subjects
         self._cosigning = cosigning
+        self._desks = desks
         self._failed = failed
         self._audit_failed = audit_failed
         self._tell = tell
@@ -83,13 +86,16 @@ class Acting:
                 self._tell_of(decisions, hearing)
 
     async def _act(self, items: Sequence[Item], block: BlockStamp, marks: Mapping[str, float]) -> None:
-        """At once, or together with other keepers: those are asked when the decision is durable."""
+        """At once, or together with other keepers or by the council: those are asked when the decision is durable."""
         shared = [order for _, order in items if order is not None and self._cosigning.takes(order)]
-        alone = [(draft, None if order in shared else order) for draft, order in items]
+        people = [order for _, order in items if order is not None and self._desks.takes(order.armed)]
+        alone = [(draft, None if order in (*shared, *people) else order) for draft, order in items]
         try:
             await self._executor.act(alone, block, marks)
             for order in shared:
                 self._cosigning.take(order)
+            for order in people:
+                await self._desks.take(order)
         except AuditError as error:
             self._audit_failed(error)
             self._came_to_nothing([(order.id, order.armed.key) for _, order in items if order is not None], NO_LOG)
@@ -100,8 +106,8 @@ class Acting:
         self._came_to_nothing([(one.id, (one.market, one.action)) for one in acts], CRASHED)
 
     def _came_to_nothing(self, orders: Sequence[tuple[str, tuple[str, str]]], reason: str) -> None:
-        """Tells so of every order (id, key) that the executor does not have open: else the engine would wait for its end for ever."""
-        known = {work.intent.id for work in self._executor.open_works}
+        """Tells so of every order (id, key) that nobody has open: else the engine would wait for its end for ever."""
+        known = {work.intent.id for work in (*self._executor.open_works, *self._desks.works)}
         for order, key in orders:
             if order not in known:
                 self._failed(*key, reason)
@@ -112,7 +118,7 @@ class Acting:
             return draft, None
         key = decision.market, decision.action
         armed = self._armed[key]
-        evidence = evidence_hash(draft) if armed.action.breaker else b""
+        evidence = evidence_hash(draft) if armed.action.breaker or self._desks.takes(armed) else b""
         return draft, Order(
             decision.id, decision.incident, armed, sight.effects.get(key), decision.at_ms, evidence=evidence
         )

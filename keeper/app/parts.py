@@ -7,22 +7,25 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from keeper.adapters.audit.verify import Verification
+from keeper.app.keeping import Keeping
 from keeper.app.nodes import Nodes
 from keeper.config.model import Config
 from keeper.engine import Engine
 from keeper.execution.executor import Edges
 from keeper.execution.planner import ArmedAction
+from keeper.ports.council import ProposalService
 from keeper.ports.notifier import Notifier
 from keeper.ports.orders import OrderBook
 from keeper.ports.prices import ChainSource, FeedSource
-from keeper.ports.signer import OrderSigner
+from keeper.ports.signer import OrderSigner, SafeSigner
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """``armed`` maps (market, action) to the encoded action; ``verify_newest`` checks the last records of the log.
 
-    ``order_books`` are by breaker contract: where keepers leave what several of them must sign.
+    ``order_books`` are by breaker contract: where keepers leave what several of them must sign. ``keeping`` looks at invariants.
+    ``proposal_services`` are by the route's name: where owners of a Safe leave what they sign.
     """
 
     config: Config
@@ -35,8 +38,11 @@ class Parts:
     armed: Mapping[tuple[str, str], ArmedAction]
     verify_newest: Callable[[], Awaitable[Verification]]
     closers: Sequence[Callable[[], Awaitable[None]]]
+    keeping: Keeping
     order_signer: OrderSigner | None = None
     order_books: Mapping[str, OrderBook] = field(default_factory=dict)
+    safe_signer: SafeSigner | None = None
+    proposal_services: Mapping[str, ProposalService] = field(default_factory=dict)
 
     async def close(self) -> None:
         """Lets go of everything, in the opposite order of opening; one that fails does not keep the others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from keeper.app.faults import Faults
 from keeper.app.resting import RESTING, Rest, behind_breaker, says_rest
@@ -36,13 +37,18 @@ class Readiness:
         armed: Mapping[tuple[str, str], ArmedAction],
         faults: Faults,
         actor: Callable[[ArmedAction], str] = lambda _: "",
+        safes: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """``actor`` says who calls the protocol where several keepers must sign first; empty where the key alone is enough."""
+        """``actor`` says who calls the protocol where several keepers must sign first; empty where the key alone is enough.
+
+        ``safes`` has the Safe of each route that leads to one: it makes the call, and not the key.
+        """
         self._edges = edges
         self._executor = executor
         self._armed = armed
         self._faults = faults
         self._actor = actor
+        self._safes = safes
         self.begun = False
         """Something was probed before."""
 
@@ -80,13 +86,16 @@ class Readiness:
         if outcome is None and actor:
             # What several keepers sign cannot be tried by one of them: what the contract does then is.
             outcome = await behind_breaker(armed, self._edges.chain, head, self._edges.accounts.simulate)
+        elif outcome is None and armed.action.route in self._safes:
+            safe = self._safes[armed.action.route]
+            outcome = simulated(armed, safe, await self._edges.accounts.simulate(armed.call, safe))
         elif outcome is None:
             outcome = await self._ending(armed, sender, await self._edges.accounts.simulate(armed.call, sender), head)
         if outcome is not None:
             self._down(part, outcome)
             return
-        if actor:
-            self._faults.up(part, "would work, once enough keepers have signed")
+        if actor or armed.action.route in self._safes:
+            self._faults.up(part, f"would work, once enough {'keepers' if actor else 'owners'} have signed")
             return
         try:
             await self._executor.measure_gas(armed)

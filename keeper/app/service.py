@@ -16,11 +16,13 @@ from keeper.app.breakers.joining import cosigning_of
 from keeper.app.breakers.own import is_own, own_actions
 from keeper.app.breakers.registered import contracts_in
 from keeper.app.connecting import Connecting
+from keeper.app.council.desks import desks_of, for_people
+from keeper.app.council.opening import safe_routes
 from keeper.app.courier import Courier
 from keeper.app.faults import Fault, Faults
 from keeper.app.grades import Grades
 from keeper.app.heads import newest_and_announced
-from keeper.app.jobs import Job, Jobs
+from keeper.app.housekeeping import Housekeeping
 from keeper.app.lasting import Lasting
 from keeper.app.listening import Listening
 from keeper.app.observer import Observer
@@ -49,9 +51,6 @@ from keeper.engine.recorded import inputs_body
 from keeper.execution.executor import Executor, Terms
 from keeper.execution.work import Work
 
-READINESS_S = 30.0
-VERIFICATION_S = 300.0
-REBROADCAST_S = 12.0
 FIRST_POLL_S = 3.0
 DRAIN_S = 5.0
 
@@ -69,10 +68,11 @@ class Service:
         self._faults = Faults(self._clock, self._scribe.put, self._courier.put)
         self._supervision = Supervision(self._clock, self._faults)
         config = parts.config
-        terms = Terms(config.chain.id, config.chain.confirmations, live=config.keeper.mode is Mode.LIVE)
+        aside, live = for_people(parts), config.keeper.mode is Mode.LIVE
+        terms = Terms(config.chain.id, config.chain.confirmations, live=live, aside=aside)
         contracts = contracts_in(parts.armed.values(), config.routes)
         upkeep = own_actions(contracts, parts.edges.signer.address if parts.edges.signer else None)
-        armed = {**parts.armed, **upkeep}
+        armed = {key: each for key, each in parts.armed.items() if key not in aside} | upkeep
         self._executor = Executor(parts.edges, terms, armed, self._ended, self._observer.sent)
         self._connecting = Connecting(parts.edges, config.chain.id, self._executor, self._faults)
         self._watch = Watch(
@@ -94,6 +94,15 @@ class Service:
             self._disown,
         )
         self._cosigning = cosigning_of(parts, self._executor, self._faults, self._came_to_nothing, self._courier.put)
+        self._desks = desks_of(
+            parts,
+            terms,
+            self._executor,
+            self._faults,
+            ended=self._ended,
+            tell=self._courier.put,
+            audit_failed=self._audit_failed,
+        )
         self._acting = Acting(
             self._executor,
             self._agreement,
@@ -102,6 +111,7 @@ class Service:
             self._clock,
             subjects,
             cosigning=self._cosigning,
+            desks=self._desks,
             failed=self._came_to_nothing,
             audit_failed=self._audit_failed,
             tell=self._courier.put,
@@ -135,7 +145,11 @@ class Service:
         )
         fleet, ahead = parts.nodes.fleet, config.chain.lag_blocks
         self._pulse = Pulse(self._clock, self._faults, lambda: fleet.newest_elsewhere, ahead)
-        self._readiness = Readiness(parts.edges, self._executor, parts.armed, self._faults, self._cosigning.actor)
+        safes = {route.name: route.address for route in safe_routes(config)}
+        self._readiness = Readiness(
+            parts.edges, self._executor, parts.armed, self._faults, self._cosigning.actor, safes
+        )
+        self._housekeeping = Housekeeping(parts, self._executor, self._readiness, self._faults, self._scribe)
         self._state = parts.engine.initial_state()
         self._restart = Restart(parts)
         self._remembering = Remembering(parts.engine, self._restart.bound_to, self._scribe.put)
@@ -186,7 +200,7 @@ class Service:
         """Connects, takes up what is open, and evaluates until told to stop."""
         stopping = asyncio.create_task(stop.wait())
         tasks: list[asyncio.Task[None]] = []
-        jobs = self._jobs()
+        jobs = self._housekeeping.jobs()
         try:
             connecting = asyncio.create_task(self._connecting.connect())
             await asyncio.wait({stopping, connecting}, return_when=asyncio.FIRST_COMPLETED)
@@ -200,7 +214,8 @@ class Service:
             recovered = await self._executor.recover()
             if recovered:
                 self._log.warning("open intents of an earlier run are taken up", intents=recovered)
-            works = [work for work in self._executor.open_works if not is_own(work.key)]
+            await self._desks.recover()
+            works = [work for work in (*self._executor.open_works, *self._desks.works) if not is_own(work.key)]
             self._outcomes += await self._restart.earlier(self._state, works, self._clock.now_ms())
             await self._switches.read()
             await self._watch.first_polls(FIRST_POLL_S)
@@ -216,6 +231,7 @@ class Service:
             tasks.append(asyncio.create_task(self._supervision.keep("switches", self._switches.watch)))
             tasks.append(asyncio.create_task(self._supervision.keep("pulse", self._pulse.watch)))
             tasks.append(asyncio.create_task(self._supervision.keep("cosigning", self._cosigning.run)))
+            tasks.append(asyncio.create_task(self._supervision.keep("council", self._desks.run)))
             if self._parts.nodes.witness is not None:
                 tasks.append(asyncio.create_task(self._supervision.keep("agreement", self._agreement.run)))
             jobs.start()
@@ -240,7 +256,7 @@ class Service:
         await self._courier.drain(DRAIN_S)
         if await self._scribe.drain(DRAIN_S):
             try:
-                await self._verify()
+                await self._housekeeping.verify()
                 await self._scribe.drain(DRAIN_S)
                 await self._parts.edges.store.append([records.stop(self._clock.now_ms(), reason)])
             except AuditError as error:
@@ -302,6 +318,7 @@ class Service:
         self._newest = block
         self._new_head.set()
         self._cosigning.hear_of(block)
+        self._desks.hear_of(block)
 
     # -- one tick ---------------------------------------------------------------------------------------------------------------
 
@@ -319,6 +336,8 @@ class Service:
         for event in tick.incidents:  # before what comes of it
             self._courier.put(notices.of_incident(event))
             self._lasting.incident(event)
+            self._desks.incident(event)
+        self._parts.keeping.saw(tick.observations)
         await self._acting.carry_out(tick, sight, block, marks)
         self._lasting.saw(block, sight.effects)
         self._hear_of(block)
@@ -338,7 +357,7 @@ class Service:
         self._disputed.append(disputed)
 
     def _ended(self, work: Work, outcome: Outcome) -> None:
-        if not self._breakers.ended(work, outcome):
+        if not self._desks.ended(work, outcome) and not self._breakers.ended(work, outcome):
             self._feed_back(work.intent.market, work.intent.action, outcome.kind, outcome.reason)
             self._lasting.ended(work, outcome)
             self._courier.put(notices.of_outcome(work, outcome))
@@ -364,34 +383,3 @@ class Service:
     def _audit_failed(self, error: AuditError) -> None:
         remedy = error.remedy or "the keeper does not act without its log; check the database"
         self._faults.down("audit", "unavailable", error.message, remedy, severity=Severity.CRITICAL)
-
-    # -- housekeeping -----------------------------------------------------------------------------------------------------------
-
-    def _jobs(self) -> Jobs:
-        return Jobs(
-            [
-                Job("readiness", READINESS_S, lambda: unreachable_is_a_fault(self._readiness, self._faults)),
-                Job("verification", VERIFICATION_S, self._verify),
-                Job("rebroadcast", REBROADCAST_S, self._executor.rebroadcast),
-            ],
-            self._clock,
-            self._scribe.put,
-        )
-
-    async def _verify(self) -> None:
-        """The newest records, checked as an auditor would; the verdict is itself a record."""
-        verdict = await self._parts.verify_newest()
-        self._scribe.put(
-            records.verification(
-                self._clock.now_ms(),
-                ok=verdict.ok,
-                records=verdict.records,
-                head=verdict.head,
-                problem=verdict.problem,
-            )
-        )
-        if verdict.ok:
-            self._faults.up("log")
-        else:
-            remedy = "stop, keep a copy of the database, and run: keeper audit CONFIG verify"
-            self._faults.down("log", "broken", verdict.problem, remedy, severity=Severity.CRITICAL)

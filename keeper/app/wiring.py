@@ -18,11 +18,14 @@ from keeper.adapters.prices.exchange import ExchangeSource, VenueSettings, bars_
 from keeper.adapters.prices.http import HttpSource
 from keeper.adapters.routes.dry_run import DryRunRoute
 from keeper.adapters.routes.public import PublicRoute
+from keeper.adapters.safe.service import SafeTransactionService
 from keeper.adapters.signing.key_file import open_key_file
 from keeper.adapters.signing.keystore import open_keystore
 from keeper.adapters.signing.local import LocalSigner
 from keeper.app.chain_sources import open_chain_source
 from keeper.app.compiled import forget_outdated
+from keeper.app.futures import open_future
+from keeper.app.keeping import Keeping
 from keeper.app.nodes import address_of as address_of
 from keeper.app.nodes import open_nodes
 from keeper.app.parts import Parts
@@ -61,15 +64,30 @@ async def build(config: model.Config) -> Parts:
     notifiers = [await open_notifier(each, number) for number, each in enumerate(config.notify)]
     armed = [arm(action) for action in config.actions]
     books = open_order_books(config) if signer is not None else {}
-    closers: list[Callable[[], Awaitable[None]]] = [store.close, nodes.close]
+    services = {}
+    for route in config.routes:
+        if isinstance(route, model.SafeRoute) and (service := open_service(route, config.chain.id, clock)) is not None:
+            services[route.name] = service
+    future = open_future(config.chain)
+    keeping = Keeping(config.invariants, nodes.fleet, future)
+    closers: list[Callable[[], Awaitable[None]]] = [store.close, nodes.close, future.close]
     closers += [each.close for each in feed_sources]
     closers += [each.close for each in notifiers]
     closers += [each.close for each in books.values()]
+    closers += [each.close for each in services.values()]
     return Parts(
         config=config,
         engine=engine,
         nodes=nodes,
-        edges=Edges(store=store, chain=nodes.fleet, accounts=nodes.fleet, signer=signer, routes=routes, clock=clock),
+        edges=Edges(
+            store=store,
+            chain=nodes.fleet,
+            accounts=nodes.fleet,
+            signer=signer,
+            routes=routes,
+            clock=clock,
+            keeps=keeping.broken,
+        ),
         chain_sources=chain_sources,
         feed_sources=feed_sources,
         notifiers=notifiers,
@@ -78,7 +96,18 @@ async def build(config: model.Config) -> Parts:
         closers=closers,
         order_signer=signer,
         order_books=books,
+        safe_signer=signer,
+        proposal_services=services,
+        keeping=keeping,
     )
+
+
+def open_service(route: model.SafeRoute, chain_id: int, clock: Clock) -> SafeTransactionService | None:
+    """Connects when it is first asked; None where proposals are files."""
+    if route.service is None:
+        return None
+    key = route.api_key.reveal() if route.api_key is not None else ""
+    return SafeTransactionService(route.service.reveal(), chain_id, clock=clock, api_key=key)
 
 
 def open_order_books(config: model.Config) -> dict[str, OrderBook]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from keeper.config import templates
 from keeper.config.adjust import BOUNDS, MAX_STEP, NEW_VALUE, AdjustDraft, bind_adjust, read_adjust
 from keeper.config.basics import DEFAULT_ROUTE
 from keeper.config.breaker import ID as BREAKER
 from keeper.config.breaker import VALUES as BREAKER_VALUES
 from keeper.config.breaker import TripDraft, bind_trip, read_trip
 from keeper.config.calls import ACTING, VIEW, Signature
-from keeper.config.kinds import CONTRACT, RAW, REFERENCE, choice, duration, whole
+from keeper.config.kinds import RAW, REFERENCE, choice, duration, whole
 from keeper.config.problems import nearest
-from keeper.config.shape import Cursor, Field, Given, Kind, Part, Section, Shape, in_a_sentence
+from keeper.config.safe import DEFAULT_EXPIRES_MS
+from keeper.config.shape import Cursor, Field, Part, Section, Shape, in_a_sentence
 from keeper.config.slots import Slot, Variables, bind_slot, read_slot
+from keeper.config.targets import TARGET_KIND
 from keeper.decisions.spec import PAUSES
 from keeper.domain.abi_codec import integer_range
-from keeper.domain.action import Action, ActionKind, Effect, FunctionCall, SafeSide
+from keeper.domain.action import PREVIOUS, Action, ActionKind, Effect, FunctionCall, SafeSide
 from keeper.domain.adjustment import NEW
 from keeper.domain.decision import ALERT
 from keeper.domain.record import Json
@@ -26,19 +27,7 @@ from keeper.domain.record import Json
 MIN_GAS, MAX_GAS = 21_000, 16_777_216
 """A bare transfer, and the cap of one transaction (EIP-7825)."""
 
-_CONTRACT_SCHEMA: dict[str, Json] = {"type": "string", "minLength": 1}
 _ARGS_SCHEMA: dict[str, Json] = {"type": "array", "items": dict(RAW.schema)}
-
-
-def _target(given: Given) -> str:
-    """An address, or a text with variables that becomes one in each market."""
-    if templates.is_template(given.text) and not given.from_env:
-        templates.check(given.text)
-        return given.text
-    return CONTRACT.parse(given)
-
-
-TARGET_KIND = Kind(_target, "", _CONTRACT_SCHEMA, env=True)
 
 KIND = Field(
     "kind",
@@ -56,6 +45,12 @@ ARGS = Part(
     _ARGS_SCHEMA,
     required=False,
 )
+UNDO_ARGS = Part(
+    "args",
+    'The arguments as texts; "{id}" is the variable id of the market, "{previous}" what the view answered before.',
+    _ARGS_SCHEMA,
+    required=False,
+)
 EXPECT = Part("expect", "What the view answers once the action has worked.", dict(RAW.schema), required=False)
 ROUTE = Field("route", REFERENCE, "How it reaches the chain.", DEFAULT_ROUTE)
 SAFE_SIDE = Field("safe_side", choice(SafeSide, SafeSide.LOWER), "In which direction the number is tightened.")
@@ -63,14 +58,22 @@ COOLDOWN = Field(
     "cooldown", duration(1), "How long after it worked it is not decided again on the same market.", 600_000
 )
 RETRY = Field("retry", duration(1_000), "How long after it failed it is tried again.", 30_000)
-EXPIRES = Field("expires", duration(1_000), "How long after the decision it may still be sent.", 300_000)
+EXPIRES = Field(
+    "expires", duration(1_000), "How long after the decision it may still be sent; 24h on a route to a Safe.", 300_000
+)
 NEEDS_RULES = Field(
     "needs_rules", whole(1, 100), "At least so many rules of the market must ask for it at one block.", 1
 )
 GAS_LIMIT = Field("gas_limit", whole(MIN_GAS, MAX_GAS), "Left out: estimated.", 0)
+KEEP = Part(
+    "keep",
+    "The invariants that it may not break: what would break one is not sent.",
+    {"type": "array", "items": dict(REFERENCE.schema), "minItems": 1},
+    required=False,
+)
 
 READ = Shape("The view that shows the effect.", (TARGET_AGAIN, VIEW_CALL, ARGS, EXPECT))
-UNDO = Shape("How the council takes it back.", (TARGET_AGAIN, UNDO_CALL, ARGS))
+UNDO = Shape("How the council takes it back.", (TARGET_AGAIN, UNDO_CALL, UNDO_ARGS))
 ACTION = Shape(
     "One action.",
     (
@@ -92,6 +95,7 @@ ACTION = Shape(
         EXPIRES,
         NEEDS_RULES,
         GAS_LIMIT,
+        KEEP,
     ),
 )
 
@@ -130,15 +134,33 @@ class ActionDraft:
     expires_ms: int
     needs_rules: int
     gas_limit: int | None
+    keep: tuple[str, ...]
     at: Cursor
 
 
-def read_actions(cursor: Cursor, routes: tuple[str, ...], breakers: Mapping[str, str]) -> dict[str, ActionDraft | None]:
-    """Every named action; None for a broken one. ``breakers`` has the address of each route to a breaker contract."""
-    return {name: _read(name, below, routes, breakers) for name, below in cursor.named()}
+def read_actions(
+    cursor: Cursor,
+    routes: tuple[str, ...],
+    breakers: Mapping[str, str],
+    councils: Collection[str] = (),
+    invariants: Collection[str] = (),
+) -> dict[str, ActionDraft | None]:
+    """Every named action; None for a broken one.
+
+    ``breakers`` has the address of each route to a breaker contract, ``councils`` the names of the routes to a Safe,
+    ``invariants`` all names that ``keep`` may use.
+    """
+    return {name: _read(name, below, routes, breakers, councils, invariants) for name, below in cursor.named()}
 
 
-def _read(name: str, cursor: Cursor, routes: tuple[str, ...], breakers: Mapping[str, str]) -> ActionDraft | None:
+def _read(
+    name: str,
+    cursor: Cursor,
+    routes: tuple[str, ...],
+    breakers: Mapping[str, str],
+    councils: Collection[str],
+    invariants: Collection[str],
+) -> ActionDraft | None:
     section = cursor.open(ACTION)
     if section is None:
         return None
@@ -155,10 +177,14 @@ def _read(name: str, cursor: Cursor, routes: tuple[str, ...], breakers: Mapping[
     adjusts = section.at("new") is not None
     expect = _expect(read, read_draft, adjusts=adjusts) if read and read_draft else None
     undo_draft = _inner_call(undo, undo.get(UNDO_CALL), call) if undo else None
+    if undo_draft and read_draft:
+        _check_previous(undo_draft, read_draft)
     safe_side = _safe_side(section, kind, read_draft)
     others = (read_draft.args if read_draft else ()) + (undo_draft.args if undo_draft else ())
     adjust = read_adjust(section, kind, call.args, others, read_draft.outputs if read_draft else (), safe_side)
     trip = read_trip(section, route, breakers, adjusts=adjusts)
+    keep_at = section.at(KEEP.key)
+    keep = _read_keep(keep_at, invariants) if keep_at else ()
     if not section.clean or read_draft is None or (expect is None and adjust is None):
         return None
     return ActionDraft(
@@ -174,11 +200,27 @@ def _read(name: str, cursor: Cursor, routes: tuple[str, ...], breakers: Mapping[
         trip=trip,
         cooldown_ms=section.get(COOLDOWN),
         retry_ms=section.get(RETRY),
-        expires_ms=section.get(EXPIRES),
+        expires_ms=section.get(EXPIRES) if section.at(EXPIRES.key) or route not in councils else DEFAULT_EXPIRES_MS,
         needs_rules=section.get(NEEDS_RULES),
         gas_limit=gas_limit or None,
+        keep=keep,
         at=cursor,
     )
+
+
+def _read_keep(cursor: Cursor, invariants: Collection[str]) -> tuple[str, ...]:
+    names: list[str] = []
+    for item in cursor.items():
+        name = item.read(REFERENCE)
+        if name in names:
+            item.problem("this invariant is named twice", "once is enough")
+        elif name and name not in invariants:
+            item.problem(
+                "no invariant has this name",
+                nearest(name, invariants) if invariants else "there is no section invariants",
+            )
+        names.append(name)
+    return tuple(names)
 
 
 def _inner_call(section: Section, signature: Signature, outer: CallDraft) -> CallDraft:
@@ -195,6 +237,20 @@ def _read_call(section: Section, signature: Signature, target: str, target_at: C
         section.problem("args", f"the call takes {len(types)} arguments, {len(items)} are given", signature.text)
     slots = tuple(read_slot(item, type_name) for item, type_name in zip(items, types, strict=False))
     return CallDraft(target, at, signature, slots)
+
+
+def _check_previous(undo: CallDraft, read: CallDraft) -> None:
+    """Notes where ``{previous}`` cannot be what the view answered."""
+    for slot in undo.args:
+        if PREVIOUS not in slot.text or len(read.outputs) != 1:
+            continue
+        (answer,) = read.outputs
+        if slot.text != PREVIOUS:
+            slot.at.problem("{previous} is a whole argument", 'write "{previous}" and nothing around it')
+        elif answer != slot.type_name and (integer_range(answer) is None or integer_range(slot.type_name) is None):
+            slot.at.problem(
+                f"the view answers {answer}, and this argument is {slot.type_name}", "name a view of what is set"
+            )
 
 
 def _expect(section: Section, draft: CallDraft, *, adjusts: bool) -> Slot | None:
@@ -237,9 +293,9 @@ def _safe_side(section: Section, kind: ActionKind, read: CallDraft | None) -> Sa
 def bind(draft: ActionDraft, market: str, variables: Variables) -> Action | None:
     """The action on this market; None after noting what does not fit."""
     before = len(draft.call.target_at.context.report)
-    call = _bind_call(draft.call, market, variables, adjusts=draft.adjust is not None)
+    call = _bind_call(draft.call, market, variables, NEW if draft.adjust is not None else None)
     read = _bind_call(draft.read, market, variables)
-    undo = _bind_call(draft.undo, market, variables) if draft.undo else None
+    undo = _bind_call(draft.undo, market, variables, PREVIOUS) if draft.undo else None
     expect = bind_slot(draft.expect, market, variables) if draft.expect else NEW
     adjustment = bind_adjust(draft.adjust, market, variables) if draft.adjust else None
     trip = bind_trip(draft.trip, market, variables) if draft.trip else None
@@ -258,10 +314,12 @@ def bind(draft: ActionDraft, market: str, variables: Variables) -> Action | None
         gas_limit=draft.gas_limit,
         adjustment=adjustment,
         breaker=trip,
+        keep=draft.keep,
     )
 
 
-def _bind_call(draft: CallDraft, market: str, variables: Variables, *, adjusts: bool = False) -> FunctionCall:
+def _bind_call(draft: CallDraft, market: str, variables: Variables, later: str | None = None) -> FunctionCall:
+    """An argument that is ``later`` stays: its value is not known yet."""
     target = bind_slot(Slot(draft.target, "address", draft.target_at), market, variables)
-    args = tuple(NEW if adjusts and slot.text == NEW else bind_slot(slot, market, variables) for slot in draft.args)
+    args = tuple(later if slot.text == later else bind_slot(slot, market, variables) for slot in draft.args)
     return FunctionCall(target, draft.signature.text, args)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keeper.config import breaker
+from keeper.config import breaker, safe
 from keeper.config.kinds import APPRISE_URL, FILE_PATH, NAME_TEXT, PASSWORD, choice
 from keeper.config.model import (
     AppriseNotify,
@@ -41,6 +41,7 @@ DEFAULT_ROUTE = "public"
 ROUTES = {
     "public": Shape("The public mempool, through the endpoints of chain.", (), kind="public"),
     "breaker": breaker.ROUTE,
+    "safe": safe.ROUTE,
 }
 
 MIN_SEVERITY = Field("min_severity", SEVERITY, "What is less severe is not told here.", Severity.INFO)
@@ -88,6 +89,8 @@ def read_routes(cursor: Cursor | None) -> tuple[tuple[RouteConfig, ...], tuple[s
                     orders if orders.reveal() else None,
                 )
             )
+        elif kind == "safe":
+            routes.append(safe.read_safe(name, section))
         else:
             routes.append(PublicRoute(name))
     if DEFAULT_ROUTE not in names:

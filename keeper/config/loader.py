@@ -15,9 +15,12 @@ from keeper.config.chain_sources import need_of
 from keeper.config.derived import derivation
 from keeper.config.environment import Environment
 from keeper.config.file import STDIN, read_bytes
+from keeper.config.http import HTTP, read_http
+from keeper.config.invariant_drafts import InvariantDraft
+from keeper.config.invariants import bind_invariants, check_kept, read_invariants
 from keeper.config.limits import LIMITS, UNLIMITED, LimitsConfig, read_limits
 from keeper.config.markets import Markets, read_markets
-from keeper.config.model import BreakerRoute, Config, KeeperConfig, Mode, Source
+from keeper.config.model import BreakerRoute, Config, KeeperConfig, Mode, SafeRoute, Source
 from keeper.config.problems import Report
 from keeper.config.publish import public_document
 from keeper.config.shape import Context, Cursor, Part, Section, Shape
@@ -39,10 +42,12 @@ ROOT = Shape(
         Part("sources", "Where observations come from.", {}),
         Part("markets", "What is watched, and what is done when.", {}),
         Part("actions", "What can be done.", {}),
+        Part("invariants", "What must be true of the protocol after a change.", {}, required=False),
         Part("limits", LIMITS.help, {}, required=False),
         Part("signer", "The key that signs; needed in live mode.", {}, required=False),
         Part("routes", "How transactions reach the chain; public is always there.", {}, required=False),
         Part("notify", "Who is told; without it, the log.", {}, required=False),
+        Part("http", HTTP.help, {}, required=False),
     ),
 )
 
@@ -91,13 +96,20 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     sources: dict[str, Source | None] = _part(section, "sources", read_sources, {})
     routes, route_names = basics.read_routes(section.at("routes"))
     breakers = {route.name: route.address for route in routes if isinstance(route, BreakerRoute)}
+    councils = {route.name for route in routes if isinstance(route, SafeRoute)}
     signer = _part(section, "signer", basics.read_signer, None)
     notify = basics.read_notify(section.at("notify"))
+    http = _part(section, "http", read_http, None)
+    drafts: dict[str, InvariantDraft | None] = _part(
+        section, "invariants", lambda cursor: read_invariants(cursor, sources), {}
+    )
     actions: dict[str, ActionDraft | None] = _part(
-        section, "actions", lambda cursor: read_actions(cursor, route_names, breakers), {}
+        section, "actions", lambda cursor: read_actions(cursor, route_names, breakers, councils, tuple(drafts)), {}
     )
     limits = _part(section, "limits", read_limits, UNLIMITED)
     markets = _part(section, "markets", lambda cursor: read_markets(cursor, sources, actions), Markets((), ()))
+    invariants = bind_invariants(drafts, markets.variables, sources)
+    check_kept(markets.actions, actions, drafts)
     _check_live(section, keeper)
     if not section.clean or len(root.context.report) or not (keeper and chain and audit):
         return None
@@ -113,7 +125,9 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
         signer=signer,
         routes=routes,
         notify=notify,
+        http=http,
         document=public_document(tree),
+        invariants=invariants,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from keeper.config import templates
@@ -40,8 +40,11 @@ MARKET = Shape(
 
 @dataclass(frozen=True, slots=True)
 class Markets:
+    """``variables`` are by market; None where they are broken."""
+
     specs: tuple[MarketSpec, ...]
     actions: tuple[Action, ...]
+    variables: Mapping[str, Variables | None] = field(default_factory=dict)
 
 
 def read_markets(
@@ -50,23 +53,24 @@ def read_markets(
     """Every named market, with its actions bound."""
     specs: list[MarketSpec] = []
     bound: list[Action] = []
+    variables: dict[str, Variables | None] = {}
     if cursor.empty:
         cursor.problem("there is no market", "a keeper needs at least one", found="")
     for name, below in cursor.named():
-        spec, own = _read(name, below, sources, actions)
+        spec, own, variables[name] = _read(name, below, sources, actions)
         specs += [spec] if spec else []
         bound += own
-    return Markets(tuple(specs), tuple(bound))
+    return Markets(tuple(specs), tuple(bound), variables)
 
 
 def _read(
     name: str, cursor: Cursor, sources: Mapping[str, Source | None], actions: Mapping[str, ActionDraft | None]
-) -> tuple[MarketSpec | None, list[Action]]:
+) -> tuple[MarketSpec | None, list[Action], Variables | None]:
     from keeper.engine.spec import MarketSpec
 
     section = cursor.open(MARKET)
     if section is None:
-        return None, []
+        return None, [], None
     vars_at, signals_at, rules_at = section.at("vars"), section.at("signals"), section.at("rules")
     variables = _read_vars(vars_at) if vars_at else Variables({}, {})
     drafts = read_signals(signals_at, sources) if signals_at else {}
@@ -75,7 +79,7 @@ def _read(
         _check_askers(name, rules, actions)
     bound = [] if variables is None else _bind_all(name, rules, variables, actions)
     signals = tuple(draft.spec for draft in drafts.values() if draft.spec)
-    return (MarketSpec(name, signals, tuple(rules)) if section.clean else None), bound
+    return (MarketSpec(name, signals, tuple(rules)) if section.clean else None), bound, variables
 
 
 def _bind_all(

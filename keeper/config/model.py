@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from keeper.config.secret import Secret
 from keeper.domain.action import Action, FunctionCall
+from keeper.domain.invariant import Invariant
 from keeper.domain.record import Json
 from keeper.domain.testimony import QuorumPolicy
 from keeper.domain.units import Unit
@@ -297,7 +298,47 @@ class BreakerRoute:
     orders: Secret | None
 
 
-RouteConfig = PublicRoute | BreakerRoute
+class ProposeAs(StrEnum):
+    """What the keeper's key is to a Safe."""
+
+    DELEGATE = "delegate"
+    OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class SafeRoute:
+    """The Safe at ``address``, whose owners sign what the keeper proposes.
+
+    ``service`` is the base URL of the Transaction Service (None: files only), ``service_shown`` the same without secrets. ``files`` is an absolute
+    path. ``members`` are names by address. ``web`` is the Safe web app, empty for no links; ``multisend`` the contract that batches go through.
+    """
+
+    name: str
+    address: str
+    service: Secret | None
+    service_shown: str
+    api_key: Secret | None
+    propose_as: ProposeAs
+    execute: bool
+    files: str
+    remind_ms: int
+    escalate_ms: int
+    web: str
+    members: Mapping[str, str]
+    multisend: str
+
+
+RouteConfig = PublicRoute | BreakerRoute | SafeRoute
+
+
+@dataclass(frozen=True, slots=True)
+class HttpConfig:
+    """``url`` is where people reach the pages, empty where nobody said; ``approve`` whether signatures are taken there."""
+
+    host: str
+    port: int
+    url: str
+    approve: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +376,9 @@ class Config:
     signer: SignerConfig | None
     routes: tuple[RouteConfig, ...]
     notify: tuple[NotifyConfig, ...]
+    http: HttpConfig | None
     document: dict[str, Json]
+    invariants: tuple[Invariant, ...] = ()
 
     def public(self) -> dict[str, Json]:
         """The document for the audit record: what came from the environment as ``${NAME}``, credentials hidden.

@@ -7,10 +7,12 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from keeper.config import basics, chain, conditions, thresholds
+from keeper.config import basics, chain, conditions, invariants, thresholds
 from keeper.config.actions import ACTION, READ, UNDO
 from keeper.config.adjust import BOUNDS
 from keeper.config.audit import AUDIT
+from keeper.config.http import HTTP
+from keeper.config.kinds import NUMBER, RAW
 from keeper.config.limits import LIMITS
 from keeper.config.loader import ROOT
 from keeper.config.markets import MARKET
@@ -48,10 +50,12 @@ def json_schema() -> dict[str, Json]:
         sources=_named(_one_of(SOURCE_KINDS)),
         markets=_named(market),
         actions=_named(_action(), least=0),
+        invariants=_named(_invariant()),
         limits=_shape(LIMITS),
         signer=_one_of(basics.SIGNERS),
         routes=_routes(),
         notify={"type": "array", "items": _one_of(basics.NOTIFIERS)},
+        http=_shape(HTTP),
     )
     return {"$schema": DIALECT, "title": "keeper", **root}
 
@@ -65,6 +69,24 @@ def _routes() -> Object:
         either: list[Json] = [own, _one_of(basics.ROUTES)]
         implied[name] = {"description": shape.help, "anyOf": either}
     return {**named, "properties": implied}
+
+
+def _invariant() -> Object:
+    """One of the kinds, with the views inside it."""
+    limit: Object = {"anyOf": [dict(NUMBER.schema), _shape(invariants.LIMIT)]}
+    addresses: Object = {"type": "array", "minItems": 1, "items": dict(RAW.schema)}
+    accounts: Object = {"anyOf": [addresses, _shape(invariants.LISTED), _shape(invariants.COUNTED)]}
+    parts: dict[str, dict[str, Object]] = {
+        "price": {},
+        "bound": {"at_least": limit, "at_most": limit},
+        "liquidatable": {
+            "accounts": accounts,
+            "health": _shape(invariants.HEALTH_VIEW),
+            "value": _shape(invariants.VALUE_VIEW),
+        },
+    }
+    kinds: list[Json] = [_shape(shape, **parts[kind]) for kind, shape in invariants.KINDS.items()]
+    return {"oneOf": kinds}
 
 
 def _action() -> Object:

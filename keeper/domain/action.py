@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 AbiValue = int | bool | str | bytes
 
+PREVIOUS = "{previous}"
+"""Stands in the arguments of an undo where the value goes that the view answered before the action, and is the log's."""
+
 
 class ActionKind(StrEnum):
     PAUSE = "pause"
@@ -78,9 +81,10 @@ class Action:
 
     ``safe_side`` is set for parameters: the new value must lie on that side of the current one (tighten only).
     ``expires_ms`` is how long after the decision the action may still be sent; ``gas_limit`` None means estimate.
-    ``undo`` is the signature that a council would call to take it back; the keeper never calls it.
+    ``undo`` is what a council would call to take it back, ``{previous}`` among its arguments; the keeper never calls it.
     With a ``breaker`` the protocol is not called by the key: the breaker contract is, and makes ``call`` as it is registered there.
     With an ``adjustment`` the argument ``{new}`` of the call, and what is expected of the effect, follow from what the view answers.
+    ``keep`` names the invariants that it may not break.
     """
 
     name: str
@@ -95,3 +99,4 @@ class Action:
     gas_limit: int | None = None
     adjustment: Adjustment | None = None
     breaker: BreakerTrip | None = None
+    keep: tuple[str, ...] = ()

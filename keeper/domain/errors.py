@@ -8,6 +8,7 @@
     ├── InvalidTransition         a state machine was given a trigger that its table does not list
     ├── OutsideError              something outside of the process failed
     │   ├── Unreachable           no answer: refused, timed out, closed
+    │   │   └── Busy              it answers, but not now (HTTP 429 and 5xx)
     │   ├── Refused               an answer that says no (JSON-RPC error, HTTP 4xx)
     │   ├── MalformedAnswer       an answer that is not what the protocol says
     │   └── WrongChain            the node serves another chain than the configuration names
@@ -77,6 +78,17 @@ class OutsideError(KeeperError):
 
 class Unreachable(OutsideError):
     """There was no answer."""
+
+
+class Busy(Unreachable):
+    """The other side is there, and asks to come back later.
+
+    ``retry_after_s`` is when, in seconds, where it said so (never negative); None where it did not.
+    """
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after_s = retry_after_s
 
 
 class Refused(OutsideError):

@@ -52,9 +52,15 @@ class Reason(StrEnum):
     """A parameter's current value was not known when it was decided, so there is nothing to make the new one of."""
     CURRENT_CHANGED = "current-changed"
     """A parameter is not any more what its new value was made of."""
+    INVARIANT_BROKEN = "invariant-broken"
+    """After it, something would not be true that it must keep true."""
+    INVARIANT_UNKNOWN = "invariant-unknown"
+    """Whether what it must keep true would be true after it could not be found out."""
     NOT_CONFIGURED = "not-configured"
     TOO_FEW_SIGNATURES = "too-few-signatures"
-    """A breaker asks for several keepers, and too few of them signed in time."""
+    """A breaker asks for several keepers, or a Safe for several owners, and too few of them signed in time."""
+    RECOVERED = "market-recovered"
+    """The incident was over before the council had signed."""
 
 
 @dataclass(frozen=True, slots=True)

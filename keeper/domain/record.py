@@ -48,6 +48,8 @@ class RecordKind(StrEnum):
     """A market's breaker turned by something else than the beginning or the end of an incident."""
     ORDER = "order"
     """What several keepers sign together: before this one signs it, and when enough of them have."""
+    PROPOSAL = "proposal"
+    """What was proposed to a Safe, what became of it, and what its owners did."""
     STOP = "stop"
 
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from keeper.domain.action import Call
+from keeper.domain.outcome import Outcome
+from keeper.execution.planner import ArmedAction
 from keeper.ports.audit import AuditStore
 from keeper.ports.chain import AccountReader, ChainReader
 from keeper.ports.clock import Clock
 from keeper.ports.route import Route
 from keeper.ports.signer import Signer
 
+Keeps = Callable[[ArmedAction, Call, str], Awaitable[Outcome | None]]
+"""From an action, its call and who would make it, to its end where it would break an invariant that it must keep; None: it may be sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Everything outside that carrying out an action needs. ``signer`` None is possible in shadow mode only."""
+    """Everything outside that carrying out an action needs.
+
+    ``signer`` None is possible in shadow mode only. ``keeps`` None: nobody looks at invariants.
+    """
 
     store: AuditStore
     chain: ChainReader
@@ -22,12 +31,17 @@ class Edges:
     signer: Signer | None
     routes: Mapping[str, Route]
     clock: Clock
+    keeps: Keeps | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """``live`` False: decide, check, record, never sign. ``confirmations`` 1: the block of the receipt is enough."""
+    """``live`` False: decide, check, record, never sign. ``confirmations`` 1: the block of the receipt is enough.
+
+    ``aside`` are the (market, action) that somebody else carries out: their open intents are left alone, unless they have attempts.
+    """
 
     chain_id: int
     confirmations: int
     live: bool
+    aside: frozenset[tuple[str, str]] = frozenset()

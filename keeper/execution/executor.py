@@ -26,10 +26,11 @@ from keeper.domain.record import Draft
 from keeper.execution import endings, journal, opening, written
 from keeper.execution.edges import Edges, Terms
 from keeper.execution.effect import after_revert, effect_after, effect_now, place, receipt_now
-from keeper.execution.gate import Declined, already_there, may_pass, not_adjusted, overtaken, simulated
+from keeper.execution.gate import Declined, already_there, may_pass, not_adjusted, overtaken
 from keeper.execution.opener import Opener
 from keeper.execution.pen import Lane, Pen
 from keeper.execution.planner import ArmedAction
+from keeper.execution.trial import tried
 from keeper.execution.work import UNKNOWN, Work
 from keeper.ports.route import SubmissionKind
 
@@ -220,8 +221,7 @@ class Executor:
         if self.sender is None:
             return endings.shadow("no signer is configured, so the call was not simulated")
         simulation = work.simulation or self._edges.accounts.simulate(work.call, self.sender)
-        if (outcome := simulated(armed, self.sender, await simulation)) is not None:  # perhaps somebody was quicker
-            outcome = already_there(armed, await effect_now(self._edges.chain, armed)) or outcome
+        outcome = await tried(self._edges, armed, work, self.sender, await simulation)
         if self._terms.live:
             work.cleared = outcome is None
             return outcome

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from keeper.domain.abi import encode_call
 from keeper.domain.abi_codec import WORD, encode_arg, encode_values
-from keeper.domain.action import Action, Call, FunctionCall, SafeSide
+from keeper.domain.action import PREVIOUS, Action, Call, FunctionCall, SafeSide
 from keeper.domain.adjustment import NEW
 from keeper.domain.breaker_registration import Bound, Registration, Side
 from keeper.domain.errors import UnitError
@@ -38,9 +38,14 @@ def misfits(armed: ArmedAction, registered: Registration) -> Iterator[str]:
 
 
 def _encoded(call: FunctionCall, action: Action) -> Call:
-    """With the least value in the place of ``{new}``: its word is filled in by the contract."""
-    least = "0" if action.adjustment is None else str(action.adjustment.least)
-    args = tuple(least if arg == NEW else arg for arg in call.args)
+    """With a value in the place of ``{new}`` and ``{previous}``: their words are filled in by the contract."""
+    if action.adjustment is not None:
+        new = previous = str(action.adjustment.least)
+    else:  # of a flag, what it was before is the other one
+        new, expect = "0", action.effect.expect
+        previous = {"true": "false", "false": "true"}.get(expect, expect)
+    filled = {NEW: new, PREVIOUS: previous}
+    args = tuple(filled.get(arg, arg) for arg in call.args)
     return encode_call(FunctionCall(call.target, call.signature, args))
 
 

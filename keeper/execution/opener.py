@@ -113,6 +113,7 @@ class Opener:
         if self._pen.sender is not None:
             self._pen.remember(await written.offers(self._edges.store, self._terms.chain_id, self._pen.sender))
         for intent in await self._edges.store.open_intents():
-            if intent.id not in known:
+            elsewhere = (intent.market, intent.action) in self._terms.aside and not intent.attempts
+            if intent.id not in known and not elsewhere:
                 self._open[intent.id] = await written.take_up(self._edges.store, self._armed, intent)
         self.recovery_due = False

@@ -58,7 +58,7 @@ def plan(items: Sequence[Item], open_works: Sequence[Work], sender: str | None, 
             armed = replace(armed, call=Call(armed.call.to, order.signed))
         if not_adjusted(armed) is None:
             changing.add(armed.effect_call)
-        work = Work(_intent(order, armed), armed, dict(marks))
+        work = Work(intent_of(order, armed), armed, dict(marks))
         works.append(work)
         drafts.append(journal.intent_draft(work.intent, armed, sender))
     return Opening(tuple(drafts), tuple(works))
@@ -116,7 +116,8 @@ def refused(items: Sequence[Item], endings: Iterable[tuple[Work, Outcome]], at_m
     return [*(draft for draft, _ in items), *outcomes]
 
 
-def _intent(order: Order, armed: ArmedAction) -> Intent:
+def intent_of(order: Order, armed: ArmedAction) -> Intent:
+    """Not written down yet."""
     return Intent(
         id=order.id,
         market=armed.action.market,

@@ -1,11 +1,13 @@
-"""The key that signs transactions, and orders of several keepers."""
+"""The key that signs transactions, orders of several keepers, and what it proposes to a Safe."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from keeper.domain.council_words import Delegation, Withdrawal
 from keeper.domain.evm import SignedTransaction, UnsignedTransaction
 from keeper.domain.order import TripOrder
+from keeper.domain.safe import SafeTransaction
 
 
 class Signer(Protocol):
@@ -24,3 +26,12 @@ class OrderSigner(Protocol):
 
     async def sign_order(self, order: TripOrder) -> bytes:
         """65 bytes r, s, v over the digest that the order itself has, so that nothing else can be had signed. Raises SigningError."""
+
+
+class SafeSigner(Protocol):
+    @property
+    def address(self) -> str:
+        """Who signs, EIP-55."""
+
+    async def sign_safe(self, words: SafeTransaction | Delegation | Withdrawal) -> bytes:
+        """65 bytes r, s, v over the hash that the words themselves have, so that nothing else can be had signed. Raises SigningError."""

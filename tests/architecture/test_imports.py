@@ -80,7 +80,15 @@ def test_module__outside_of_app__never_catches_everything(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "adapter",
-    ["signing.local", "chain.node", "notify.apprise_notifier", "audit.store", "prices.http", "prices.ccxt_venue"],
+    [
+        "signing.local",
+        "chain.node",
+        "notify.apprise_notifier",
+        "audit.store",
+        "prices.http",
+        "prices.ccxt_venue",
+        "safe.api",
+    ],
 )
 def test_recursion_limit__after_an_adapter_and_its_libraries__is_what_it_was(adapter: str) -> None:
     """A library raises it to where hostile JSON overruns the stack; a process of its own, since imports happen once."""

@@ -37,6 +37,7 @@ def drawn_tree() -> dict[str, str]:
                 "Migrated",
                 "Open",
                 "Running",
+                "Busy",
             )
         ):
             continue

@@ -11,8 +11,8 @@ from keeper.adapters.audit.verify import verify
 from keeper.domain.order import order_from
 from keeper.domain.record import RecordKind
 from tests.support.cosigning_service import paired, trips
+from tests.support.forked_keeper import ForkedRunning
 from tests.support.keeper_inside import inside
-from tests.support.keeper_process import Running
 from tests.support.keeper_stage import MARKET
 
 pytestmark = pytest.mark.chaos
@@ -29,7 +29,7 @@ async def test_killed__as_it_signs__the_next_run_goes_on_and_they_trip_once(tmp_
                 return any(folder.glob("*.json"))
             return bool(stage.records(RecordKind.DECISION if moment == "decided" else RecordKind.ORDER))
 
-        async with Running(["run", one.stage.config], tmp_path) as running:
+        async with ForkedRunning(["run", one.stage.config], tmp_path) as running:
             await running.watching()
             await stage.mine_until(lambda: stage.evaluated() > 0, ended=running.ended)
             await stage.shock()

@@ -10,7 +10,8 @@ import pytest
 
 from keeper.domain.record import RecordKind
 from tests.support.deaths import Step, carry_out, settled, start_again
-from tests.support.keeper_process import Running, keeper
+from tests.support.forked_keeper import ForkedRunning
+from tests.support.keeper_process import Running, in_process
 from tests.support.keeper_stage import Stage, staged
 
 pytestmark = pytest.mark.chaos
@@ -44,19 +45,18 @@ async def blocks(stage: Stage, run: Running, count: int) -> None:
     await stage.mine_until(lambda: stage.evaluated() >= last, ended=run.ended)
 
 
-async def first_run(stage: Stage, count: int, *, shock: bool = True) -> None:
+async def first_run(stage: Stage, count: int, *, start: type[Running] = ForkedRunning) -> None:
     """A block before, the shock, so many blocks; then kill -9."""
-    async with Running(["run", stage.config], stage.folder) as run:
+    async with start(["run", stage.config], stage.folder) as run:
         await run.watching()
         await blocks(stage, run, 1)
-        if shock:
-            await stage.shock()
+        await stage.shock()
         await blocks(stage, run, count)
         assert await run.end(signal.SIGKILL) == -signal.SIGKILL
 
 
 def assert_decided_again(stage: Stage, trips: int = 1) -> None:
-    done = keeper("--json", "replay", stage.config, "--from-audit")
+    done = in_process("--json", "replay", stage.config, "--from-audit")
     assert done.code == 0, done.out + done.err
     recorded = json.loads(done.out)["recorded"]
     assert (recorded["identical"], recorded["same_configuration"]) == (True, True)
@@ -64,9 +64,10 @@ def assert_decided_again(stage: Stage, trips: int = 1) -> None:
 
 
 async def test_kill__persistence_half_filled__trips_at_the_block_at_which_it_would_have(tmp_path: Path) -> None:
+    """With the installed command, which the others do not start."""
     async with staged(tmp_path) as stage:
         configure(stage, (PLAIN, LASTING))
-        await first_run(stage, 2)
+        await first_run(stage, 2, start=Running)
         seen = evaluated_blocks(stage)[-1]
         assert not stage.records(RecordKind.INCIDENT)
         async with Running(["run", stage.config], stage.folder) as run:
@@ -94,7 +95,7 @@ async def test_kill__window_half_filled__is_full_when_it_would_have_been(tmp_pat
         )
         await first_run(stage, 3)
         first = evaluated_blocks(stage)[0]
-        async with Running(["run", stage.config], stage.folder) as run:
+        async with ForkedRunning(["run", stage.config], stage.folder) as run:
             await run.watching()
             await stage.mine_until(lambda: settled(stage), ended=run.ended)
             assert await run.end() == 0, run.err
@@ -104,14 +105,14 @@ async def test_kill__window_half_filled__is_full_when_it_would_have_been(tmp_pat
 
 async def test_kill__incident_open__goes_on_and_nothing_is_done_again(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
-        async with Running(["run", stage.config], stage.folder) as run:
+        async with ForkedRunning(["run", stage.config], stage.folder) as run:
             await run.watching()
             await stage.shock()
             await stage.mine_until(lambda: settled(stage), ended=run.ended)
             assert await run.end(signal.SIGKILL) == -signal.SIGKILL
         decided = len(stage.records(RecordKind.DECISION))
         for name in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
-            async with Running(["run", stage.config], stage.folder) as run:
+            async with ForkedRunning(["run", stage.config], stage.folder) as run:
                 await run.watching()
                 await blocks(stage, run, 2)
                 await run.end(name)
@@ -152,7 +153,7 @@ async def test_restart__another_configuration__starts_with_empty_windows_and_say
         configure(stage, (PLAIN, LASTING))
         await first_run(stage, 1)
         configure(stage, ("for: 4 blocks", "for: 5 blocks"))
-        async with Running(["run", stage.config], stage.folder) as run:
+        async with ForkedRunning(["run", stage.config], stage.folder) as run:
             await run.watching()
             await blocks(stage, run, 1)
             assert await run.end() == 0, run.err

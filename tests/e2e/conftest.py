@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.devnet import *  # noqa: F403
-from tests.support.keeper_process import Running
+from tests.support.forked_keeper import ForkedRunning
 from tests.support.keeper_stage import Setup, staged
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a keeper that tripped, paused and was stopped: ``keeper.yaml`` and ``keeper.db``. Copy it before changing it."""
     folder = tmp_path_factory.mktemp("finished")
@@ -21,7 +21,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def run() -> None:
         async with staged(folder) as stage:
             stage.write(Setup())
-            async with Running(["run", stage.config], folder) as keeper:
+            async with ForkedRunning(["run", stage.config], folder) as keeper:
                 await keeper.watching()
                 await stage.shock()
                 await stage.mine_until(lambda: bool(stage.outcomes()), ended=keeper.ended)

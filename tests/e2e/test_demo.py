@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from keeper.devnet.markets import market_id
 from keeper.domain.abi import encode_function, parse_signature
 from keeper.domain.address import checksum_address
 from keeper.domain.record import Record, RecordKind, RecordQuery
+from tests.support.forked_keeper import forked_keeper
 from tests.support.keeper_process import KEEPER, Done, Running, environment, keeper
 from tests.support.keeper_stage import until
 
@@ -55,7 +56,22 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Played]]:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Played]]]:
+    """The text of some scenarios, played where they are started, while other tests run: most of a demo is waiting for blocks."""
+
+    base = tmp_path_factory.mktemp("shown")
+
+    def show(name: str) -> Played:
+        here = base / name / "a folder"
+        here.mkdir(parents=True)
+        return Played(keeper("demo", "--scenario", name, cwd=here), here)
+
+    with ThreadPoolExecutor(1) as pool:
+        yield {name: pool.submit(show, name) for name in ("volatility", "breaker")}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, shown: dict[str, Future[Played]]) -> Iterator[dict[str, Played]]:
     """All scenarios at the same time, one of them twice: nothing they use may collide."""
     base = tmp_path_factory.mktemp("Ünter wegs")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
@@ -215,7 +231,7 @@ def test_demo__its_forgery__is_found_in_every_scenario(
     assert "BROKEN at record" in _by_hand(forgery, tmp_path, code=1).stdout
     restored = f"mv {shlex.quote(str(here))}/keeper.db.bak {shlex.quote(str(here))}/keeper.db"
     assert _by_hand(restored, here).returncode == 0
-    assert keeper("audit", here / "keeper.yaml", "verify").code == 0
+    assert forked_keeper("audit", here / "keeper.yaml", "verify").code == 0
 
 
 def test_demo__folder_of_an_earlier_run__is_refused_untouched(played: dict[str, Played]) -> None:
@@ -269,8 +285,8 @@ async def test_demo__kept__goes_on_and_its_commands_work_and_ctrl_c_leaves_nothi
             _paused(url, exchange, "ETH-PERP")
 
 
-def test_demo__breaker__its_text_says_what_a_thief_gets(tmp_path: Path) -> None:
-    done = keeper("demo", "--scenario", "breaker", cwd=tmp_path)
+def test_demo__breaker__its_text_says_what_a_thief_gets(shown: dict[str, Future[Played]]) -> None:
+    done = shown["breaker"].result().done
     assert done.code == 0, done.err
     told = (
         "breaker    contract at",
@@ -293,10 +309,9 @@ def _too_wide(text: str) -> list[str]:
     return [line for line in text.splitlines() if len(line) > 80 and len(shlex.split(line.rstrip("\\"))) > 1]
 
 
-async def test_demo__its_text__fits_80_columns_and_its_commands_work(tmp_path: Path) -> None:
-    here = tmp_path / "a folder"
-    here.mkdir()
-    done = keeper("demo", "--scenario", "volatility", cwd=here)
+def test_demo__its_text__fits_80_columns_and_its_commands_work(shown: dict[str, Future[Played]]) -> None:
+    run = shown["volatility"].result()
+    done, here = run.done, run.folder
     assert done.code == 0, done.err
     assert _too_wide(done.out) == []
     told = ("The rules of ETH-PERP", "oracle-divergence   ", "TRIPPED", "sent", "mined", "read back", "Proven")

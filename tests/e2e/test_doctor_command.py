@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from keeper.devnet.world import Role
+from tests.support.forked_keeper import forked_keeper
 from tests.support.keeper_process import keeper
 from tests.support.keeper_stage import MARKET, Setup, Stage, staged
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.e2e
 
 def examined(stage: Stage) -> dict[str, dict[str, Any]]:
     """Each check by its name; whatever failed says what to do."""
-    done = keeper("--json", "doctor", stage.config)
+    done = forked_keeper("--json", "doctor", stage.config)
     document = json.loads(done.out)
     assert done.code == (0 if document["ok"] else 1), done.err
     for check in document["checks"]:

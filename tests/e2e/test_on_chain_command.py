@@ -11,6 +11,7 @@ import pytest
 
 from keeper.domain.record import RecordKind
 from tests.support.breaker_stage import GuardedStage, forge, guarded
+from tests.support.forked_keeper import forked_keeper
 from tests.support.keeper_process import Done, keeper
 from tests.support.keeper_stage import MARKET, Stage
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 
 async def verify(stage: Stage | GuardedStage, *options: str) -> Done:
-    return await asyncio.to_thread(keeper, *options, "audit", stage.config, "verify", "--on-chain")
+    return await asyncio.to_thread(forked_keeper, *options, "audit", stage.config, "verify", "--on-chain")
 
 
 async def document(stage: Stage | GuardedStage) -> tuple[int, dict[str, Any]]:
@@ -31,7 +32,7 @@ async def test_verify__on_chain__from_a_run_to_a_stolen_key(tmp_path: Path) -> N
     async with guarded(tmp_path) as stage:
         await stage.run_until_paused()
 
-        done = await verify(stage)
+        done = await asyncio.to_thread(keeper, "audit", stage.config, "verify", "--on-chain")
         assert (done.code, done.err) == (0, "")
         assert "every hash and link holds" in done.out
         assert "1 transaction, 1 effect, 1 trip as the log tells" in done.out
@@ -40,7 +41,7 @@ async def test_verify__on_chain__from_a_run_to_a_stolen_key(tmp_path: Path) -> N
         assert (code, found["ok"], found["on_chain"]["ok"], found["on_chain"]["complete"]) == (0, True, True, True)
         assert found["on_chain"]["checked"] == {"transactions": 1, "effects": 1, "trips": 1}
         assert found["head"].startswith("0x"), "the keys of the plain verification stay"
-        plain = json.loads(keeper("--json", "audit", stage.config, "verify").out)
+        plain = json.loads(forked_keeper("--json", "audit", stage.config, "verify").out)
         assert "on_chain" not in plain
         assert plain == {key: value for key, value in found.items() if key != "on_chain"}
 
@@ -55,7 +56,7 @@ async def test_verify__on_chain__from_a_run_to_a_stolen_key(tmp_path: Path) -> N
         assert [each["subject"] for each in found["on_chain"]["findings"]] == ["trip"]
 
         await forge(stage.stage, lambda kind, body: body | ({"reason": "x"} if kind is RecordKind.DECISION else {}))
-        assert json.loads(keeper("--json", "audit", stage.config, "verify").out)["ok"], "forged as a whole"
+        assert json.loads(forked_keeper("--json", "audit", stage.config, "verify").out)["ok"], "forged as a whole"
         code, found = await document(stage)
         assert code == 1
         assert any("is not the hash of decision record" in each["message"] for each in found["on_chain"]["findings"])
@@ -78,7 +79,7 @@ async def test_verify__on_chain__of_a_broken_log__does_not_ask_the_chain(finishe
 async def test_verify__on_chain__before_the_first_run__says_that_there_is_no_log(tmp_path: Path) -> None:
     path = tmp_path / "keeper.yaml"
     path.write_text("chain: {id: 1, endpoints: [{url: 'ws://127.0.0.1:1', role: primary}]}\n")
-    done = keeper("audit", path, "verify", "--on-chain")
+    done = forked_keeper("audit", path, "verify", "--on-chain")
     assert done.code == 1
     assert "no log" in done.out + done.err or "nothing" in done.out + done.err
 
@@ -86,7 +87,7 @@ async def test_verify__on_chain__before_the_first_run__says_that_there_is_no_log
 async def test_verify__on_chain__without_a_chain_in_the_file__is_a_usage_error(finished: Path, folder: Path) -> None:
     path = folder / "keeper.yaml"
     path.write_text("keeper: {name: x}\n")
-    done = keeper("audit", path, "verify", "--on-chain")
+    done = forked_keeper("audit", path, "verify", "--on-chain")
     assert done.code == 2
     assert "chain" in done.err
 
@@ -98,7 +99,7 @@ async def test_doctor__through_a_breaker__tells_the_contract_and_the_action(tmp_
         assert checks[f"breaker contract {stage.guard.address}"]["state"] == "ok"
         assert checks[f"breaker pause {MARKET} of action pause-market on {MARKET}"]["state"] == "ok"
         await stage.council("disarm(bytes32)", stage.guard.pauses[MARKET])
-        done = await asyncio.to_thread(keeper, "doctor", stage.config)
+        done = await asyncio.to_thread(forked_keeper, "doctor", stage.config)
         assert done.code == 1
         assert f"fail  breaker pause {MARKET} of action pause-market on {MARKET}: it is disarmed" in done.out
         assert "      -> the council looks why, and calls arm(bytes32)" in done.out

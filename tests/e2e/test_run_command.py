@@ -15,6 +15,7 @@ from eth_typing import HexStr
 from keeper.adapters.audit.verify import verify
 from keeper.devnet.world import Role
 from keeper.domain.record import RecordKind
+from tests.support.forked_keeper import forked_keeper
 from tests.support.keeper_process import Done, Running, keeper
 from tests.support.keeper_stage import MARKET, Setup, Stage, staged
 
@@ -37,7 +38,7 @@ def free_port() -> int:
 
 
 def run(stage: Stage, **env: str) -> Done:
-    return keeper("run", stage.config, env=env)
+    return forked_keeper("run", stage.config, env=env)
 
 
 async def test_run__no_node__keeps_trying_and_ends_cleanly(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ async def test_run__another_keeper_runs_on_the_database__exit_2_naming_it(tmp_pa
     async with staged(tmp_path) as stage, Running(["run", stage.config], tmp_path) as first:
         await first.watching()
         records = len(stage.records())
-        second = run(stage)
+        second = keeper("run", stage.config)
         assert second.code == 2
         assert f"process {first.pid}" in second.err
         assert "audit.url" in second.err
@@ -190,7 +191,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _said(stage: Stage, env: dict[str, str], command: str, *rest: str) -> bytes:
-    done = keeper("--json", command, stage.config, *rest, env=env)
+    done = forked_keeper("--json", command, stage.config, *rest, env=env)
     return (done.out + done.err).encode()
 
 
@@ -253,7 +254,7 @@ async def test_status__the_pause_failed__says_what_was_not_done_and_what_to_do(t
 
 
 def _status(stage: Stage) -> dict[str, object]:
-    done = keeper("--json", "status", stage.config)
+    done = forked_keeper("--json", "status", stage.config)
     found: dict[str, object] = json.loads(done.out)
     assert done.code == (0 if found["ok"] else 1)
     return found

@@ -22,8 +22,8 @@ from keeper.adapters.prices.chainlink import ChainlinkSource
 from keeper.adapters.prices.contract_call import ContractCallSource
 from keeper.adapters.prices.http import HttpSource
 from keeper.adapters.prices.json_value import NotAValue, number_at, parse_json
-from keeper.adapters.prices.retry_after import MAX_WAIT_MS, wait_ms
 from keeper.adapters.prices.scale import scaled
+from keeper.adapters.retry_after import MAX_WAIT_MS, wait_ms
 from keeper.adapters.routes.words import classify
 from keeper.domain.abi import canonical_text, describe_revert, encode_arg, to_text
 from keeper.domain.abi_codec import canonical_type, decode_values, encode_values, integer_range

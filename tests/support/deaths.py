@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from keeper.domain.record import RecordKind
-from tests.support.keeper_process import ROOT, Running
+from tests.support.forked_keeper import ForkedRunning
 from tests.support.keeper_stage import Stage
 
-LAUNCHER = (sys.executable, "-m", "tests.chaos.launcher")
+LAUNCHER = "tests.chaos.launcher"
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Step:
 async def carry_out(stage: Stage, order: str, *, ends_itself: bool = False) -> tuple[int, list[str]]:
     """One run through a trip, its action and SIGTERM (unless it ``ends_itself``); how it ended, and every step that it reached."""
     trace = stage.folder / "trace"
-    async with Running([trace, order, "run", stage.config], stage.folder, program=LAUNCHER, cwd=ROOT) as run:
+    async with ForkedRunning([trace, order, "run", stage.config], stage.folder, program=LAUNCHER) as run:
         await run.until(lambda: '"event": "watching"' in run.err or run.ended(), "the start")
         if not run.ended():
             await stage.shock()
@@ -43,7 +42,7 @@ async def carry_out(stage: Stage, order: str, *, ends_itself: bool = False) -> t
 
 async def start_again(stage: Stage) -> None:
     """The plain command, until every intent has its end, and some blocks more; then SIGTERM."""
-    async with Running(["run", stage.config], stage.folder) as run:
+    async with ForkedRunning(["run", stage.config], stage.folder) as run:
         await run.watching()
         if await stage.world.price("ETH-PERP") > 2900:
             await stage.shock()  # it died before there was anything to see

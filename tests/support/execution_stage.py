@@ -21,6 +21,7 @@ from keeper.domain.evm import SignedTransaction, UnsignedTransaction
 from keeper.domain.intent import Attempt, Intent
 from keeper.domain.outcome import Outcome
 from keeper.domain.record import GENESIS, Draft, Json, Record, RecordKind
+from keeper.execution.edges import Keeps
 from keeper.execution.executor import Edges, Executor, Terms
 from keeper.execution.planner import ArmedAction, arm
 from keeper.execution.work import Order, Work
@@ -274,6 +275,7 @@ class Stage:
         live: bool = True,
         signer: StageSigner | None = None,
         without_signer: bool = False,
+        keeps: Keeps | None = None,
     ) -> Executor:
         """A new one on the same store: what a restart after a crash is."""
         edges = Edges(
@@ -283,6 +285,7 @@ class Stage:
             signer=None if without_signer else (signer or self.signer),
             routes={"public": self.route},
             clock=self.clock,
+            keeps=keeps,
         )
         terms = Terms(31337, self.confirmations, live=live)
         return Executor(edges, terms, {each.key: each for each in armed or (pause(),)}, self._ended, self._sent)

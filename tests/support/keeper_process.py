@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tests.support.keeper_stage import PATIENCE_S, until
 
@@ -64,6 +65,19 @@ def in_process(*args: str | Path) -> Done:
     return Done(code, out.getvalue(), err.getvalue())
 
 
+class Process(Protocol):
+    """What is used of ``subprocess.Popen``."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+    def kill(self) -> None: ...
+
+
 class Running:
     """A keeper that runs until it is ended; ``async with`` ends it at the latest. What it writes goes to files in ``folder``."""
 
@@ -81,15 +95,12 @@ class Running:
         Running._number += 1
         self._out = folder / f"run-{Running._number}.out"
         self._err = folder / f"run-{Running._number}.err"
+        self._process = self._start([*map(str, program), *map(str, args)], cwd, environment(env))
+
+    def _start(self, command: Sequence[str], cwd: Path | None, env: Mapping[str, str]) -> Process:
         with self._out.open("wb") as out, self._err.open("wb") as err:
-            self._process = subprocess.Popen(
-                [*map(str, program), *map(str, args)],
-                cwd=cwd,
-                env=environment(env),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
+            return subprocess.Popen(
+                command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
             )
 
     async def __aenter__(self) -> Running:

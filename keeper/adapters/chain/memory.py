@@ -18,6 +18,7 @@ from keeper.domain.address import checksum_address, keccak256
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import Refused, Unreachable
 from keeper.domain.evm import CallResult, Log, Receipt, Simulation
+from keeper.domain.future import Future, Step
 
 GWEI = 10**9
 GAS_LIMIT = 30_000_000
@@ -67,7 +68,7 @@ class _Account:
 
 
 class MemoryChain:
-    """ChainReader, BlockReader, AccountReader, ContractReader and Broadcaster.
+    """ChainReader, BlockReader, AccountReader, StateAfter, ContractReader and Broadcaster.
 
     ``mine`` makes a block; ``go_down`` and ``come_back`` stand for a lost node.
     """
@@ -201,6 +202,20 @@ class MemoryChain:
         await self._reach()
         return GWEI
 
+    # -- StateAfter -----------------------------------------------------------------------------------------------------------
+
+    async def after(self, steps: Sequence[Step], reads: Sequence[Call], block: BlockStamp) -> Future:
+        await self._reach()
+        state = {address: (contract, dict(storage)) for address, (contract, storage) in self._state(block).items()}
+        ends = []
+        for step in steps:
+            short = step.value_wei > self._account(step.sender).balance_wei
+            result = CallResult(False, b"") if short else self._call(state, step.call, step.sender, keep=True)
+            words = "insufficient funds for transfer" if short else f"execution {describe_revert(result.data)}"
+            ends.append(Simulation(result.ok, result.data, "" if result.ok else words))
+        found = [self._call(state, call, "0x" + "0" * 40) for call in reads]
+        return Future(tuple(ends), tuple(found), "the chain in memory")
+
     # -- ContractReader --------------------------------------------------------------------------------------------------------
 
     async def code(self, address: str) -> bytes:
@@ -272,14 +287,19 @@ class MemoryChain:
         }
         return block
 
-    def _call(self, state: dict[str, Code], call: Call, sender: str) -> CallResult:
+    def _call(self, state: dict[str, Code], call: Call, sender: str, *, keep: bool = False) -> CallResult:
+        """``keep``: what it writes stays in ``state`` when it succeeds."""
         if call.to not in state:
             return CallResult(True, b"")  # as on a chain: nobody there is not an error
         contract, storage = state[call.to]
+        after = dict(storage)
         try:
-            return CallResult(True, contract(call.data, sender, dict(storage)))
+            answer = contract(call.data, sender, after)
         except Reverted as error:
             return CallResult(False, error.data)
+        if keep:
+            state[call.to] = (contract, after)
+        return CallResult(True, answer)
 
     def _hear(self, waiting: _Waiting, number: int, storage: Storage) -> None:
         """Keeps what the contract told. ``mine`` gives it the block's hash."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from keeper.adapters.chain import answers, hexes, logs
+from keeper.adapters.chain import answers, hexes, logs, simulating
 from keeper.adapters.chain.batches import BatchRefused, Request
 from keeper.adapters.chain.fees import suggested_priority_fee_wei
 from keeper.adapters.chain.http_link import HttpLink
@@ -18,6 +18,7 @@ from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, UnitError, Unreachable
 from keeper.domain.evm import CallResult, Log, Receipt, Simulation
+from keeper.domain.future import Future, Step
 from keeper.domain.redact import redact_text, redact_url, secret_parts
 from keeper.domain.text import shown
 
@@ -34,7 +35,7 @@ Connection = Link | HttpLink
 
 
 class NodeClient:
-    """ChainReader, BlockReader, AccountReader, ContractReader and Broadcaster over one endpoint.
+    """ChainReader, BlockReader, AccountReader, StateAfter, ContractReader and Broadcaster over one endpoint.
 
     Connects when first used and again after a loss; it never retries a request by itself. Every method raises Unreachable, Refused or
     MalformedAnswer, whose words name the endpoint without its secrets. ``requests_made`` counts messages: a batch is one.
@@ -173,6 +174,23 @@ class NodeClient:
         """From the last ten blocks, never below the floor."""
         rewards = await self._ask("eth_feeHistory", '["0xa","latest",[90]]', answers.rewards_wei)
         return suggested_priority_fee_wei(rewards, self._priority_floor_wei)
+
+    # -- StateAfter -----------------------------------------------------------------------------------------------------------
+
+    async def after(self, steps: Sequence[Step], reads: Sequence[Call], block: BlockStamp) -> Future:
+        """``eth_simulateV1``. Raises Refused where the node has no such method."""
+
+        async def part(some: Sequence[Call]) -> Future:
+            try:
+                return await self._ask(
+                    simulating.METHOD,
+                    simulating.params(steps, some, block),
+                    lambda answer: simulating.future(answer, len(steps), len(some)),
+                )
+            except Refused as error:
+                return simulating.without_funds(error, steps, len(some))
+
+        return simulating.joined(await _all([part(some) for some in simulating.chunks(reads)]))
 
     # -- ContractReader --------------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
-from keeper.adapters.orders.aside import Aside
+from keeper.adapters.aside import Aside
 from keeper.adapters.orders.document import FORMAT, from_document, to_document
 from keeper.domain.errors import UnitError, Unreachable
 from keeper.domain.order import SignedOrder
@@ -80,7 +80,10 @@ class DatabaseOrderBook:
         self._engine = _engine(url)
         self._ready = False
         self._closed = False
-        self._aside = Aside(f"the database of orders {redact_url(url)}")
+        self._aside = Aside(
+            f"the database of orders {redact_url(url)}",
+            remedy="look at `orders` of the route: is the server up, the network open?",
+        )
 
     async def put(self, signed: SignedOrder) -> None:
         self._check_open()

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from keeper.adapters.orders.aside import Aside
+from keeper.adapters.aside import Aside
 from keeper.adapters.orders.document import LARGEST, from_text, to_text
+from keeper.adapters.whole_file import write_whole
 from keeper.domain.errors import UnitError, Unreachable
 from keeper.domain.order import SignedOrder
 from keeper.domain.text import printable
@@ -24,8 +23,6 @@ MOST_FILES = 2_000
 """So many are read at most; an order and its signatures are a handful, so that more is a mistake or an attack."""
 _OWN_NAME: Final = re.compile(r"[0-9a-f]{64}-0x[0-9a-fA-F]{40}\.json")
 """As ``file_name`` makes them: they are read first, so that files of other names do not crowd them out."""
-READABLE = 0o644
-"""A signature is no secret, and another user may carry the files."""
 
 _Stamp = tuple[int, int, int, int]
 
@@ -45,7 +42,10 @@ class FileOrderBook:
         self._folder = folder
         self._read: dict[str, _Read] = {}
         self._closed = False
-        self._aside = Aside(f"the folder of orders {folder}")
+        self._aside = Aside(
+            f"the folder of orders {folder}",
+            remedy="look at `orders` of the route: is the disk mounted, the network open?",
+        )
 
     async def put(self, signed: SignedOrder) -> None:
         self._check_open()
@@ -59,22 +59,8 @@ class FileOrderBook:
         self._closed = True
 
     def _put(self, signed: SignedOrder) -> None:
-        """Written beside and renamed into place: whoever reads sees all of it or nothing."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self._folder)
-            try:
-                with os.fdopen(handle, "w", encoding="ascii") as file:
-                    file.write(to_text(signed))
-                    file.flush()
-                    os.fchmod(file.fileno(), READABLE)
-                    os.fsync(file.fileno())
-                Path(name).replace(self._folder / file_name(signed))
-            except BaseException:
-                with suppress(OSError):
-                    Path(name).unlink()
-                raise
-            _sync(self._folder)
+            write_whole(self._folder / file_name(signed), to_text(signed))
         except OSError as error:
             raise self._unreachable("written", error) from None
 
@@ -135,12 +121,3 @@ class FileOrderBook:
 def file_name(signed: SignedOrder) -> str:
     """Of the digest and the signer, so that no two keepers write the same file."""
     return f"{signed.order.digest.hex()}-{signed.signer}{SUFFIX}"
-
-
-def _sync(folder: Path) -> None:
-    """The new name is on disk when this returns."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -27,7 +27,7 @@ import certifi
 from keeper.adapters.prices.chain_answer import NoValue
 from keeper.adapters.prices.exchange import Reading, VenueSettings
 from keeper.adapters.prices.json_value import NotAValue, number_of
-from keeper.adapters.prices.retry_after import wait_ms
+from keeper.adapters.retry_after import wait_ms
 from keeper.domain.observation import Quality
 from keeper.domain.venue import Bar, Quote
 from keeper.ports.clock import Clock

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from keeper.adapters.prices.json_value import NotAValue, number_at, parse_json
-from keeper.adapters.prices.retry_after import wait_ms
+from keeper.adapters.retry_after import wait_ms
 from keeper.domain.errors import UnitError
 from keeper.domain.observation import Observation, Quality
 from keeper.domain.redact import redact_url

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from keeper.domain.council_words import Delegation, Withdrawal
 from keeper.domain.errors import SigningError
 from keeper.domain.evm import SignedTransaction, UnsignedTransaction
 from keeper.domain.order import TripOrder
+from keeper.domain.safe import SafeTransaction
 
 # eth_account costs half a second to import, so it is imported where a key is really used: `keeper --help` never does.
 
@@ -70,7 +72,14 @@ class LocalSigner:
 
     async def sign_order(self, order: TripOrder) -> bytes:
         """Signs an order of several keepers; the same one gives the same 65 bytes (RFC 6979), r, s and v of 27 or 28."""
-        signature = self._key.sign_msg_hash(order.digest)
+        return self._signature(order.digest)
+
+    async def sign_safe(self, words: SafeTransaction | Delegation | Withdrawal) -> bytes:
+        """Signs a Safe's transaction, or words to its service; the same ones give the same 65 bytes, r, s and v of 27 or 28."""
+        return self._signature(words.hash)
+
+    def _signature(self, digest: bytes) -> bytes:
+        signature = self._key.sign_msg_hash(digest)
         return signature.to_bytes()[:-1] + bytes([27 + signature.v])
 
     def __repr__(self) -> str:

@@ -51,7 +51,7 @@ def own_actions(contracts: Iterable[Contract], sender: str | None) -> dict[Key, 
 
 def is_own(key: Key) -> bool:
     """Whether an intent of this (market, action) is the keeper's own, also one of an earlier configuration."""
-    return key[1].startswith(("expire:", "heartbeat:"))
+    return key[1].startswith(("expire:", "heartbeat:", "execute:"))
 
 
 def _expire(breaker: Breaker) -> ArmedAction:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from keeper.app.cli.council_commands import RESTORE_HELP, council_app, restore
 from keeper.app.cli.groups import DEFAULT_CONFIG, ConfigGroup
 from keeper.app.cli.output import Output
 
@@ -35,6 +36,11 @@ app.add_typer(
     breaker_app,
     name="breaker",
     help="What several keepers sign together for a breaker: keeper breaker CONFIG orders | sign | call.",
+)
+app.add_typer(
+    council_app,
+    name="council",
+    help="What waits for the owners of the Safe: keeper council CONFIG queue | show | confirm | reject | execute.",
 )
 app.add_typer(db_app, name="db", help="The database's schema: keeper db CONFIG upgrade | current.")
 
@@ -226,6 +232,9 @@ def version(ctx: typer.Context) -> None:
     from keeper.app.cli.version import run
 
     run(ctx.ensure_object(Output))
+
+
+app.command("restore", epilog=RESTORE_HELP)(restore)
 
 
 @audit_app.command("log", epilog=LOG_EXAMPLES)

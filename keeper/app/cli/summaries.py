@@ -132,6 +132,21 @@ def _order(body: Body, where: str) -> str:
     return f"{name}: signed by {body['signer']}, nonce {body['nonce']}, until {utc(int(str(body['deadline_s'])))}"
 
 
+def _proposal(body: Body, where: str) -> str:
+    step, name = body["step"], str(body["safe_tx_hash"])[:10]
+    details = {
+        "made": body.get("title"),
+        "adopted": body.get("title"),
+        "signed": f"by {body.get('owner')}",
+        "confirmed": f"by {body.get('owner')} via {body.get('via')}",
+        "executed": f"in {body.get('tx_hash')}, block {body.get('block')}",
+        "superseded": body.get("why"),
+        "seen": f"via {body.get('via')}",
+    }
+    said = details.get(str(step)) or body.get("message")
+    return f"{name}..: {step}" + (f", {said}" if said else "")
+
+
 def _tick(body: Body, where: str) -> str:
     block = body["block"]
     return f"block {block['number']}" if isinstance(block, Mapping) else _plain(body, where)
@@ -157,6 +172,7 @@ SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.SWITCH: _switch,
     RecordKind.BREAKER: _breaker,
     RecordKind.ORDER: _order,
+    RecordKind.PROPOSAL: _proposal,
 }
 
 

@@ -11,6 +11,7 @@ from keeper.app.doctor.actions import examine_actions, examine_signer
 from keeper.app.doctor.breakers import examine_breakers
 from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.comparing import compare
+from keeper.app.doctor.invariants import examine_invariants
 from keeper.app.doctor.sources import examine_sources
 from keeper.app.doctor.subjects import Answers, Subject, read_all, subjects_of
 from keeper.app.doctor.survey import Seat, survey, take_seats
@@ -48,17 +49,26 @@ async def examine(config: model.Config) -> AsyncIterator[Check]:
         block = None if isinstance(asked.block, str) else asked.block
         async for check in examine_sources(config, block, asked.answers):
             yield check
-        signer, sender = await examine_signer(config.signer)
-        yield signer
-        async for check in examine_breakers(config, asked.seat.node, asked.block, sender):
+        async for check in _what_is_done(config, asked):
             yield check
-        if sender is not None:
-            async for check in examine_actions(config, asked.seat.node, asked.block, sender):
-                yield check
     finally:
         await asyncio.gather(*(seat.node.close() for seat in seats))
     for number, receiver in enumerate(config.notify):
         yield await _notifier(receiver, number)
+
+
+async def _what_is_done(config: model.Config, asked: Asked) -> AsyncIterator[Check]:
+    """The key, what it may do, and what must be true afterwards."""
+    node = asked.seat.node
+    signer, sender = await examine_signer(config.signer)
+    yield signer
+    async for check in examine_breakers(config, node, asked.block, sender):
+        yield check
+    if sender is not None:
+        async for check in examine_actions(config, node, asked.block, sender):
+            yield check
+    async for check in examine_invariants(config, node, asked.block):
+        yield check
 
 
 def _first(seats: Sequence[Seat]) -> Seat:

@@ -16,6 +16,7 @@ from keeper.adapters.audit.canonical import canonical
 from keeper.adapters.chain.witness import COMPARE_DEADLINE_MS
 from keeper.app.acting import Acting
 from keeper.app.agreement import UNHEARD, Agreement
+from keeper.app.council.desks import Desks
 from keeper.app.faults import Faults
 from keeper.app.watch import Sight
 from keeper.domain.action import Action, ActionKind, Call, Effect, FunctionCall
@@ -194,6 +195,7 @@ class Scene:
             self.clock,
             SUBJECTS,
             cosigning=self.others,  # type: ignore[arg-type]
+            desks=Desks([], {}, self.audit_errors.append),
             failed=lambda *what: self.failed.append(what),
             audit_failed=self.audit_errors.append,
             tell=self.pages.append,

@@ -122,6 +122,10 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
             recorded(pledges.draft({**order_body(ORDER), "step": "signed", "signer": "0xAb"}, 1, None)),
             "pause ETH-PERP: signed by 0xAb, nonce 1, until 2023-11-14 22:23:20 UTC",
         ),
+        RecordKind.PROPOSAL: (
+            recorded(Draft(RecordKind.PROPOSAL, {"step": "signed", "safe_tx_hash": "0x" + 64 * "a", "owner": "0xAb"}, 1)),
+            "0xaaaaaaaa..: signed, by 0xAb",
+        ),
         RecordKind.STOP: (recorded(records.stop(1, "asked to stop")), "asked to stop"),
     }
 
@@ -323,7 +327,7 @@ def test_notice__incident_of_a_warning__is_a_warning() -> None:
 # -- exit codes ---------------------------------------------------------------------------------------------------------------
 
 ERRORS = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, KeeperError)]
-OUTSIDE = {"OutsideError", "Unreachable", "Refused", "MalformedAnswer", "StoreUnavailable"}
+OUTSIDE = {"OutsideError", "Unreachable", "Busy", "Refused", "MalformedAnswer", "StoreUnavailable"}
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)

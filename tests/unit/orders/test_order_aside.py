@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from keeper.adapters.aside import ANSWER_S, Aside
 from keeper.adapters.orders import database
-from keeper.adapters.orders.aside import ANSWER_S, Aside
 from keeper.adapters.orders.database import DatabaseOrderBook
 from keeper.adapters.orders.files import FileOrderBook
 from keeper.domain.errors import Unreachable
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.unit
 
 
 async def test_run__gives_what_the_call_gives_and_raises_what_it_raises() -> None:
-    aside = Aside("the book")
+    aside = Aside("the book", remedy="look at `orders`")
     assert await aside.run(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
         await aside.run(lambda: 1 // 0)
@@ -28,7 +28,7 @@ async def test_run__gives_what_the_call_gives_and_raises_what_it_raises() -> Non
 
 
 async def test_run__hangs__is_unreachable_at_once_until_it_is_back() -> None:
-    aside, go = Aside("the book", 0.01), threading.Event()
+    aside, go = Aside("the book", 0.01, remedy="look at `orders`"), threading.Event()
     calls: list[int] = []
     with pytest.raises(Unreachable, match=r"the book has not answered within 0\.01 s") as error:
         await aside.run(go.wait)
@@ -40,14 +40,15 @@ async def test_run__hangs__is_unreachable_at_once_until_it_is_back() -> None:
     assert hanging is not None
     go.set()
     hanging.result()
+    aside._answer_s = ANSWER_S
     assert await aside.run(lambda: 9) == 9
 
 
 async def test_run__hangs__does_not_keep_the_process_from_ending() -> None:
-    aside, go = Aside("the book", 0.01), threading.Event()
+    aside, go = Aside("the book", 0.01, remedy="look at `orders`"), threading.Event()
     with pytest.raises(Unreachable):
         await aside.run(go.wait)
-    (thread,) = [one for one in threading.enumerate() if one.name == "orders"]
+    (thread,) = [one for one in threading.enumerate() if one.name == "aside"]
     assert thread.daemon
     go.set()
     thread.join()
@@ -71,6 +72,7 @@ async def test_folder_that_hangs__is_unreachable(tmp_path: Path, monkeypatch: py
     go.set()
     assert hanging is not None
     hanging.result()
+    monkeypatch.setattr(book._aside, "_answer_s", ANSWER_S)
     assert (await book.look(0)).signed == ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keeper.adapters.prices.retry_after import DEFAULT_WAIT_MS, MAX_WAIT_MS, wait_ms
+from keeper.adapters.retry_after import DEFAULT_WAIT_MS, MAX_WAIT_MS, wait_ms
 
 pytestmark = pytest.mark.unit
 

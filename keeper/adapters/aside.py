@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from keeper.domain.errors import Unreachable
 
 ANSWER_S = 5.0
-"""A book that needs longer is as good as away: an order lives an hour at most, and its market moves meanwhile."""
+"""What needs longer is as good as away: markets move meanwhile."""
 
 T = TypeVar("T")
 
@@ -22,9 +22,10 @@ class Aside:
     A call that hangs keeps its thread, and nothing else: none of the threads that others need, no second one, and not the end of the process.
     """
 
-    def __init__(self, what: str, answer_s: float = ANSWER_S) -> None:
-        """``what`` is what hangs, in words."""
+    def __init__(self, what: str, answer_s: float = ANSWER_S, *, remedy: str) -> None:
+        """``what`` is what hangs, in words; ``remedy`` what to do about it."""
         self._what = what
+        self._remedy = remedy
         self._answer_s = answer_s
         self._turn = asyncio.Lock()
         self._running: Future[Any] | None = None
@@ -37,17 +38,14 @@ class Aside:
                     raise self._hangs("still has not answered an earlier question")
                 future: Future[T] = Future()
                 future.set_running_or_notify_cancel()  # from here on it cannot be cancelled, only left alone
-                threading.Thread(target=_settle, args=(future, call), name="orders", daemon=True).start()
+                threading.Thread(target=_settle, args=(future, call), name="aside", daemon=True).start()
                 self._running = future
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             raise self._hangs(f"has not answered within {self._answer_s:g} s") from None
 
     def _hangs(self, what: str) -> Unreachable:
-        return Unreachable(
-            f"{self._what} {what}",
-            remedy="look at `orders` of the route: is the server up, the disk mounted, the network open?",
-        )
+        return Unreachable(f"{self._what} {what}", remedy=self._remedy)
 
 
 def _settle(future: Future[T], call: Callable[[], T]) -> None:

@@ -1,0 +1,355 @@
+"""Carries actions out through a Safe: proposes them, and follows each proposal until it is executed or pointless.
+
+The chain decides what became of a proposal; the service only says who has signed. Nothing here is on the way of a pause by another route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from keeper.app.breakers.views import effect_at
+from keeper.app.council import telling
+from keeper.app.council.case import Case, Sight
+from keeper.app.council.ledger import Ledger, Place, Proposed, Step, What
+from keeper.app.council.matter import After
+from keeper.app.council.onchain import Execution, SafeReader
+from keeper.app.council.proposer import Proposer, SafeCall
+from keeper.app.council.vigil import Vigil
+from keeper.app.faults import Faults
+from keeper.config.model import SafeRoute
+from keeper.domain.action import Action
+from keeper.domain.block import BlockStamp
+from keeper.domain.decision import IncidentEvent, IncidentPhase
+from keeper.domain.errors import IntentAlreadyOpen, KeeperError, OutsideError, UnitError
+from keeper.domain.future import Step as FutureStep
+from keeper.domain.outcome import Outcome, OutcomeKind, Reason
+from keeper.domain.record import Json
+from keeper.execution import endings, journal, written
+from keeper.execution.edges import Edges, Terms
+from keeper.execution.effect import effect_after
+from keeper.execution.gate import not_adjusted, overtaken, simulated
+from keeper.execution.opening import intent_of
+from keeper.execution.planner import ArmedAction
+from keeper.execution.work import Order, Work
+from keeper.ports.notifier import Notice
+
+Key = tuple[str, str]
+Judge = Callable[[Action, Sequence[FutureStep], BlockStamp], Awaitable[tuple[After, Outcome | None]]]
+"""What holds in the state after these calls of the Safe, and the end of an action that may not break what it would break."""
+
+EVERY_S = 4.0
+"""How often the service is asked while something waits and no new block comes."""
+
+
+class Desk:
+    """One Safe. ``ended`` is told each end of an intent after it is durable; ``tell`` takes notices; ``crash`` hears of a bug in one look."""
+
+    def __init__(
+        self,
+        route: SafeRoute,
+        reader: SafeReader,
+        proposer: Proposer,
+        ledger: Ledger,
+        vigil: Vigil,
+        edges: Edges,
+        terms: Terms,
+        armed: Mapping[Key, ArmedAction],
+        faults: Faults,
+        *,
+        judge: Judge,
+        ended: Callable[[Work, Outcome], None],
+        tell: Callable[[Notice], None],
+    ) -> None:
+        self._route = route
+        self._reader = reader
+        self._proposer = proposer
+        self._ledger = ledger
+        self._vigil = vigil
+        self._edges = edges
+        self._terms = terms
+        self._armed = armed
+        self._faults = faults
+        self._judge = judge
+        self._ended = ended
+        self._tell = tell
+        self._cases: list[Case] = []
+        self._block: BlockStamp | None = None
+        self._news = asyncio.Event()
+
+    # -- from outside ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def works(self) -> tuple[Work, ...]:
+        """The open intents."""
+        return tuple(case.work for case in self._cases if case.work is not None)
+
+    def takes(self, armed: ArmedAction) -> bool:
+        """Whether this action goes to this Safe."""
+        return armed.key in self._armed
+
+    async def take(self, order: Order) -> None:
+        """An intent for this order, durable when this returns. Raises AuditError; with IntentAlreadyOpen nothing was done."""
+        armed = order.armed.at(order.before)
+        if any(work.key == armed.key for work in self.works):
+            raise IntentAlreadyOpen(f"{armed.action.name} on {armed.action.market} waits for the council already")
+        work = Work(intent_of(order, armed), armed)
+        sender = self._proposer.address
+        await self._edges.store.append([journal.intent_draft(work.intent, armed, sender)])
+        evidence = "0x" + order.evidence.hex() if order.evidence else None
+        self._cases.append(Case(work, evidence=evidence))
+        self._news.set()
+
+    async def recover(self) -> None:
+        """Takes up what earlier runs, and people, left open. Raises StoreUnavailable."""
+        proposals = await self._ledger.open()
+        by_intent = {one.place.intent: one for one in proposals if one.place.intent is not None}
+        for intent in await self._edges.store.open_intents():
+            if (intent.market, intent.action) in self._armed and not intent.attempts:
+                work = await written.take_up(self._edges.store, self._armed, intent)
+                over = bool(intent.incident) and await self._ledger.closed(intent.incident)
+                self._cases.append(Case(work, by_intent.pop(intent.id, None), over=over))
+        taken = {case.proposed.hash for case in self._cases if case.proposed is not None}
+        self._cases += [Case(None, one) for one in proposals if one.hash not in taken]
+
+    def incident(self, event: IncidentEvent) -> None:
+        """What was asked for because of an incident is pointless when it has ended."""
+        if event.phase is IncidentPhase.CLOSED:
+            for case in self._cases:
+                if case.work is not None and case.work.intent.incident == event.id:
+                    case.over = True
+            self._news.set()
+
+    def hear_of(self, block: BlockStamp) -> None:
+        """A new head."""
+        self._block = block
+        self._news.set()
+
+    async def run(self) -> None:
+        """Until cancelled: looks at each head, and every few seconds while something waits."""
+        while True:
+            pause_s = EVERY_S if self._cases else None
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            self._news.clear()
+            if self._block is not None:
+                await self.look(self._block)
+
+    async def look(self, block: BlockStamp) -> None:
+        """Moves everything on as far as it goes at this block. Raises AuditError when the log does not take it."""
+        part = f"council:{self._route.name}"
+        try:
+            await self._hear_of_others()
+            if not self._cases:
+                self._faults.up(part)
+                return
+            sight = await self._vigil.look(block)
+            executions = await self._executions(sight)
+        except OutsideError as error:
+            self._faults.down(part, "unreachable", error.message, error.remedy)
+            self._lapse(error.message)
+            return
+        self._faults.up(part)
+        for case in list(self._cases):
+            try:
+                await self._advance(case, sight, executions)
+                case.trouble = ""
+            except KeeperError as error:
+                if isinstance(error, OutsideError | UnitError):
+                    case.trouble = error.message
+                    continue
+                raise
+            finally:
+                self._cases = [each for each in self._cases if not _closed(each)]
+
+    # -- one proposal ---------------------------------------------------------------------------------------------------------
+
+    async def _advance(self, case: Case, sight: Sight, executions: Mapping[str, Execution]) -> None:
+        if case.proposed is not None and case.proposed.transaction.nonce < sight.state.nonce:
+            await self._nonce_used(case, sight, executions.get(case.proposed.hash))
+            return
+        if case.work is not None and (outcome := await self._pointless(case, case.work, sight)) is not None:
+            await self._moot(case, outcome.message)
+            await self._close(case, outcome)
+            return
+        if case.proposed is None:
+            await self._propose(case, sight)
+        if case.proposed is not None:
+            await self._vigil.watch(case, sight)
+
+    async def _pointless(self, case: Case, work: Work, sight: Sight) -> Outcome | None:
+        """Why nobody need sign any more."""
+        if work.armed is None:
+            return endings.not_configured(work)
+        if (refusal := not_adjusted(work.armed)) is not None:
+            return refusal
+        # At the same block as the Safe's nonce: what the Safe itself has just done is not somebody else's doing.
+        current = await effect_at(self._edges.chain, work.armed, sight.block)
+        if (outcome := overtaken(work.armed, current)) is not None:
+            return outcome
+        if case.over:
+            return telling.recovered()
+        if self._edges.clock.now_ms() >= work.intent.expires_ms:
+            if case.proposed is None:
+                return telling.not_proposed(case.trouble)
+            return telling.expired(sight.state, len(case.counting))
+        return None
+
+    async def _propose(self, case: Case, sight: Sight) -> None:
+        """From an intent to a proposal that is durable, or to its end."""
+        work = case.work
+        assert work is not None, "only intents are proposed here"
+        assert work.armed is not None, "what is not configured is pointless"
+        safe, call = self._route.address, work.call
+        simulation = await self._edges.accounts.simulate(call, safe)
+        refusal = simulated(work.armed, safe, simulation)
+        if not self._terms.live:
+            refusal = endings.shadow(refusal.message if refusal else f"the Safe {safe} would be asked to make the call")
+        calls: list[SafeCall] = [(call.to, 0, call.data)]
+        if refusal is None:
+            after, refusal = await self._judge(work.armed.action, [FutureStep(safe, call)], sight.block)
+        if refusal is not None:
+            await self._close(case, refusal)
+            return
+        try:
+            found = await self._proposer.reconcile(sight.state, calls, first=True)
+            equal = found.equal.transaction if found.equal is not None else None
+            transaction = equal or self._proposer.transaction(sight.state, calls, found.nonce)
+        except UnitError as error:
+            await self._close(
+                case, Outcome(OutcomeKind.FAILED, Reason.NOT_CONFIGURED, error.message, error.remedy or endings.BY_HAND)
+            )
+            return
+        case.unexplained = False
+        case.proposed = await self._proposer.make(
+            transaction,
+            what=What.ACTION,
+            title=telling.title_of(work, safe),
+            place=Place(work.intent.market, work.intent.action, work.intent.incident, work.intent.id),
+            block=sight.block.number,
+            expires_ms=work.intent.expires_ms,
+            evidence=case.evidence,
+            facts=_facts(work, after),
+            adopted=equal is not None,
+        )
+        for conflict in found.conflicts:
+            case.proposed = await self._ledger.step(case.proposed, Step.CONFLICT, message=conflict)
+        self._vigil.announce(case, sight, found.conflicts)
+
+    async def _nonce_used(self, case: Case, sight: Sight, execution: Execution | None) -> None:
+        """It was executed, or never can be."""
+        proposed = case.proposed
+        assert proposed is not None, "only a proposal has a nonce"
+        if execution is not None:
+            if sight.block.number - execution.block + 1 < self._terms.confirmations:
+                return  # a reorganisation may take it back
+            await self._executed(case, proposed, execution, sight)
+            return
+        if not case.unexplained:
+            case.unexplained = True  # the node that was asked for the events may be a block behind
+            return
+        why = f"its nonce {proposed.transaction.nonce} was used by another transaction of the Safe"
+        await self._moot(case, why)
+        if case.work is None:
+            case.proposed = None  # people propose it anew if they want it
+        # An action that is wanted still is proposed again at the next look.
+
+    async def _executed(self, case: Case, proposed: Proposed, execution: Execution, sight: Sight) -> None:
+        facts: dict[str, Json] = {
+            "ok": execution.ok,
+            "tx_hash": execution.tx_hash,
+            "block": execution.block,
+            "block_hash": execution.block_hash,
+        }
+        work = case.work
+        if work is None or work.armed is None or not execution.ok:
+            differing = await self._vigil.read_back(proposed, execution, sight.block) if execution.ok else []
+            await self._ledger.step(proposed, Step.EXECUTED, **facts, differing=list(differing))
+            self._tell(telling.executed(proposed, execution, differing))
+            case.proposed = None
+            if work is not None:
+                await self._close(case, telling.call_failed(execution))
+            return
+        receipt = await self._edges.accounts.receipt(execution.tx_hash)
+        if receipt is None:
+            return  # reorganised between two questions: the next look finds out
+        after, read_at, readable = await effect_after(
+            self._edges.chain, work.armed, receipt, block_may_be_forgotten=True
+        )
+        await self._ledger.step(proposed, Step.EXECUTED, **facts)
+        now_ms = self._edges.clock.now_ms()
+        await self._edges.store.append([journal.effect_draft(work.intent, work.armed, after, read_at, now_ms)])
+        good = readable and work.armed.in_effect(after)
+        outcome = endings.worked(work, receipt, after, read_at) if good else endings.no_effect(work, receipt, after)
+        await self._close(case, outcome)
+
+    async def _moot(self, case: Case, why: str) -> None:
+        """Marked as superseded, and taken out of the queue when it is ours."""
+        proposed = case.proposed
+        if proposed is None:
+            return
+        left_there = await self._proposer.withdraw(proposed)
+        await self._ledger.step(proposed, Step.SUPERSEDED, why=why, withdrawn=not left_there, left_there=left_there)
+        self._tell(telling.moot(proposed, why, left_there))
+        case.proposed = None
+
+    async def _close(self, case: Case, outcome: Outcome) -> None:
+        """The end of the intent, durable; then it is told."""
+        work = case.work
+        assert work is not None, "only intents have an outcome"
+        now_ms = self._edges.clock.now_ms()
+        await self._edges.store.append([journal.outcome_draft(work.intent, outcome, now_ms, work.timeline_ms())])
+        case.work, case.proposed = None, None
+        self._ended(work, outcome)
+
+    # -- what happens elsewhere -----------------------------------------------------------------------------------------------
+
+    async def _hear_of_others(self) -> None:
+        """Proposals that another process of this keeper wrote down: a restore by command, say."""
+        known = {case.proposed.hash for case in self._cases if case.proposed is not None}
+        for one in await self._ledger.open():
+            if one.place.intent is None and one.hash not in known:
+                self._cases.append(Case(None, one))
+
+    async def _executions(self, sight: Sight) -> dict[str, Execution]:
+        """Of those whose nonce is used."""
+        used = [one for case in self._cases if (one := case.proposed) and one.transaction.nonce < sight.state.nonce]
+        if not used:
+            return {}
+        first = max(0, min(one.block for one in used))
+        return await self._reader.executions({one.hash for one in used}, first, sight.block.number)
+
+    def _lapse(self, why: str) -> None:
+        for case in self._cases:
+            case.trouble = why
+
+
+def _closed(case: Case) -> bool:
+    return case.work is None and case.proposed is None
+
+
+def _facts(work: Work, after: After) -> dict[str, Json]:
+    """What people will want to compare: the value now, and what is expected."""
+    armed = work.armed
+    assert armed is not None, "it was proposed"
+    effect = armed.action.effect
+    change: Json = {
+        "contract": effect.read.target,
+        "asked": effect.read.signature,
+        "args": list(effect.read.args),
+        "before": work.intent.effect_before,
+        "after": effect.expect,
+    }
+    return {"changes": [change], "after": after_body(after)}
+
+
+def after_body(after: After) -> dict[str, Json]:
+    """The joint check as it stands in a record."""
+    kept: list[Json] = [
+        {"name": one.name, "holds": one.holds, "before": one.before, "after": one.after, "text": one.text}
+        for one in after.kept
+    ]
+    return {"goes_through": after.goes_through, "text": after.text, "block": after.block, "kept": kept}

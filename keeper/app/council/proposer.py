@@ -1,0 +1,237 @@
+"""Makes a proposal: held against the Safe and its queue, written down, left as a file, and given to the service.
+
+Each step can be repeated: the same call at the same nonce has the same hash, which the service has once. A service that does not answer loses
+nothing: what was made is in the log and in a file, and is sent when it answers again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from keeper.adapters.safe.files import write_proposal
+from keeper.app.council.ledger import Ledger, Place, Proposed, Step, What
+from keeper.config.model import SafeRoute
+from keeper.domain.council_words import Withdrawal, hour_of
+from keeper.domain.errors import Busy, OutsideError, Refused, UnitError, Unreachable
+from keeper.domain.multisend import encode_multisend
+from keeper.domain.proposal import Queued, SafeState
+from keeper.domain.record import Json
+from keeper.domain.safe import VERSIONS, Operation, SafeTransaction
+from keeper.ports.clock import Clock
+from keeper.ports.council import ProposalService, QueuePage
+from keeper.ports.signer import SafeSigner
+
+FIRST_PAUSE_S: Final = 2.0
+LONGEST_PAUSE_S: Final = 60.0
+MAX_ORIGIN: Final = 200
+"""Characters that the service keeps of a note."""
+
+SafeCall = tuple[str, int, bytes]
+"""(to, value in wei, data)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What the queue says about a call. ``equal`` is the same call, proposed already. ``conflicts`` say in words what stands in the way.
+
+    ``blind``: why the service could not be asked, empty when it was.
+    """
+
+    nonce: int
+    equal: Queued | None = None
+    conflicts: tuple[str, ...] = ()
+    blind: str = ""
+
+
+class Proposer:
+    """One Safe. ``service`` None: files only. ``signer`` None: nothing can be proposed to a service."""
+
+    def __init__(
+        self,
+        route: SafeRoute,
+        service: ProposalService | None,
+        ledger: Ledger,
+        signer: SafeSigner | None,
+        clock: Clock,
+        write_file: Callable[[SafeTransaction, str], str],
+    ) -> None:
+        """``write_file`` leaves a transaction, with a title, where people find it, and says where."""
+        self._route = route
+        self._service = service
+        self._ledger = ledger
+        self._signer = signer
+        self._clock = clock
+        self._write_file = write_file
+        self._not_before_ms: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
+        self._resting_until_ms = 0.0
+
+    @property
+    def address(self) -> str | None:
+        """Who proposes."""
+        return self._signer.address if self._signer is not None else None
+
+    def transaction(self, state: SafeState, calls: Sequence[SafeCall], nonce: int) -> SafeTransaction:
+        """One call as it is, several as a batch: all or none. Raises UnitError for a Safe that the keeper does not know how to speak to."""
+        if state.version.partition("+")[0] not in VERSIONS:
+            raise UnitError(
+                f"the Safe {state.safe} has version {state.version}, which is not supported",
+                remedy=f"supported are {' and '.join(VERSIONS)}; propose by hand, or migrate the Safe",
+            )
+        if len(calls) == 1:
+            to, value, data = calls[0]
+            return SafeTransaction(state.chain_id, state.safe, nonce, to, data, value)
+        data = encode_multisend(calls)
+        operation = Operation.DELEGATECALL  # of the one library that only makes calls
+        return SafeTransaction(state.chain_id, state.safe, nonce, self._route.multisend, data, operation=operation)
+
+    async def reconcile(self, state: SafeState, calls: Sequence[SafeCall], *, first: bool) -> Reconciled:
+        """Which nonce these calls should have, and what is there already. Raises AuditError, UnitError.
+
+        ``first``: as early as possible, before what waits there of others: a pause must not wait behind a forgotten proposal. Else behind all of it.
+        """
+        mine = [one for one in await self._ledger.open() if one.transaction.nonce >= state.nonce]
+        try:
+            page = await self.queue(state.nonce)
+            blind = ""
+        except OutsideError as error:
+            page, blind = QueuePage(()), error.message
+        wanted = self.transaction(state, calls, state.nonce)
+        for queued in page.queued:
+            if same_calls(queued.transaction, wanted) and queued.claimed_hash == queued.transaction.hash_text:
+                return Reconciled(queued.transaction.nonce, queued, blind=blind)
+        taken = {one.transaction.nonce for one in mine}
+        if not first:
+            taken |= {one.transaction.nonce for one in page.queued}
+            return Reconciled(max(taken, default=state.nonce - 1) + 1, blind=blind)
+        nonce = state.nonce
+        while nonce in taken:
+            nonce += 1
+        known = {one.hash for one in mine}
+        others = [one for one in page.queued if one.transaction.hash_text not in known]
+        beside = [one.claimed_hash for one in others if one.transaction.nonce == nonce]
+        conflicts = [f"{each} has the same nonce {nonce}: only one of the two can be executed" for each in beside]
+        return Reconciled(nonce, conflicts=tuple(conflicts), blind=blind)
+
+    async def queue(self, since_nonce: int) -> QueuePage:
+        """What waits there; empty without a service. Raises OutsideError."""
+        if self._service is None:
+            return QueuePage(())
+        return await self._service.queue(self._route.address, since_nonce)
+
+    async def make(
+        self,
+        transaction: SafeTransaction,
+        *,
+        what: What,
+        title: str,
+        place: Place,
+        block: int,
+        expires_ms: int | None = None,
+        evidence: str | None = None,
+        facts: Mapping[str, Json] | None = None,
+        adopted: bool = False,
+    ) -> Proposed:
+        """Written down and left as a file; not sent yet. ``adopted``: somebody has proposed it, and it is only followed. Raises AuditError."""
+        proposed = Proposed(
+            transaction,
+            what,
+            title,
+            origin_of(place, evidence),
+            place,
+            self._clock.now_ms(),
+            block,
+            expires_ms,
+            evidence,
+            adopted,
+            {**(facts or {}), "proposed_by": self.address, "as": self._route.propose_as.value},
+        )
+        await self._ledger.made(proposed)
+        await asyncio.to_thread(self._leave_file, proposed)
+        return proposed
+
+    def due(self, proposed: Proposed) -> bool:
+        """Whether it should be sent now: it is not there, and the last failure is long enough ago."""
+        if self._service is None or self._signer is None or proposed.sent:
+            return False
+        now_ms = self._clock.monotonic_ms()
+        return now_ms >= max(self._resting_until_ms, self._not_before_ms.get(proposed.hash, 0))
+
+    async def send(self, proposed: Proposed) -> Proposed:
+        """Gives it to the service, and writes down what came of that. Raises AuditError, SigningError."""
+        assert self._service is not None, "due was not asked"
+        assert self._signer is not None, "due was not asked"
+        signature = await self._signer.sign_safe(proposed.transaction)
+        try:
+            await self._service.propose(proposed.transaction, self._signer.address, signature, proposed.origin)
+        except OutsideError as error:
+            self._put_off(proposed.hash, error)
+            step = Step.REFUSED if isinstance(error, Refused) else Step.KEPT
+            told = proposed.last(Step.REFUSED, Step.KEPT)
+            if told is not None and told[1].get("step") == step and told[1].get("message") == error.message:
+                return proposed
+            return await self._ledger.step(proposed, step, message=error.message, remedy=error.remedy)
+        self._failures.pop(proposed.hash, None)
+        return await self._ledger.step(proposed, Step.SENT, sender=self._signer.address)
+
+    async def withdraw(self, proposed: Proposed) -> str:
+        """Takes our own proposal out of the service's queue; why not, if it could not be. Raises SigningError."""
+        if self._service is None or self._signer is None or proposed.adopted or not proposed.sent:
+            return "" if not proposed.sent else "it is not this keeper's to take away"
+        try:
+            words = Withdrawal(
+                proposed.transaction.chain_id, self._route.address, proposed.hash, hour_of(self._clock.now_ms())
+            )
+            signature = await self._signer.sign_safe(words)
+            await self._service.withdraw(self._route.address, proposed.hash, signature)
+        except OutsideError as error:
+            return error.message
+        return ""
+
+    def _put_off(self, safe_tx_hash: str, error: OutsideError) -> None:
+        """Twice as long after each failure; a busy service says itself how long, for everything that is asked of it."""
+        failures = self._failures.get(safe_tx_hash, 0)
+        self._failures[safe_tx_hash] = failures + 1
+        pause_s = min(FIRST_PAUSE_S * 2**failures, LONGEST_PAUSE_S)
+        now_ms = self._clock.monotonic_ms()
+        self._not_before_ms[safe_tx_hash] = now_ms + pause_s * 1000
+        if isinstance(error, Busy):
+            self._resting_until_ms = now_ms + (error.retry_after_s or pause_s) * 1000
+
+    def _leave_file(self, proposed: Proposed) -> None:
+        """A disk that does not take it must not keep a pause from the council; people miss the file, and nothing else."""
+        try:
+            self._write_file(proposed.transaction, proposed.title)
+        except Unreachable as error:
+            structlog.get_logger("keeper").error("a proposal could not be left as a file", error=error.message)
+
+
+def file_writer(route: SafeRoute) -> Callable[[SafeTransaction, str], str]:
+    """Leaves a proposal as a file in the route's folder, and says where. A folder that cannot be written raises Unreachable."""
+
+    def write(transaction: SafeTransaction, title: str) -> str:
+        return str(write_proposal(Path(route.files), transaction, [title]).path)
+
+    return write
+
+
+def same_calls(one: SafeTransaction, other: SafeTransaction) -> bool:
+    """Whether both do the same and pay nobody, whatever their nonces."""
+    same = (one.chain_id, one.safe, one.to, one.value, one.data, one.operation) == (
+        other.chain_id, other.safe, other.to, other.value, other.data, other.operation,
+    )  # fmt: skip
+    return same and not one.refunds and not other.refunds and one.safe_tx_gas == other.safe_tx_gas
+
+
+def origin_of(place: Place, evidence: str | None) -> str:
+    """The note that goes with it: JSON, no longer than the service keeps."""
+    note = {"name": "keeper", "incident": place.incident, "evidence": evidence}
+    text = json.dumps({key: value for key, value in note.items() if value})
+    return text if len(text) <= MAX_ORIGIN else json.dumps({"name": "keeper"})

@@ -1,0 +1,141 @@
+"""What people are told of proposals, and how an action that went to the council ends, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keeper.adapters.audit.times import to_iso
+from keeper.app.council.ledger import Proposed, notice_key
+from keeper.app.council.onchain import Execution
+from keeper.config.model import SafeRoute
+from keeper.domain.outcome import Outcome, OutcomeKind, Reason
+from keeper.domain.proposal import SafeState
+from keeper.domain.verdict import Severity
+from keeper.execution.endings import BY_HAND
+from keeper.execution.work import Work
+from keeper.ports.notifier import Notice
+
+CHAIN_SHORT_NAMES = {
+    1: "eth", 10: "oeth", 56: "bnb", 100: "gno", 137: "pol", 8453: "base", 42161: "arb1", 43114: "avax", 59144: "linea",
+    11155111: "sep", 84532: "basesep",
+}  # fmt: skip
+"""EIP-3770 names as the Safe web app writes them; it has no page for a chain that is not here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where a proposal can be looked at. ``pages`` is the address of the keeper's own pages, empty for none."""
+
+    route: SafeRoute
+    pages: str
+
+    def web(self, chain_id: int, safe_tx_hash: str) -> str:
+        """In the Safe web app; empty where it has none."""
+        name = CHAIN_SHORT_NAMES.get(chain_id)
+        if not self.route.web or name is None:
+            return ""
+        safe = self.route.address
+        return f"{self.route.web}/transactions/tx?safe={name}:{safe}&id=multisig_{safe}_{safe_tx_hash}"
+
+    def lines(self, proposed: Proposed) -> list[str]:
+        """Where to look, for a notice."""
+        found = [f"page {self.pages}/proposals/{proposed.hash}"] if self.pages else []
+        if web := self.web(proposed.transaction.chain_id, proposed.hash):
+            found.append(f"Safe web app {web}")
+        found.append(f"keeper council CONFIG show {proposed.hash}")
+        return found
+
+
+def asks(
+    proposed: Proposed,
+    state: SafeState,
+    signed: Sequence[str],
+    links: Links,
+    *,
+    conflicts: Sequence[str] = (),
+    again: bool = False,
+    alarm: bool = False,
+) -> Notice:
+    """Signatures are wanted, or somebody who executes. ``signed`` are the owners whose signatures count."""
+    names = links.route.members
+    missing = state.threshold - len(signed)
+    waiting = [names.get(owner, owner) for owner in state.owners if owner not in signed]
+    if missing > 0:
+        wanted = f"{missing} of {state.threshold} signatures missing; not signed: {', '.join(waiting)}"
+    else:
+        wanted = "enough owners have signed: somebody must execute it now"
+    title = f"{'still waiting: ' if again else ''}{proposed.title}"
+    body = [wanted, f"safeTxHash {proposed.hash}, nonce {proposed.transaction.nonce} of {state.safe}"]
+    body += conflicts
+    if proposed.expires_ms is not None:
+        body.append(f"pointless after {to_iso(proposed.expires_ms)}")
+    if proposed.place.incident:
+        body.append(f"incident {proposed.place.incident}")
+    severity = Severity.CRITICAL if alarm else Severity.WARNING
+    return Notice(notice_key(proposed.hash), title, "\n".join([*body, *links.lines(proposed)]), severity)
+
+
+def executed(proposed: Proposed, execution: Execution, differing: Sequence[str]) -> Notice:
+    """What people proposed was executed. ``differing`` says what does not read as it should."""
+    if not execution.ok:
+        title, severity = f"failed: {proposed.title}", Severity.CRITICAL
+        lines = [f"the Safe's call failed in block {execution.block}; its nonce is used. {BY_HAND}"]
+    elif differing:
+        title, severity = f"executed, but not as proposed: {proposed.title}", Severity.CRITICAL
+        lines = list(differing)
+    else:
+        title, severity = f"executed: {proposed.title}", Severity.INFO
+        lines = ["everything reads as proposed"] if proposed.facts.get("changes") else []
+    lines += [f"transaction {execution.tx_hash} in block {execution.block}"]
+    return Notice(f"executed/{proposed.hash}", title, "\n".join(lines), severity)
+
+
+def moot(proposed: Proposed, why: str, left_there: str) -> Notice:
+    """It is pointless. ``left_there``: why it lies in the queue all the same, empty when it does not."""
+    lines = [why, f"safeTxHash {proposed.hash}"]
+    if left_there:
+        lines.append(f"it is still in the queue ({left_there}): do not sign it")
+    return Notice(f"moot/{proposed.hash}", f"not needed any more: {proposed.title}", "\n".join(lines), Severity.WARNING)
+
+
+def expired(state: SafeState, signed: int) -> Outcome:
+    """Too few owners signed, or nobody executed it, in time."""
+    if signed >= state.threshold:
+        why = "enough owners had signed, and nobody executed it in time"
+    else:
+        why = f"{signed} of {state.threshold} owners had signed when the time was over"
+    remedy = f"{BY_HAND}; give the council longer with `expires` of the action"
+    return Outcome(OutcomeKind.EXPIRED, Reason.TOO_FEW_SIGNATURES, why, remedy)
+
+
+def not_proposed(trouble: str) -> Outcome:
+    """Time was over before anybody could be asked."""
+    why = f"it could not be proposed in time ({trouble})" if trouble else "it could not be proposed in time"
+    return Outcome(OutcomeKind.EXPIRED, Reason.EXPIRED, why, f"check the node and the Safe; {BY_HAND}")
+
+
+def recovered() -> Outcome:
+    """The market is well again before the council had signed."""
+    why = "the incident is over: every rule of the market is clear again"
+    return Outcome(OutcomeKind.EXPIRED, Reason.RECOVERED, why, "nothing; if it trips again, it is proposed anew")
+
+
+def call_failed(execution: Execution) -> Outcome:
+    """The Safe executed it and its call failed."""
+    return Outcome(
+        OutcomeKind.REVERTED,
+        Reason.REVERTED_ON_CHAIN,
+        f"the Safe's call failed in block {execution.block}: nothing changed, and the nonce is used",
+        f"read the trace of the transaction; {BY_HAND}",
+        tx_hash=execution.tx_hash,
+        block=execution.block,
+    )
+
+
+def title_of(work: Work, safe: str) -> str:
+    """One line: what the owners are asked for."""
+    armed = work.armed
+    call = armed.action.call if armed is not None else None
+    what = f"{call.signature.partition('(')[0]}({', '.join(call.args)})" if call else work.intent.action
+    return f"{work.intent.market}: {work.intent.action} by the Safe {safe[:10]}.. ({what})"

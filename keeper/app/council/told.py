@@ -1,0 +1,112 @@
+"""What is known of one proposal before anybody has explained it, and whose words under it the Safe would take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from keeper.adapters.safe.files import ProposalFile, read_folder
+from keeper.app.council.ledger import Ledger, Proposed
+from keeper.app.council.onchain import SafeReader
+from keeper.app.council.remarks import check_confirmation
+from keeper.config.model import SafeRoute
+from keeper.domain.block import BlockStamp
+from keeper.domain.errors import OutsideError
+from keeper.domain.proposal import Confirmation, Queued, SafeState
+from keeper.domain.safe import SafeTransaction
+from keeper.domain.safe_signatures import approved_signature
+from keeper.ports.council import ProposalService, Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The service's word, the log's, the signatures (by owner) of its file, and the owners who have approved its hash on chain."""
+
+    transaction: SafeTransaction
+    queued: Queued | None = None
+    proposed: Proposed | None = None
+    approved: frozenset[str] = frozenset()
+    filed: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def words(self) -> list[Confirmation]:
+        """Everything that was given as an owner's word, unchecked; one owner may be there more than once."""
+        given = list(self.queued.confirmations) if self.queued is not None else []
+        given += [Confirmation(owner, signature) for owner, signature in self.filed.items()]
+        return given + [Confirmation(owner, approved_signature(owner)) for owner in sorted(self.approved)]
+
+
+def counting(told: Told, state: SafeState) -> tuple[Confirmation, ...]:
+    """The words that the Safe would take, one for each owner, in the order of its owners."""
+    found: dict[str, Confirmation] = {}
+    for one in told.words:
+        if one.owner not in found and check_confirmation(told.transaction, one, state, told.approved).counts:
+            found[one.owner] = one
+    return tuple(found[owner] for owner in state.owners if owner in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """In the order of nonce. ``blind``: why the service could not be asked, empty when it was; ``skipped`` is what could not be read."""
+
+    told: tuple[Told, ...]
+    blind: str = ""
+    skipped: tuple[Skipped, ...] = ()
+
+
+class Gathering:
+    """Asks everybody who may know something of a Safe's proposals. ``service`` None: there is none."""
+
+    def __init__(self, route: SafeRoute, service: ProposalService | None, ledger: Ledger, reader: SafeReader) -> None:
+        self._route = route
+        self._service = service
+        self._ledger = ledger
+        self._reader = reader
+
+    async def open(self, state: SafeState, block: BlockStamp) -> Gathered:
+        """Everything that is open. A service that does not answer hides nothing else. Raises OutsideError (chain), StoreUnavailable."""
+        found, blind, skipped = await self._asked(state)
+        for proposed in await self._ledger.all():
+            _add(found, proposed, state)
+        for filed in await self.files():
+            name = filed.transaction.hash_text
+            if name in found:
+                found[name] = replace(found[name], filed=filed.signatures)
+            elif self._service is None and filed.transaction.nonce >= state.nonce:
+                found[name] = Told(filed.transaction, filed=filed.signatures)
+        ordered = sorted(found.values(), key=lambda each: (each.transaction.nonce, each.transaction.hash))
+        told = [await self.with_approvals(one, state, block) for one in ordered]
+        return Gathered(tuple(told), blind, skipped)
+
+    async def with_approvals(self, told: Told, state: SafeState, block: BlockStamp) -> Told:
+        """Who has approved its hash on chain. Raises OutsideError."""
+        return replace(told, approved=await self._reader.approvals(told.transaction.hash, state.owners, block))
+
+    async def files(self) -> list[ProposalFile]:
+        """Those of this Safe in the route's folder; what cannot be read there is left out."""
+        page = await asyncio.to_thread(read_folder, Path(self._route.files))
+        return [one for one in page.found if one.transaction.safe == self._route.address]
+
+    async def _asked(self, state: SafeState) -> tuple[dict[str, Told], str, tuple[Skipped, ...]]:
+        if self._service is None:
+            return {}, "", ()
+        try:
+            page = await self._service.queue(self._route.address, state.nonce)
+        except OutsideError as error:
+            return {}, error.message, ()
+        found: dict[str, Told] = {}
+        for queued in page.queued:
+            found.setdefault(queued.transaction.hash_text, Told(queued.transaction, queued))
+        return found, "", page.skipped
+
+
+def _add(found: dict[str, Told], proposed: Proposed, state: SafeState) -> None:
+    """The log's word beside the service's. Where the service has other fields under our hash, it is held against those."""
+    name = proposed.hash
+    claimed = next((key for key, one in found.items() if one.queued and one.queued.claimed_hash == name), name)
+    if claimed in found:
+        found[claimed] = replace(found[claimed], proposed=proposed)
+    elif proposed.open and proposed.transaction.nonce >= state.nonce:
+        found[name] = Told(proposed.transaction, proposed=proposed)

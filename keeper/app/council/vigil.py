@@ -1,0 +1,250 @@
+"""Watches over open proposals: sends them until the service has them, counts signatures, reminds people, and executes what is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from keeper.app.council import telling
+from keeper.app.council.carrying import Carrying
+from keeper.app.council.case import Case, Sight
+from keeper.app.council.ledger import Ledger, Proposed, Step
+from keeper.app.council.matter import Level
+from keeper.app.council.onchain import Execution, SafeReader
+from keeper.app.council.proposer import Proposer, same_calls
+from keeper.app.council.remarks import differences
+from keeper.app.council.telling import Links
+from keeper.app.council.told import Gathering, Told, counting
+from keeper.app.faults import Faults
+from keeper.config.model import SafeRoute
+from keeper.domain.abi import decode_results, encode_call, parse_signature, to_text
+from keeper.domain.action import FunctionCall
+from keeper.domain.block import BlockStamp
+from keeper.domain.errors import MalformedAnswer, OutsideError, UnitError
+from keeper.domain.proposal import Queued, SafeState
+from keeper.domain.verdict import Severity
+from keeper.ports.chain import ChainReader
+from keeper.ports.clock import Clock
+from keeper.ports.council import QueuePage
+from keeper.ports.notifier import Notice
+
+LOST_MS: Final = 60_000
+"""A service that does not show what it took for so long has lost it, or somebody took it away."""
+SENDING: Final = "council-send"
+
+
+class Vigil:
+    """One Safe. ``carrying`` None: the keeper executes nothing. ``tell`` takes notices."""
+
+    def __init__(
+        self,
+        route: SafeRoute,
+        reader: SafeReader,
+        proposer: Proposer,
+        ledger: Ledger,
+        gathering: Gathering,
+        chain: ChainReader,
+        clock: Clock,
+        faults: Faults,
+        links: Links,
+        *,
+        live: bool,
+        carrying: Carrying | None,
+        tell: Callable[[Notice], None],
+    ) -> None:
+        self._route = route
+        self._reader = reader
+        self._proposer = proposer
+        self._ledger = ledger
+        self._gathering = gathering
+        self._chain = chain
+        self._clock = clock
+        self._faults = faults
+        self._links = links
+        self._live = live
+        self._carrying = carrying
+        self._tell = tell
+
+    async def look(self, block: BlockStamp) -> Sight:
+        """The Safe, and the service's queue. Raises OutsideError when the chain does not answer; a service that does not is a fault."""
+        state = await self._reader.state(block)
+        part = f"council-service:{self._route.name}"
+        if self._route.service is None:
+            return Sight(block, state, None)
+        try:
+            page = await self._proposer.queue(state.nonce)
+        except OutsideError as error:
+            remedy = error.remedy or "proposals are files meanwhile, and are sent when it answers"
+            self._faults.down(part, "unreachable", error.message, remedy)
+            return Sight(block, state, None)
+        if page.skipped:
+            first = page.skipped[0]
+            self._faults.down(part, "skipped", f"{first.place}: {first.why}", "look at the queue in the Safe web app")
+        else:
+            self._faults.up(part)
+        return Sight(block, state, page)
+
+    def announce(self, case: Case, sight: Sight, conflicts: Sequence[str] = ()) -> None:
+        """People are told that they are needed."""
+        assert case.proposed is not None, "there is something to sign"
+        notice = telling.asks(case.proposed, sight.state, case.signers, self._links, conflicts=conflicts)
+        self._tell(notice)
+
+    async def watch(self, case: Case, sight: Sight) -> None:
+        """One look at an open proposal whose nonce is not used. Raises OutsideError, AuditError."""
+        proposed = case.proposed
+        assert proposed is not None, "only proposals are watched"
+        if self._live:
+            await self._send(case, proposed)
+        if sight.page is not None:
+            await self._compare(case, sight, sight.page)
+        else:
+            await self._count(case, sight.state, None, sight.block)
+        if case.proposed is None:
+            return
+        await self._remind(case, case.proposed, sight)
+        await self._execute(case, case.proposed, sight)
+
+    async def read_back(self, proposed: Proposed, execution: Execution, block: BlockStamp) -> list[str]:
+        """What does not read as the proposal said it would, in words. Raises OutsideError."""
+        changes = proposed.facts.get("changes")
+        differing = []
+        for change in changes if isinstance(changes, list) else ():
+            if not isinstance(change, Mapping) or change.get("after") is None:
+                continue
+            args = change.get("args")
+            view = FunctionCall(
+                str(change["contract"]), str(change["asked"]), tuple(map(str, args if isinstance(args, list) else ()))
+            )
+            now = await read_view(self._chain, view, block)
+            if now != change["after"]:
+                differing.append(f"{view.signature} at {view.target} is {now}, not {change['after']}")
+        return differing
+
+    # -- steps ----------------------------------------------------------------------------------------------------------------
+
+    async def _send(self, case: Case, proposed: Proposed) -> None:
+        if not self._proposer.due(proposed):
+            return
+        case.proposed = sent = await self._proposer.send(proposed)
+        part = f"{SENDING}:{self._route.name}"
+        failed = sent.last(Step.REFUSED, Step.KEPT, Step.SENT)
+        if sent.sent or failed is None:
+            self._faults.up(part, "the service has the proposal")
+            return
+        _, body = failed
+        refused = body.get("step") == Step.REFUSED
+        remedy = str(body.get("remedy") or "")
+        if refused:
+            remedy = remedy or (
+                f"make {self._proposer.address} a delegate of an owner: keeper council CONFIG delegate add; "
+                f"the proposal is a file in {self._route.files}"
+            )
+        severity = Severity.CRITICAL if refused else Severity.WARNING
+        message = f"the proposal {proposed.hash} could not be left at the service: {body.get('message')}"
+        self._faults.down(part, "refused" if refused else "unreachable", message, remedy, severity=severity)
+
+    async def _compare(self, case: Case, sight: Sight, page: QueuePage) -> None:
+        proposed = case.proposed
+        assert proposed is not None, "only proposals are watched"
+        mine = next(
+            (one for one in page.queued if proposed.hash in (one.claimed_hash, one.transaction.hash_text)), None
+        )
+        if mine is None:
+            await self._not_there(case, proposed)
+        else:
+            case.missing_since_ms = None
+            if not proposed.sent:  # an earlier run sent it, and was ended before it could write that down
+                case.proposed = await self._ledger.step(proposed, Step.SENT, sender=mine.delegate or mine.proposer)
+            await self._yield_to_an_earlier_one(case, page)
+        if case.proposed is not None:
+            await self._count(case, sight.state, mine, sight.block)
+
+    async def _not_there(self, case: Case, proposed: Proposed) -> None:
+        if not proposed.sent:
+            return
+        now_ms = self._clock.monotonic_ms()
+        if case.missing_since_ms is None:
+            case.missing_since_ms = now_ms
+        elif now_ms - case.missing_since_ms >= LOST_MS:
+            case.missing_since_ms = None
+            if proposed.adopted:
+                why = "whoever had proposed it took it back"
+                await self._ledger.step(proposed, Step.SUPERSEDED, why=why, withdrawn=True, left_there="")
+                case.proposed = None  # an action that is wanted still is proposed at the next look
+            elif self._live and self._proposer.address is not None:
+                case.proposed = await self._proposer.send(proposed)
+
+    async def _yield_to_an_earlier_one(self, case: Case, page: QueuePage) -> None:
+        """Two keepers that proposed at once, at different nonces, leave one proposal: that with the lower nonce."""
+        proposed = case.proposed
+        if proposed is None or proposed.adopted or case.work is None or case.counting:
+            return
+        for other in page.queued:
+            twin = same_calls(other.transaction, proposed.transaction) and other.claimed_hash != proposed.hash
+            if twin and other.delegate is not None and other.transaction.nonce < proposed.transaction.nonce:
+                left_there = await self._proposer.withdraw(proposed)
+                why = f"the same was proposed at nonce {other.transaction.nonce} at the same time"
+                await self._ledger.step(
+                    proposed, Step.SUPERSEDED, why=why, withdrawn=not left_there, left_there=left_there
+                )
+                case.proposed = None  # the next look finds the other one, and follows it
+                return
+
+    async def _count(self, case: Case, state: SafeState, mine: Queued | None, block: BlockStamp) -> None:
+        """Whose signatures count, as far as they can be checked here."""
+        proposed = case.proposed
+        assert proposed is not None, "only proposals are watched"
+        approved = await self._reader.approvals(proposed.transaction.hash, state.owners, block)
+        case.alarming = mine is not None and any(one.level is Level.ALARM for one in differences(mine, state, approved))
+        filed = next(
+            (one.signatures for one in await self._gathering.files() if one.transaction == proposed.transaction), {}
+        )
+        case.counting = counting(Told(proposed.transaction, mine, proposed, approved, filed), state)
+        told = proposed.signers
+        for count, one in enumerate(case.counting, start=1):
+            if one.owner not in told:
+                proposed = await self._ledger.step(
+                    proposed, Step.SIGNED, owner=one.owner, count=count, threshold=state.threshold,
+                    signed_ms=None if one.at_ms is None else str(one.at_ms),
+                )  # fmt: skip
+        if len(case.counting) >= state.threshold and proposed.last(Step.THRESHOLD) is None:
+            proposed = await self._ledger.step(proposed, Step.THRESHOLD, threshold=state.threshold)
+            if self._carrying is None:
+                self._tell(telling.asks(proposed, state, case.signers, self._links))
+        case.proposed = proposed
+
+    async def _remind(self, case: Case, proposed: Proposed, sight: Sight) -> None:
+        """Again and again until it is executed or pointless; critical after a while."""
+        now_ms = self._clock.now_ms()
+        reminded = proposed.last(Step.REMINDED)
+        since_ms = reminded[0] if reminded is not None else proposed.made_ms
+        alarm = now_ms - proposed.made_ms >= self._route.escalate_ms
+        first_alarm = alarm and (reminded is None or reminded[1].get("alarm") is not True)
+        if now_ms - since_ms < self._route.remind_ms and not first_alarm:
+            return
+        case.proposed = await self._ledger.step(
+            proposed, Step.REMINDED, alarm=alarm, signed=len(case.counting), threshold=sight.state.threshold
+        )
+        self._tell(telling.asks(proposed, sight.state, case.signers, self._links, again=True, alarm=alarm))
+
+    async def _execute(self, case: Case, proposed: Proposed, sight: Sight) -> None:
+        ready = len(case.counting) >= sight.state.threshold and proposed.transaction.nonce == sight.state.nonce
+        if self._carrying is None or not self._live or not ready or case.alarming:
+            return
+        try:
+            await self._carrying.execute(proposed, case.counting, sight.state, sight.block)
+        except UnitError as error:
+            self._faults.down(f"council:{self._route.name}/execute", "signatures", error.message, error.remedy)
+
+
+async def read_view(chain: ChainReader, view: FunctionCall, block: BlockStamp) -> str | None:
+    """What a view answers at this block, as text; None where it does not. Raises OutsideError."""
+    try:
+        function = parse_signature(view.signature)
+        (result,) = await chain.read([encode_call(view)], block)
+        if not result.ok:
+            return None
+        return to_text(function.outputs[0], decode_results(function, result.data)[0])
+    except (MalformedAnswer, UnitError, IndexError):
+        return None

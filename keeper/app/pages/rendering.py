@@ -1,0 +1,47 @@
+"""Templates and the two files beside them. Everything is escaped; nothing comes from outside of this package."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from keeper.app.pages import sheet, wording
+from keeper.app.pages.settings import PageSettings
+
+TYPES: Final = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    env = Environment(
+        loader=PackageLoader("keeper.app.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=wording.visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    for name in ("iso", "utc_text", "lasting", "ago", "wei_text", "groups", "clipped", "standing_text"):
+        env.filters[name] = getattr(wording, name)
+    env.filters["proposal_path"] = sheet.proposal_path
+    env.filters["incident_path"] = sheet.incident_path
+    return env
+
+
+def page(template: str, settings: PageSettings, **values: Any) -> str:
+    """The HTML of one page."""
+    return environment().get_template(template).render(now_ms=settings.clock.now_ms(), settings=settings, **values)
+
+
+@lru_cache(maxsize=len(TYPES))
+def static_file(name: str) -> bytes:
+    """``name`` is a key of TYPES."""
+    return (files("keeper.app.pages") / "static" / name).read_bytes()

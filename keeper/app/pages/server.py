@@ -1,0 +1,213 @@
+"""The page as an application, and the server under it, which lives in the keeper's event loop and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from keeper.app.pages import rendering
+from keeper.app.pages.approving import VIA, approve
+from keeper.app.pages.council_view import CouncilView
+from keeper.app.pages.guard import HEALTH, Guard, PostLimit, posted
+from keeper.app.pages.problem import PageProblem, problem_of
+from keeper.app.pages.settings import PageSettings
+from keeper.app.pages.sheet import sheet
+from keeper.domain.errors import KeeperError, OutsideError
+
+_HASH: Final = re.compile(r"0x[0-9a-f]{64}")
+_INCIDENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@~-]{0,119}")
+_GRACE_S: Final = 3
+_TURNS: Final = 4
+"""So many requests ask node, service and log at once; others wait. The page must not take from the keeper what it needs to act."""
+READ_ONLY: Final = "This page is read-only: it takes no signatures."
+READ_ONLY_REMEDY: Final = "set `http: approve: true` in the configuration, or sign with the command line"
+
+
+def build_app(view: CouncilView, settings: PageSettings) -> FastAPI:
+    """The council's page over ``view``."""
+    app = _Guarded(settings.hosts)
+    turns = asyncio.Semaphore(_TURNS)
+    _pages(app, view, settings, turns)
+    _posts(app, view, settings, turns)
+    _errors(app, settings)
+    return app
+
+
+class _Guarded(FastAPI):
+    """The guard stands outside of everything: an answer to a failure of ours carries its headers too."""
+
+    def __init__(self, hosts: frozenset[str]) -> None:
+        super().__init__(docs_url=None, redoc_url=None, openapi_url=None)
+        self._hosts = hosts
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Guard(super().build_middleware_stack(), self._hosts)
+
+
+def _pages(app: FastAPI, view: CouncilView, settings: PageSettings, turns: asyncio.Semaphore) -> None:
+    @app.get("/")
+    async def queue() -> HTMLResponse:
+        async with turns:
+            state, matters, past = await view.state(), await view.queue(), await view.history()
+        return HTMLResponse(rendering.page("queue.html", settings, state=state, matters=matters, past=past))
+
+    @app.get("/proposals/{safe_tx_hash}")
+    async def proposal(safe_tx_hash: str) -> HTMLResponse:
+        _checked(safe_tx_hash)
+        async with turns:
+            matter = await view.matter(safe_tx_hash)
+        return HTMLResponse(
+            rendering.page("proposal.html", settings, sheet=sheet(matter, safe_tx_hash, settings), m=matter)
+        )
+
+    @app.get("/incidents/{incident_id}")
+    async def incident(incident_id: str) -> HTMLResponse:
+        if not _INCIDENT.fullmatch(incident_id):
+            raise PageProblem(400, "This is no name of an incident.", "follow a link from a proposal or a notification")
+        async with turns:
+            story = await view.incident(incident_id)
+        if story is None:
+            raise PageProblem(404, "The log knows no incident of this name.", "keeper audit CONFIG log --kind incident")
+        return HTMLResponse(rendering.page("incident.html", settings, story=story))
+
+    @app.get("/static/{name}")
+    async def static(name: str) -> Response:
+        if name not in rendering.TYPES:
+            raise HTTPException(404)
+        return Response(rendering.static_file(name), media_type=rendering.TYPES[name])
+
+    @app.get(HEALTH)
+    async def health() -> JSONResponse:
+        return JSONResponse({"ok": True})
+
+
+def _posts(app: FastAPI, view: CouncilView, settings: PageSettings, turns: asyncio.Semaphore) -> None:
+    limit = PostLimit(settings.clock)
+    read: set[str] = set()
+
+    @app.post("/proposals/{safe_tx_hash}/confirmations")
+    async def confirm(safe_tx_hash: str, request: Request) -> JSONResponse:
+        limit.take(_caller(request))
+        if not settings.approve:
+            raise PageProblem(403, READ_ONLY, READ_ONLY_REMEDY)
+        body = await posted(request, settings)
+        _checked(safe_tx_hash)
+        async with turns:
+            matter = await view.matter(safe_tx_hash)
+            return JSONResponse(await approve(view, matter, safe_tx_hash, body))
+
+    @app.post("/proposals/{safe_tx_hash}/seen")
+    async def seen(safe_tx_hash: str, request: Request) -> JSONResponse:
+        limit.take(_caller(request))
+        await posted(request, settings)
+        _checked(safe_tx_hash)
+        if safe_tx_hash not in read:  # only the first time means something
+            async with turns:
+                matter = await view.matter(safe_tx_hash)
+                if matter.hash == safe_tx_hash:
+                    await view.seen(matter, via=VIA)
+                    read.add(safe_tx_hash)
+        return JSONResponse({"ok": True})
+
+
+def _errors(app: FastAPI, settings: PageSettings) -> None:
+    def answer(request: Request, problem: PageProblem) -> Response:
+        if request.method == "POST":
+            document = {"ok": False, "message": problem.message, "remedy": problem.remedy}
+            return JSONResponse(document, status_code=problem.status)
+        html = rendering.page("problem.html", settings, problem=problem)
+        return HTMLResponse(html, status_code=problem.status)
+
+    @app.exception_handler(PageProblem)
+    async def of_the_page(request: Request, problem: PageProblem) -> Response:
+        return answer(request, problem)
+
+    @app.exception_handler(KeeperError)
+    async def of_the_keeper(request: Request, error: KeeperError) -> Response:
+        return answer(request, problem_of(error))
+
+    @app.exception_handler(HTTPException)
+    async def of_the_router(request: Request, error: HTTPException) -> Response:
+        words = {404: "There is no such page.", 405: "This cannot be done here."}
+        return answer(request, PageProblem(error.status_code, words.get(error.status_code, "This cannot be read.")))
+
+    @app.exception_handler(Exception)
+    async def of_ours(request: Request, error: Exception) -> Response:
+        return answer(request, PageProblem(500, "The keeper failed to answer; its log says why."))
+
+
+def _checked(safe_tx_hash: str) -> None:
+    if not _HASH.fullmatch(safe_tx_hash):
+        raise PageProblem(
+            400,
+            "This is no safeTxHash.",
+            "take the link from the queue: a safeTxHash is 0x and 64 digits in lower case",
+        )
+
+
+def _caller(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the keeper."""
+        yield
+
+
+async def serve(
+    app: FastAPI, host: str, port: int, stop: asyncio.Event, started: Callable[[int], None] = lambda port: None
+) -> None:
+    """Until ``stop`` is set or the task is cancelled; ``started`` is told the port (0 takes a free one).
+
+    Raises OutsideError when it cannot listen.
+    """
+    listening = _listen(host, port)
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        forwarded_allow_ips="127.0.0.1",
+        limit_concurrency=128,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        started(int(listening.getsockname()[1]))
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        server.should_exit = True
+        await running
+        listening.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    name = host.strip("[]")
+    try:
+        family = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.create_server(family[4][:2], family=family[0], backlog=128)
+    except OSError as error:
+        raise OutsideError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            remedy="another process may use the port: choose another one in `http: listen:`",
+        ) from error
+    listening.setblocking(False)
+    return listening

@@ -1,0 +1,78 @@
+"""The server under the council's page: it starts, answers, and ends without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+
+import httpx
+import pytest
+
+from keeper.app.pages.server import build_app, serve
+from keeper.app.pages.settings import PageSettings
+from keeper.domain.errors import OutsideError
+from tests.support.council_matters import NOW_MS, FakeCouncil
+from tests.support.manual_clock import ManualClock
+
+pytestmark = pytest.mark.integration
+
+APP = build_app(FakeCouncil(), PageSettings(ManualClock(NOW_MS)))
+
+
+async def started(stop: asyncio.Event, host: str = "127.0.0.1") -> tuple[asyncio.Task[None], int]:
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(APP, host, 0, stop, port.set_result))
+    return task, await asyncio.wait_for(port, 10)
+
+
+def free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def test_serve__until_it_is_told_to_stop__answers_and_says_nothing_of_itself() -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    stop = asyncio.Event()
+    task, port = await started(stop)
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"http://127.0.0.1:{port}/")
+    assert answer.status_code == 200
+    assert "server" not in answer.headers
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+    stop.set()
+    await asyncio.wait_for(task, 10)
+    assert free(port)
+
+
+async def test_serve__cancelled__lets_the_port_go() -> None:
+    task, port = await started(asyncio.Event())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10)
+    assert free(port)
+
+
+async def test_serve__with_a_connection_that_says_nothing__ends_all_the_same() -> None:
+    stop = asyncio.Event()
+    task, port = await started(stop, "localhost")
+    _, writer = await asyncio.open_connection("localhost", port)
+    writer.write(b"GET / HTTP/1.1\r\n")
+    await writer.drain()
+    stop.set()
+    await asyncio.wait_for(task, 10)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_serve__on_a_port_that_is_taken__says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OutsideError, match=f"cannot listen on 127.0.0.1:{port}") as caught:
+            await serve(APP, "127.0.0.1", port, asyncio.Event())
+    assert "http: listen:" in caught.value.remedy
+
+
+async def test_serve__on_a_name_that_is_none__says_so() -> None:
+    with pytest.raises(OutsideError, match="cannot listen on no such name"):
+        await serve(APP, "no such name", 0, asyncio.Event())
