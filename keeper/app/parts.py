@@ -14,6 +14,7 @@ from keeper.engine import Engine
 from keeper.execution.executor import Edges
 from keeper.execution.planner import ArmedAction
 from keeper.ports.council import ProposalService
+from keeper.ports.future import StateAfter
 from keeper.ports.notifier import Notifier
 from keeper.ports.orders import OrderBook
 from keeper.ports.prices import ChainSource, FeedSource
@@ -38,6 +39,7 @@ class Parts:
     armed: Mapping[tuple[str, str], ArmedAction]
     verify_newest: Callable[[], Awaitable[Verification]]
     closers: Sequence[Callable[[], Awaitable[None]]]
+    future: StateAfter
     keeping: Keeping
     order_signer: OrderSigner | None = None
     order_books: Mapping[str, OrderBook] = field(default_factory=dict)

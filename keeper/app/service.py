@@ -26,6 +26,7 @@ from keeper.app.housekeeping import Housekeeping
 from keeper.app.lasting import Lasting
 from keeper.app.listening import Listening
 from keeper.app.observer import Observer
+from keeper.app.pages.hosting import hosted
 from keeper.app.parts import Parts
 from keeper.app.pulse import Pulse
 from keeper.app.readiness import Readiness, unreachable_is_a_fault
@@ -232,6 +233,8 @@ class Service:
             tasks.append(asyncio.create_task(self._supervision.keep("pulse", self._pulse.watch)))
             tasks.append(asyncio.create_task(self._supervision.keep("cosigning", self._cosigning.run)))
             tasks.append(asyncio.create_task(self._supervision.keep("council", self._desks.run)))
+            if (page := hosted(self._parts, self._faults)) is not None:
+                tasks.append(asyncio.create_task(self._supervision.keep("page", page)))
             if self._parts.nodes.witness is not None:
                 tasks.append(asyncio.create_task(self._supervision.keep("agreement", self._agreement.run)))
             jobs.start()

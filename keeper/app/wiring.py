@@ -98,6 +98,7 @@ async def build(config: model.Config) -> Parts:
         order_books=books,
         safe_signer=signer,
         proposal_services=services,
+        future=future,
         keeping=keeping,
     )
 

@@ -100,6 +100,8 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     signer = _part(section, "signer", basics.read_signer, None)
     notify = basics.read_notify(section.at("notify"))
     http = _part(section, "http", read_http, None)
+    if http is not None and not any(isinstance(route, SafeRoute) for route in routes):
+        section.problem("http", "there is nothing to show: no route leads to a Safe", "add one, or leave http out")
     drafts: dict[str, InvariantDraft | None] = _part(
         section, "invariants", lambda cursor: read_invariants(cursor, sources), {}
     )

@@ -12,16 +12,26 @@ from keeper.domain.abi_codec import WORD
 from keeper.domain.address import keccak256, parse_address
 from keeper.domain.errors import UnitError
 from keeper.domain.record import Json
+from keeper.domain.text import shown
 
 HOUR_MS: Final = 3_600_000
 _NAME: Final = "Safe Transaction Service"
 _VERSION: Final = "1.0"
+_DIGITS: Final = frozenset("0123456789abcdef")
 _DOMAIN_FIELDS: Final = ("string name", "string version", "uint256 chainId")
 
 
 def hour_of(now_ms: int) -> int:
     """The ``totp`` of a time."""
     return now_ms // HOUR_MS
+
+
+def hash_bytes(safe_tx_hash: str) -> bytes:
+    """The 32 bytes of a safeTxHash. Raises UnitError for anything but 0x and 64 lower-case digits."""
+    digits = safe_tx_hash.removeprefix("0x")
+    if len(safe_tx_hash) != 2 + 2 * WORD or len(digits) != 2 * WORD or not set(digits) <= _DIGITS:
+        raise UnitError(f"{shown(safe_tx_hash)} is no safeTxHash", remedy="0x and 64 lower-case hexadecimal digits")
+    return bytes.fromhex(digits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +67,14 @@ class Withdrawal:
     hour: int
 
     def __post_init__(self) -> None:
-        digits = self.safe_tx_hash.removeprefix("0x")
-        if len(digits) != 2 * WORD or not all(digit in "0123456789abcdef" for digit in digits):
-            raise UnitError("a safeTxHash is 0x and 64 lower-case hexadecimal digits")
+        hash_bytes(self.safe_tx_hash)
 
     @property
     def hash(self) -> bytes:
         """What is signed; 32 bytes."""
         struct = keccak256(
             keccak256(b"DeleteRequest(bytes32 safeTxHash,uint256 totp)")
-            + bytes.fromhex(self.safe_tx_hash[2:])
+            + hash_bytes(self.safe_tx_hash)
             + _word(self.hour)
         )
         return keccak256(b"\x19\x01" + _domain(self.chain_id, self.safe) + struct)

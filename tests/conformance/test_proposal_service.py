@@ -19,11 +19,11 @@ import pytest
 import pytest_asyncio
 
 from keeper.adapters.safe.origin import note
-from keeper.adapters.safe.permits import HOUR_MS
 from keeper.adapters.safe.service import SafeTransactionService
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.safe import MULTI_SEND_CALL_ONLY, deploy_safe_contracts
 from keeper.devnet.safe_service import SafeService
+from keeper.domain.council_words import HOUR_MS
 from keeper.domain.errors import Refused, UnitError, Unreachable
 from keeper.domain.safe import Operation, rejection
 from tests.support.safe_scene import CLOCK, OutsideNode, Scene, fresh, in_memory, on_chain, sign, sign_message

@@ -25,7 +25,9 @@ async def council(tmp_path: Path) -> AsyncIterator[CouncilStage]:
         yield staged
 
 
-async def test_tripped__proposed_as_a_delegate_signed_by_two_executed__paused_and_read_back(council: CouncilStage) -> None:
+async def test_tripped__proposed_as_a_delegate_signed_by_two_executed__paused_and_read_back(
+    council: CouncilStage,
+) -> None:
     stage = council.stage
     async with inside(stage.config) as keeper:
         await keeper.watching()
@@ -183,7 +185,9 @@ async def test_shadow__nothing_is_proposed(council: CouncilStage) -> None:
     assert await council.queue() == ()
 
 
-async def test_nobody_signs__the_intent_ends_when_time_is_over_and_the_proposal_is_taken_back(council: CouncilStage) -> None:
+async def test_nobody_signs__the_intent_ends_when_time_is_over_and_the_proposal_is_taken_back(
+    council: CouncilStage,
+) -> None:
     stage = council.stage
     council.write(expires="2s")
     async with inside(stage.config) as keeper:

@@ -75,8 +75,6 @@ class CommandCouncil(FakeCouncil):
     async def executed(self, matter_: Matter, /, **said: Any) -> None:
         self.carried_out.append((matter_.hash, said))
 
-    async def close(self) -> None: ...
-
 
 @dataclass
 class Typed:

@@ -13,12 +13,12 @@ from eth_account.messages import encode_defunct
 
 from keeper.adapters.clock import SystemClock
 from keeper.adapters.safe.memory import KnownSafe, MemoryProposalService
-from keeper.adapters.safe.permits import delegate_digest, withdrawal_digest
 from keeper.adapters.safe.service import SafeTransactionService
 from keeper.devnet.accounts import Account
 from keeper.devnet.anvil import Anvil, quantity
 from keeper.devnet.rpc import RpcClient
 from keeper.devnet.safe import SafeContracts
+from keeper.domain.council_words import Delegation, Withdrawal, hour_of
 from keeper.domain.errors import Refused
 from keeper.domain.proposal import Delegate, Queued
 from keeper.domain.safe import SafeTransaction
@@ -57,7 +57,7 @@ class Scene:
 
     async def withdraw(self, transaction: SafeTransaction, signer: Account, now_ms: int | None = None) -> None:
         at_ms = CLOCK.now_ms() if now_ms is None else now_ms
-        digest = withdrawal_digest(self.chain_id, self.safe, transaction.hash_text, at_ms)
+        digest = Withdrawal(self.chain_id, self.safe, transaction.hash_text, hour_of(at_ms)).hash
         await self.service.withdraw(self.safe, transaction.hash_text, sign(signer, digest))
 
     async def queue(self, since_nonce: int = 0) -> list[SafeTransaction]:
@@ -84,7 +84,7 @@ class Scene:
 
     def permit(self, signer: Account) -> bytes:
         """What makes the keeper a delegate, or no delegate any more."""
-        return sign(signer, delegate_digest(self.chain_id, self.keeper.address, CLOCK.now_ms()))
+        return sign(signer, Delegation(self.chain_id, self.keeper.address, hour_of(CLOCK.now_ms())).hash)
 
     async def execute(self, transaction: SafeTransaction) -> str:
         """By the first two owners; once the service has seen it, too."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from keeper.adapters.safe.origin import check_proposal
-from keeper.adapters.safe.permits import HOUR_MS, delegate_digest, hash_bytes, withdrawal_digest
+from keeper.domain.council_words import Delegation, Withdrawal, hash_bytes, hour_of
 from keeper.domain.errors import OutsideError, Refused, UnitError
 from keeper.domain.proposal import Confirmation, Delegate, Queued
 from keeper.domain.safe import SafeTransaction
@@ -131,7 +131,9 @@ class MemoryProposalService:
         entry = self._known(safe_tx_hash)
         if entry.executed:
             raise _refused(BAD, "Executed transactions cannot be deleted")
-        digests = [withdrawal_digest(self._chain_id, entry.transaction.safe, safe_tx_hash, at) for at in self._hours()]
+        digests = [
+            Withdrawal(self._chain_id, entry.transaction.safe, safe_tx_hash, hour).hash for hour in self._hours()
+        ]
         may = {entry.proposer}
         if entry.delegate is not None and self._is_delegate(entry.delegate, entry.transaction.safe, {entry.proposer}):
             may.add(entry.delegate)
@@ -200,10 +202,10 @@ class MemoryProposalService:
     def _hours(self) -> tuple[int, int]:
         """This hour and the one before: signatures of both are good."""
         now_ms = self._clock.now_ms()
-        return now_ms, now_ms - HOUR_MS
+        return hour_of(now_ms), hour_of(now_ms) - 1
 
     def _check_permit(self, delegate: Delegate, signature: bytes, may: set[str]) -> None:
-        digests = [delegate_digest(self._chain_id, delegate.delegate, at) for at in self._hours()]
+        digests = [Delegation(self._chain_id, delegate.delegate, hour).hash for hour in self._hours()]
         if not may & {_signer(digest, signature, BAD) for digest in digests}:
             raise _refused(BAD, f"Signature does not match provided delegator={delegate.delegator}")
 

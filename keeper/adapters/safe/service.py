@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from keeper.adapters.aside import Aside
 from keeper.adapters.safe import answers
 from keeper.adapters.safe.origin import check_proposal
-from keeper.adapters.safe.permits import hash_bytes
 from keeper.domain.address import parse_address
+from keeper.domain.council_words import hash_bytes
 from keeper.domain.errors import MalformedAnswer, Refused, Unreachable
 from keeper.domain.proposal import Delegate, Queued
 from keeper.domain.redact import redact_url

@@ -223,8 +223,8 @@ def delegate_remove(
 
 RESTORE_HELP = (
     "Only what is still as the keeper left it is put back, to what the log says it was before the incident; what somebody changed since is left "
-    "alone. The keeper never loosens by itself: the owners of the Safe sign this, or do not. Exit codes: 0 proposed, or nothing to do; 1 it would "
-    "fail, or nobody said yes; 2 usage or an unknown incident; 3 a node or the service is out of reach."
+    "alone. The keeper never loosens by itself: the owners of the Safe sign this, or do not. Exit codes: 0 proposed, or nothing to do; 1 it cannot "
+    "be put back from here, would fail, or nobody said yes; 2 usage or an unknown incident; 3 a node or the service is out of reach."
 )
 
 

@@ -40,7 +40,7 @@ class Asked:
 
 
 def run(output: Output, place: Place, asked: Asked) -> int:
-    """DONE also when there is nothing to do; FOUND when it would fail, or is not proposed. Raises KeeperError."""
+    """DONE also when there is nothing to do; FOUND when it cannot be put back from here, would fail, or is not proposed. Raises KeeperError."""
     logs.set_up(output.verbosity)
     return asyncio.run(_run(output, place, asked))
 
@@ -56,9 +56,7 @@ async def _run(output: Output, place: Place, asked: Asked) -> int:
     restore = await planned(config, asked.incident)
     _show(output, restore)
     if not restore.calls:
-        output.say("nothing to put back", "bold green")
-        output.document({"ok": True, "proposed": False, **_document(restore)})
-        return Exit.DONE
+        return _nothing(output, restore)
     in_log = InLog(restore.back[0].market, None, restore.incident)
     async with table_of(config, place.route) as table:
         calls = [(call.to, 0, call.data) for call in restore.calls]
@@ -93,6 +91,15 @@ async def _run(output: Output, place: Place, asked: Asked) -> int:
             raise
     output.say(f"proposed: {now.hash}", "bold green")
     return _told(output, place, restore, now)
+
+
+def _nothing(output: Output, restore: Restore) -> int:
+    """FOUND where something is not as before, and nobody can tell here how to put it back."""
+    stuck = any(item.fate is Fate.LEFT for item in restore.items)
+    words = "nothing can be put back from here: see above" if stuck else "nothing to put back"
+    output.say(words, "bold yellow" if stuck else "bold green")
+    output.document({"ok": not stuck, "proposed": False, **_document(restore)})
+    return Exit.FOUND if stuck else Exit.DONE
 
 
 async def _waiting(table: CouncilTable, drafted: Matter) -> Matter | None:

@@ -71,10 +71,14 @@ class Explainer:
         transaction, proposed, state = told.transaction, told.proposed, scene.state
         decoded = decode(transaction, scene.known)
         signed = self._signed(told, state)
-        steps = steps_of(transaction)
+        steps = steps_of(transaction, TRUSTED_MULTI_SEND | scene.known.multisend)
         after, changes = After(None, "not simulated"), _recorded_changes(proposed)
         over = transaction.nonce < state.nonce
-        if not light and not over:
+        if not steps:
+            after = After(
+                None, "It cannot be simulated: it runs the code of another contract as the Safe (delegatecall)."
+            )
+        elif not light and not over:
             after = await self._joint(steps, scene.block)
             changes = await self._changes(steps, decoded, changes, scene)
         place = proposed.place if proposed is not None else None
@@ -176,17 +180,22 @@ class Explainer:
                 continue
             recorded_before = one.recorded if one is not None else None
             change = Change(view.target, view.signature, view.args, now, later, recorded_before)
-            changes.append(replace(change, text=_in_words(change, view, scene.known)))
+            markets = (action.market for action in self._actions if action.effect.read == view)
+            changes.append(replace(change, text=_in_words(change, view, scene.known, next(markets, None))))
         return tuple(changes)
 
 
-def steps_of(transaction: SafeTransaction) -> list[FutureStep]:
-    """The calls that the Safe itself would make: those of a batch one by one, for a library that only makes calls."""
-    if transaction.operation is Operation.DELEGATECALL:
-        inner = decode_multisend(transaction.data) or ()
-        if inner and all(one.operation is Operation.CALL for one in inner):
-            return [_step(transaction.safe, one.to, one.data, one.value) for one in inner]
-    return [_step(transaction.safe, transaction.to, transaction.data, transaction.value)]
+def steps_of(transaction: SafeTransaction, trusted_multisend: frozenset[str]) -> list[FutureStep]:
+    """The calls that the Safe itself would make: those of a batch one by one, for a library that is known to make calls only.
+
+    Empty for any other delegatecall: foreign code runs as the Safe then, and what it would do is not what its calldata looks like.
+    """
+    if transaction.operation is Operation.CALL:
+        return [_step(transaction.safe, transaction.to, transaction.data, transaction.value)]
+    inner = decode_multisend(transaction.data) or () if transaction.to in trusted_multisend else ()
+    if any(one.operation is not Operation.CALL for one in inner):
+        return []
+    return [_step(transaction.safe, one.to, one.data, one.value) for one in inner]
 
 
 def _step(safe: str, to: str, data: bytes, value: int) -> FutureStep:
@@ -219,13 +228,11 @@ def _text(view: FunctionCall, result: CallResult) -> str | None:
         return None
 
 
-def _in_words(change: Change, view: FunctionCall, known: Known) -> str:
+def _in_words(change: Change, view: FunctionCall, known: Known, market: str | None) -> str:
     name = view.signature.partition("(")[0]
     where = known.names.get(change.contract, change.contract)
-    about = ", ".join(
-        known.markets.get((parse_signature(view.signature).signature, n, arg), arg) for n, arg in enumerate(view.args)
-    )
-    text = f"{name}({about}) of {where}: {change.before or 'unreadable'} now -> {change.after or 'not known'}"
+    about = f"of {market}" if market else f"({', '.join(view.args)}) of {where}"
+    text = f"{name} {about}: {change.before or 'unreadable'} now -> {change.after or 'not known'}"
     return text + (f" ({change.recorded} before the incident)" if change.recorded is not None else "")
 
 

@@ -100,7 +100,7 @@ class SafeReader:
             start = max(first, last - BLOCKS_AT_ONCE + 1)
             for topic in (EXECUTED_TOPIC, FAILED_TOPIC):
                 for log in await self._events.logs(self.safe, [topic], start, last):
-                    execution = _execution(log, ok=topic == EXECUTED_TOPIC)
+                    execution = execution_in(log)
                     if execution is not None and execution.safe_tx_hash in hashes:
                         found[execution.safe_tx_hash] = execution
             last = start - 1
@@ -110,8 +110,11 @@ class SafeReader:
         return encode_call(FunctionCall(self.safe, signature, args))
 
 
-def _execution(log: Log, *, ok: bool) -> Execution | None:
-    """Safe 1.4.1 has the hash as a topic, 1.3.0 in the data."""
+def execution_in(log: Log) -> Execution | None:
+    """What a Safe says that it executed; None where this is another event. Safe 1.4.1 has the hash as a topic, 1.3.0 in the data."""
+    if not log.topics or log.topics[0] not in (EXECUTED_TOPIC, FAILED_TOPIC):
+        return None
+    ok = log.topics[0] == EXECUTED_TOPIC
     if len(log.topics) > 1:
         safe_tx_hash = log.topics[1]
     elif len(log.data) >= WORD:

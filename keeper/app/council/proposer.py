@@ -7,7 +7,6 @@ nothing: what was made is in the log and in a file, and is sent when it answers 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 import structlog
 
 from keeper.adapters.safe.files import write_proposal
+from keeper.adapters.safe.origin import note
 from keeper.app.council.ledger import Ledger, Place, Proposed, Step, What
 from keeper.config.model import SafeRoute
 from keeper.domain.council_words import Withdrawal, hour_of
@@ -30,9 +30,6 @@ from keeper.ports.signer import SafeSigner
 
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
-MAX_ORIGIN: Final = 200
-"""Characters that the service keeps of a note."""
-
 SafeCall = tuple[str, int, bytes]
 """(to, value in wei, data)."""
 
@@ -107,6 +104,9 @@ class Proposer:
         for queued in page.queued:
             if same_calls(queued.transaction, wanted) and queued.claimed_hash == queued.transaction.hash_text:
                 return Reconciled(queued.transaction.nonce, queued, blind=blind)
+        for one in mine:
+            if same_calls(one.transaction, wanted):  # not in the queue yet, or there is no service
+                return Reconciled(one.transaction.nonce, Queued(one.transaction, one.hash), blind=blind)
         taken = {one.transaction.nonce for one in mine}
         if not first:
             taken |= {one.transaction.nonce for one in page.queued}
@@ -144,7 +144,7 @@ class Proposer:
             transaction,
             what,
             title,
-            origin_of(place, evidence),
+            note(place.incident or "", evidence or ""),
             place,
             self._clock.now_ms(),
             block,
@@ -228,10 +228,3 @@ def same_calls(one: SafeTransaction, other: SafeTransaction) -> bool:
         other.chain_id, other.safe, other.to, other.value, other.data, other.operation,
     )  # fmt: skip
     return same and not one.refunds and not other.refunds and one.safe_tx_gas == other.safe_tx_gas
-
-
-def origin_of(place: Place, evidence: str | None) -> str:
-    """The note that goes with it: JSON, no longer than the service keeps."""
-    note = {"name": "keeper", "incident": place.incident, "evidence": evidence}
-    text = json.dumps({key: value for key, value in note.items() if value})
-    return text if len(text) <= MAX_ORIGIN else json.dumps({"name": "keeper"})

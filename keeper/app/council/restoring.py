@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -13,7 +13,15 @@ from keeper.decisions.spec import PAUSES
 from keeper.domain.abi import decode_results, encode_call, parse_signature, to_text
 from keeper.domain.action import PREVIOUS, Action, Call, FunctionCall
 from keeper.domain.block import BlockStamp
-from keeper.domain.circuit_breaker import STATE_OF, BreakerStatus, breaker_name, decode_state, view_call
+from keeper.domain.circuit_breaker import (
+    STATE_OF,
+    BreakerState,
+    BreakerStatus,
+    breaker_name,
+    decode_state,
+    utc,
+    view_call,
+)
 from keeper.domain.decision import IncidentPhase
 from keeper.domain.errors import MalformedAnswer, UnitError
 from keeper.domain.evm import CallResult
@@ -136,8 +144,6 @@ async def plan_restore(incident: str, page: Page, actions: Sequence[Action], cha
 
 
 async def _all(page: Page, query: RecordQuery) -> list[Record]:
-    from dataclasses import replace
-
     found: list[Record] = []
     while more := await page(replace(query, after=found[-1].seq if found else query.after)):
         found += more
@@ -163,7 +169,7 @@ class _Answers:
     """What the views, and the states of breakers, are now; None where one does not answer."""
 
     values: Mapping[View, str | None]
-    breakers: Mapping[tuple[str, str], BreakerStatus | None]
+    breakers: Mapping[tuple[str, str], BreakerState | None]
 
 
 async def _answers(chain: ChainReader, groups: Mapping[View, Sequence[Made]], block: BlockStamp) -> _Answers:
@@ -179,7 +185,7 @@ async def _answers(chain: ChainReader, groups: Mapping[View, Sequence[Made]], bl
     calls = [call for _, call in views] + [call for _, call in places]
     results = await chain.read(calls, block) if calls else ()
     values = {view: value_of(view, result) for (view, _), result in zip(views, results, strict=False)}
-    states = {place: _status(result) for (place, _), result in zip(places, results[len(views) :], strict=True)}
+    states = {place: _state(result) for (place, _), result in zip(places, results[len(views) :], strict=True)}
     return _Answers(values, states)
 
 
@@ -194,9 +200,9 @@ def value_of(view: View, result: CallResult) -> str | None:
         return None
 
 
-def _status(result: CallResult) -> BreakerStatus | None:
+def _state(result: CallResult) -> BreakerState | None:
     try:
-        return decode_state(result.data).status if result.ok else None
+        return decode_state(result.data) if result.ok else None
     except MalformedAnswer:
         return None
 
@@ -227,14 +233,18 @@ def _item(
         return ended(Fate.CHANGED_SINCE, "somebody has changed it since")
     why = f"{last.action}, record {last.seq}"
     if last.breaker is not None:
-        status = answers.breakers.get((last.breaker.contract, last.breaker.id))
+        state = answers.breakers.get((last.breaker.contract, last.breaker.id))
         name = breaker_name(last.breaker.id)
-        if status in (BreakerStatus.TRIPPED, BreakerStatus.RATIFIED):
-            lift = FunctionCall(last.breaker.contract, LIFT, (last.breaker.id, "true"))
-            return ended(Fate.BACK, f"{why}: lifts the breaker {name}", lift)
-        if status is None:
+        if state is None:
             return ended(Fate.LEFT, f"it is {now}, and the breaker {name} at {last.breaker.contract} does not answer")
-        return ended(Fate.CHANGED_SINCE, f"the trip of the breaker {name} has ended, and the value was set again since")
+        if state.status not in (BreakerStatus.TRIPPED, BreakerStatus.RATIFIED):
+            why = f"the trip of the breaker {name} has ended, and the value was set again since"
+            return ended(Fate.CHANGED_SINCE, why)
+        lift = FunctionCall(last.breaker.contract, LIFT, (last.breaker.id, "true"))
+        by_itself = (
+            f", which ends by itself at {utc(state.expires_at_s)}" if state.status is BreakerStatus.TRIPPED else ""
+        )
+        return ended(Fate.BACK, f"{why}: lifts the breaker {name}{by_itself}", lift)
     undo = _undo(known.get((last.market, last.action)), last, old)
     return (
         ended(Fate.LEFT, f"it is {now}, it was {old}: {undo}") if isinstance(undo, str) else ended(Fate.BACK, why, undo)

@@ -1,4 +1,4 @@
-"""The log against the chain: every transaction, effect and trip that it tells of, and the trips that it does not tell of."""
+"""The log against the chain: every transaction, effect, trip and execution by a Safe that it tells of, and the trips that it does not tell of."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _shown(function: Function, result: CallResult) -> str:
 
 
 def _block_hash(told: Told, block: int | None) -> str:
-    for receipt in told.receipts.values():
-        if receipt is not None and block is not None and number(receipt.body, "block") == block:
-            return text(receipt.body, "block_hash")
+    for record in (*told.receipts.values(), *(each.executed for each in told.carried)):
+        if record is not None and block is not None and number(record.body, "block") == block:
+            return text(record.body, "block_hash")
     return ""

@@ -15,6 +15,8 @@ class Subject(StrEnum):
     """What a contract showed at the receipt's block, read again."""
     TRIP = "trip"
     """A trip of a breaker, and the decision that it names as its evidence."""
+    EXECUTION = "execution"
+    """What a Safe executed, and the transaction that was proposed to its owners."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.pages import LARGEST_PAGE
 from keeper.adapters.audit.reading import page_sync
+from keeper.app.council.ledger import Step
 from keeper.app.evidence_hash import evidence_hash
 from keeper.app.lasting import REORGANISED
 from keeper.domain.record import Json, Record, RecordKind, RecordQuery
@@ -21,14 +22,25 @@ KINDS = (
     RecordKind.RECEIPT,
     RecordKind.EFFECT,
     RecordKind.OUTCOME,
+    RecordKind.PROPOSAL,
     RecordKind.FAULT,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a Safe executed: the record that says so, the one that says what was proposed, and the intent that it was proposed for."""
+
+    executed: Record
+    proposed: Record | None
+    told: Told | None
 
 
 @dataclass(slots=True)
 class Told:
     """The records of one intent. ``receipts`` is by transaction, the newest that says where it is; None: it is gone, by the log's own word.
 
+    ``carried`` is what a Safe executed for it: the owners' transaction, of which this keeper has no attempt.
     ``decision`` and ``evidence`` are the record that decided it and its hash, ``borrowed`` the hashes of other keepers' decisions that this
     keeper signed for this one.
     """
@@ -40,6 +52,7 @@ class Told:
     attempts: list[Record] = field(default_factory=list)
     receipts: dict[str, Record | None] = field(default_factory=dict)
     effects: list[Record] = field(default_factory=list)
+    carried: list[Carried] = field(default_factory=list)
     outcome: Record | None = None
     reorganised: bool = False
     """The keeper saw and said that the chain had taken it back after its outcome."""
@@ -50,6 +63,7 @@ class Story:
     """``senders`` are the keys that the log says it sent with, lower case; ``first_block`` the first one that was evaluated."""
 
     told: list[Told] = field(default_factory=list)
+    carried: list[Carried] = field(default_factory=list)
     senders: set[str] = field(default_factory=set)
     first_block: int | None = None
 
@@ -112,10 +126,10 @@ class _Gathering:
         self._open: dict[str, Told] = {}
         self._decisions: dict[str, tuple[Record, str]] = {}
         self._borrowed: dict[str, list[tuple[str, str]]] = {}
+        self._proposed: dict[str, Record] = {}
         self._newest: dict[tuple[str | None, str | None], Told] = {}
 
     def feed(self, record: Record) -> None:
-        told = self._open.get(record.intent or "")
         match record.kind:
             case RecordKind.START:
                 self._sender(text(record.body, "sender"))
@@ -125,16 +139,23 @@ class _Gathering:
                 self._order(record)
             case RecordKind.INTENT:
                 self._intent(record)
+            case RecordKind.PROPOSAL:
+                self._proposal(record)
             case RecordKind.FAULT:
                 self._fault(record)
-            case RecordKind.ATTEMPT if told is not None:
+            case _ if (told := self._open.get(record.intent or "")) is not None:
+                self._of_intent(told, record)
+
+    def _of_intent(self, told: Told, record: Record) -> None:
+        match record.kind:
+            case RecordKind.ATTEMPT:
                 told.attempts.append(record)
                 self._sender(text(record.body, "sender"))
-            case RecordKind.RECEIPT if told is not None:
+            case RecordKind.RECEIPT:
                 told.receipts[text(record.body, "tx_hash")] = None if "gone" in record.body else record
-            case RecordKind.EFFECT if told is not None:
+            case RecordKind.EFFECT:
                 told.effects.append(record)
-            case RecordKind.OUTCOME if told is not None:
+            case RecordKind.OUTCOME:
                 told.outcome = record
 
     def _sender(self, address: str) -> None:
@@ -162,6 +183,17 @@ class _Gathering:
         told.borrowed = {theirs for own, theirs in self._borrowed.get(name, []) if own == evidence}
         self._open[name] = self._newest[record.market, record.action] = told
         self.story.told.append(told)
+
+    def _proposal(self, record: Record) -> None:
+        step, safe_tx_hash = text(record.body, "step"), text(record.body, "safe_tx_hash")
+        if step in (Step.MADE, Step.ADOPTED):
+            self._proposed[safe_tx_hash] = record
+        elif step == Step.EXECUTED:
+            told = self._open.get(text(record.body, "intent"))
+            carried = Carried(record, self._proposed.get(safe_tx_hash), told)
+            self.story.carried.append(carried)
+            if told is not None:
+                told.carried.append(carried)
 
     def _fault(self, record: Record) -> None:
         """A fault of a part ``effect-lasts:MARKET/ACTION`` is about the newest intent of that."""

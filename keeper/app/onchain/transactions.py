@@ -90,15 +90,12 @@ def _decoded(payload: bytes) -> dict[str, str]:
 async def _check_mined(nodes: Nodes, told: Told, attempt: Record, report: Report) -> None:
     tx_hash = text(attempt.body, "tx_hash")
     record = told.receipts.get(tx_hash)
+    block = number(record.body, "block") if record is not None else None
     try:
-        said = await nodes.ask(lambda node: node.receipt(tx_hash))
-        if all(receipt is None for _, receipt in said):  # only who has the block can say that it is not there
-            block = number(record.body, "block") if record is not None else None
-            said = await nodes.ask(lambda node: node.receipt(tx_hash), having=block or report.log_block)
+        receipts = await receipts_of(nodes, tx_hash, block or report.log_block)
     except OutsideError as error:
         report.unchecked.append(Unchecked(Subject.TRANSACTION, attempt.seq, f"{_named(tx_hash)}: {error.message}"))
         return
-    receipts = [(name, receipt) for name, receipt in said if receipt is not None]
     if not receipts:
         _check_absent(told, attempt, report)
     elif record is not None:
@@ -114,6 +111,14 @@ async def _check_mined(nodes: Nodes, told: Told, attempt: Record, report: Report
         receipt = receipts[0][1]
         message = f"{_named(tx_hash)} is in block {receipt.block_number} (status {receipt.status}), and the log has no receipt of it"
         report.hold(Subject.TRANSACTION, attempt.seq, [(message, NOT_TOLD)])
+
+
+async def receipts_of(nodes: Nodes, tx_hash: str, block: int) -> list[tuple[str, Receipt]]:
+    """From whoever has it; none where those that have this block do not. Raises OutsideError where nobody can say."""
+    said = await nodes.ask(lambda node: node.receipt(tx_hash))
+    if all(receipt is None for _, receipt in said):  # only who has the block can say that it is not there
+        said = await nodes.ask(lambda node: node.receipt(tx_hash), having=block)
+    return [(name, receipt) for name, receipt in said if receipt is not None]
 
 
 def _check_absent(told: Told, attempt: Record, report: Report) -> None:
@@ -147,13 +152,14 @@ def mined_as_told(record: Record, receipt: Receipt, node: str) -> Problems:
 
 
 def _check_outcome(told: Told, outcome: Record, report: Report) -> None:
-    """What an outcome says of its transaction is what the receipt record says."""
+    """What an outcome says of its transaction is what the receipt record says, or the record of what a Safe executed."""
     tx_hash = text(outcome.body, "tx_hash")
-    receipt = told.receipts.get(tx_hash)
     mined = number(outcome.body, "block")
-    if mined is None or (receipt is not None and number(receipt.body, "block") == mined):
+    saying = [told.receipts.get(tx_hash)]
+    saying += [each.executed for each in told.carried if text(each.executed.body, "tx_hash") == tx_hash]
+    if mined is None or any(record is not None and number(record.body, "block") == mined for record in saying):
         return
-    message = f"the outcome says that {_named(tx_hash)} is in block {mined}, and no receipt record says so"
+    message = f"the outcome says that {_named(tx_hash)} is in block {mined}, and no record of a receipt or an execution says so"
     report.hold(Subject.TRANSACTION, outcome.seq, [(message, FORGED)])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from keeper.app.onchain.effects import check_effects
 from keeper.app.onchain.findings import Report, Subject, Unchecked
 from keeper.app.onchain.nodes import Nodes
+from keeper.app.onchain.safes import check_execution
 from keeper.app.onchain.telling import newest_block_of, story_of
 from keeper.app.onchain.transactions import check_transactions
 from keeper.app.onchain.trips import check_trip, search_trips
@@ -36,6 +37,9 @@ async def verify_on_chain(
             await check_transactions(nodes, told, report)
             await check_effects(nodes, told, report)
             await check_trip(nodes, told, report)
+        for place, carried in enumerate(story.carried, 1):
+            progress(f"execution {place} of {len(story.carried)}")
+            await check_execution(nodes, carried, report)
         await search_trips(nodes, story, contracts, report, progress)
         return report
     finally:

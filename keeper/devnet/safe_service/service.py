@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -68,11 +67,11 @@ class SafeService:
         thread.start()
         try:
             building = cls._build(node_url, chain_id, now_ms, port, api_key, index_delay_s, poll_s, from_block)
-            rpc, watching, self = await _in(loop, building)
+            rpc, self = await _in(loop, building)
             try:
                 yield self
             finally:
-                await _in(loop, self._close(rpc, watching))
+                await _in(loop, self._close(rpc))
         finally:
             loop.call_soon_threadsafe(loop.stop)
             await asyncio.to_thread(thread.join)
@@ -137,7 +136,7 @@ class SafeService:
         index_delay_s: float,
         poll_s: float,
         from_block: int,
-    ) -> tuple[RpcClient, asyncio.Task[None], Self]:
+    ) -> tuple[RpcClient, Self]:
         rpc, book = RpcClient(node_url), Book()
         chain = Chain(rpc, chain_id)
         alters: list[Alter] = []
@@ -155,7 +154,8 @@ class SafeService:
         except BaseException:
             await rpc.close()
             raise
-        return rpc, asyncio.create_task(watcher.run()), self
+        watcher.start()
+        return rpc, self
 
     async def _start(self) -> None:
         if self._server is None:
@@ -170,12 +170,12 @@ class SafeService:
             await server.stop()
             self._gate.closing = asyncio.Event()
 
-    async def _close(self, rpc: RpcClient, watching: asyncio.Task[None]) -> None:
-        await self._stop()
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        await rpc.close()
+    async def _close(self, rpc: RpcClient) -> None:
+        try:
+            await self._stop()
+            await self._watcher.stop()
+        finally:
+            await rpc.close()
 
 
 class _Server:

@@ -48,8 +48,34 @@ class Watcher:
         self._settled = Found({}, ())
         self._anchor: tuple[int, str] | None = None
         self._awaited = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
+    def start(self) -> None:
+        """Begins in the running loop."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Ends it. Raises what it died of, if it did."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def caught_up(self) -> None:
+        """Waits until everything up to the newest block is marked. Raises as the node does, and what the watching died of."""
+        while True:
+            if self._task is not None and self._task.done():
+                await self._task
+            head = await self._chain.head()
+            if not self._book.safes:
+                return
+            applied = self._applied
+            if applied is not None and applied.head == head and applied.safes == self._book.safes:
+                return
+            self._awaited.set()
+            await asyncio.sleep(_AWAITED_S)
+
+    async def _run(self) -> None:
         """Until it is cancelled. A node that does not answer is asked again."""
         while True:
             with contextlib.suppress(OutsideError):
@@ -59,18 +85,6 @@ class Watcher:
                 async with asyncio.timeout(self.poll_s):
                     await self._awaited.wait()
             self._awaited.clear()
-
-    async def caught_up(self) -> None:
-        """Waits until everything up to the newest block is marked. Raises as the node does."""
-        while True:
-            head = await self._chain.head()
-            if not self._book.safes:
-                return
-            applied = self._applied
-            if applied is not None and applied.head == head and applied.safes == self._book.safes:
-                return
-            self._awaited.set()
-            await asyncio.sleep(_AWAITED_S)
 
     async def _look(self) -> None:
         safes = frozenset(self._book.safes)

@@ -123,7 +123,9 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
             "pause ETH-PERP: signed by 0xAb, nonce 1, until 2023-11-14 22:23:20 UTC",
         ),
         RecordKind.PROPOSAL: (
-            recorded(Draft(RecordKind.PROPOSAL, {"step": "signed", "safe_tx_hash": "0x" + 64 * "a", "owner": "0xAb"}, 1)),
+            recorded(
+                Draft(RecordKind.PROPOSAL, {"step": "signed", "safe_tx_hash": "0x" + 64 * "a", "owner": "0xAb"}, 1)
+            ),
             "0xaaaaaaaa..: signed, by 0xAb",
         ),
         RecordKind.STOP: (recorded(records.stop(1, "asked to stop")), "asked to stop"),

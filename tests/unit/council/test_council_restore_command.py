@@ -34,7 +34,7 @@ Over = Callable[..., Typed]
 def over(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Over:
     """A limit that the keeper lowered from 1000000 to 250000, and that is ``now``."""
 
-    def make(*matters: Matter, now: int = 250_000, **fields: Any) -> Typed:
+    def make(*matters: Matter, now: int | None = 250_000, **fields: Any) -> Typed:
         log = Log()
         log.acted("limit", "1000000", "250000")
 
@@ -81,6 +81,11 @@ def test_restore__changed_since__is_left_alone_and_said(over: Over) -> None:
     (item,) = said["items"]
     assert (item["before_incident"], item["left_by_keeper"], item["now"]) == ("1000000", "250000", "7")
     assert typed.council.proposed == []
+
+
+def test_restore__what_cannot_be_read__is_found_and_not_called_done(over: Over) -> None:
+    code, said = over(now=None).document("restore", INCIDENT)
+    assert (code, said["ok"], said["items"][0]["fate"]) == (1, False, "cannot")
 
 
 def test_restore__dry_run__proposes_nothing(over: Over) -> None:

@@ -198,7 +198,7 @@ async def through_breaker(status: BreakerStatus | None, *, limit: int = 250) -> 
 
     def contract(data: bytes, _: str, storage: dict[str, object]) -> bytes:
         assert data == encode_call(FunctionCall(BREAKER, STATE_OF, (ID,))).data
-        return words(0, state.status, 1, 0, 0, 0, 1)
+        return words(0, state.status, 1, state.expires_at_s, 0, 0, 1)
 
     if status is not None:
         chain.install(BREAKER, contract)
@@ -211,6 +211,7 @@ async def test_restore__through_a_breaker_in_effect__lifts_it(status: BreakerSta
     assert item.fate is Fate.BACK
     assert item.undo == FunctionCall(BREAKER, "lift(bytes32,bool)", (ID, "true"))
     assert "lifts the breaker limit ETH-PERP" in item.text
+    assert ("ends by itself at 1970-01-01 00:16:45 UTC" in item.text) is (status is BreakerStatus.TRIPPED)
 
 
 async def test_restore__through_a_breaker_that_has_ended__is_left_alone() -> None:

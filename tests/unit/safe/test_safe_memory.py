@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from keeper.adapters.safe.memory import KnownSafe, MemoryProposalService
-from keeper.adapters.safe.permits import HOUR_MS, delegate_digest
+from keeper.domain.council_words import HOUR_MS, Delegation, hour_of
 from keeper.domain.errors import Busy, OutsideError, Refused, UnitError, Unreachable
 from keeper.domain.proposal import Delegate
 from keeper.domain.safe_signatures import approved_signature, contract_signature
@@ -93,7 +93,7 @@ async def test_confirm__with_what_only_the_chain_can_judge__is_refused(service: 
 async def test_delegate__signed_in_this_hour_or_the_one_before__is_taken(
     service: MemoryProposalService, clock: ManualClock, age_ms: int, good: bool
 ) -> None:
-    permit = signature(0, delegate_digest(CHAIN_ID, KEEPER, clock.now_ms() - age_ms))
+    permit = signature(0, Delegation(CHAIN_ID, KEEPER, hour_of(clock.now_ms() - age_ms)).hash)
     delegate = Delegate(KEEPER, OWNERS[0], "keeper", SAFE)
     if good:
         await service.add(delegate, permit)
