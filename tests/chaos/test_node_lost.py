@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.app import service
+from keeper.app import housekeeping
 from keeper.domain.record import RecordKind
 from tests.support.deaths import assert_told_truly
 from tests.support.keeper_inside import Inside, inside
@@ -147,7 +147,7 @@ async def test_node__lost_at_any_request_of_an_action__the_pause_lands_once(tmp_
 async def test_node__accepts_and_never_answers__fault_then_the_pause_lands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "READINESS_S", 1.0)
+    monkeypatch.setattr(housekeeping, "READINESS_S", 1.0)
     async with course(tmp_path) as c:
         await c.trip()
         await c.run.until(lambda: bool(c.stage.records(RecordKind.BROADCAST)))
@@ -166,7 +166,7 @@ async def test_node__accepts_and_never_answers__fault_then_the_pause_lands(
 async def test_node__never_back__the_intent_expires_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bool
 ) -> None:
-    monkeypatch.setattr(service, "REBROADCAST_S", 0.2)
+    monkeypatch.setattr(housekeeping, "REBROADCAST_S", 0.2)
     async with course(tmp_path, expires="3s") as c:
         (c.proxy.lose_after if sent else c.proxy.lose_before)(SEND)
         await c.trip()

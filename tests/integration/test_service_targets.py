@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from keeper.app import service as service_module
+from keeper.app import housekeeping
 from keeper.devnet.accounts import Account
 from keeper.devnet.toolchain import load_artifact
 from keeper.devnet.transactions import deploy, deployed
@@ -202,7 +202,7 @@ async def test_service__key_without_the_role__told_before_the_incident_and_faile
 async def test_service__role_is_granted_later__readiness_recovers_and_the_pause_lands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "READINESS_S", 0.2)
+    monkeypatch.setattr(housekeeping, "READINESS_S", 0.2)
     async with course(tmp_path, key="roleless") as c:
         await c.stage.world.grant(Role.PAUSER, c.stage.key.address)
         await c.service.until(lambda: readiness(c.stage) == [("down", "missing-role"), ("up", "recovered")])
