@@ -202,7 +202,7 @@ class Desk:
             key = market, outcome.action
             # an outcome stamped by another clock must not reach into the future
             state.standings[key] = standings.told(
-                state.standings.get(key, Standing()), outcome.kind, min(outcome.at_ms, at_ms)
+                state.standings.get(key, Standing()), outcome.kind, outcome.reason, min(outcome.at_ms, at_ms)
             )
 
     def _open(

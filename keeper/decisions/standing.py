@@ -30,6 +30,7 @@ an act was decided                in-flight, until something else is told
 submitted                         in-flight
 included, superseded, dry-run     worked
 failed, reverted, expired         failed
+rejected by the council           taken-back
 taken back by somebody            taken-back, when it had worked
 run out by its term               worked, in no incident
 ================================= ============================================
@@ -45,7 +46,7 @@ from enum import StrEnum
 
 from keeper.decisions.spec import ActionPolicy
 from keeper.domain.decision import DecisionKind, DecisionReason
-from keeper.domain.outcome import OutcomeKind
+from keeper.domain.outcome import OutcomeKind, Reason
 
 
 class Phase(StrEnum):
@@ -112,6 +113,7 @@ def ran_out(standing: Standing) -> Standing:
     return replace(standing, incident="") if standing.phase is Phase.WORKED else standing
 
 
-def told(standing: Standing, outcome: OutcomeKind, at_ms: int) -> Standing:
-    """After an outcome was learned."""
-    return Standing(PHASE_AFTER[outcome], standing.incident, at_ms)
+def told(standing: Standing, outcome: OutcomeKind, reason: str, at_ms: int) -> Standing:
+    """After an outcome was learned. What the council has said no to is not asked for again in this incident."""
+    phase = Phase.TAKEN_BACK if reason == Reason.COUNCIL_REJECTED else PHASE_AFTER[outcome]
+    return Standing(phase, standing.incident, at_ms)

@@ -59,6 +59,8 @@ class Reason(StrEnum):
     NOT_CONFIGURED = "not-configured"
     TOO_FEW_SIGNATURES = "too-few-signatures"
     """A breaker asks for several keepers, or a Safe for several owners, and too few of them signed in time."""
+    COUNCIL_REJECTED = "council-rejected"
+    """The owners of the Safe used the nonce up for nothing, which is how they say no."""
     RECOVERED = "market-recovered"
     """The incident was over before the council had signed."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from keeper.decisions.standing import PHASE_AFTER, Phase, Standing, acted, answer, told
 from keeper.domain.decision import DecisionKind, DecisionReason
-from keeper.domain.outcome import FINAL_OUTCOMES, OutcomeKind
+from keeper.domain.outcome import FINAL_OUTCOMES, OutcomeKind, Reason
 from tests.support.engine_world import policy
 
 pytestmark = pytest.mark.unit
@@ -61,8 +61,15 @@ def test_told__every_outcome_kind__has_a_phase() -> None:
 
 @pytest.mark.parametrize("kind", OutcomeKind)
 def test_told__after_an_act__keeps_the_incident_it_was_decided_in(kind: OutcomeKind) -> None:
-    assert told(acted("I", 1), kind, 9) == Standing(PHASE_AFTER[kind], "I", 9)
+    assert told(acted("I", 1), kind, "", 9) == Standing(PHASE_AFTER[kind], "I", 9)
 
 
 def test_told__of_an_action_never_decided__counts_without_an_incident() -> None:
-    assert told(Standing(), OutcomeKind.INCLUDED, 9) == Standing(Phase.WORKED, "", 9)
+    assert told(Standing(), OutcomeKind.INCLUDED, "", 9) == Standing(Phase.WORKED, "", 9)
+
+
+def test_told__the_council_said_no__is_not_asked_again_in_this_incident() -> None:
+    after = told(acted("I", 1), OutcomeKind.FAILED, Reason.COUNCIL_REJECTED, 9)
+    assert after == Standing(Phase.TAKEN_BACK, "I", 9)
+    assert answer(after, POLICY, "I", 9 + 10**12) == (DECLINED, DecisionReason.TAKEN_BACK)
+    assert answer(after, POLICY, "J", 9 + COOLDOWN_MS) == (ACT, DecisionReason.TRIPPED)
