@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
 from keeper.app.faults import Faults
@@ -38,10 +38,12 @@ class Readiness:
         faults: Faults,
         actor: Callable[[ArmedAction], str] = lambda _: "",
         safes: Mapping[str, str] = MappingProxyType({}),
+        executing: Collection[str] = (),
     ) -> None:
         """``actor`` says who calls the protocol where several keepers must sign first; empty where the key alone is enough.
 
-        ``safes`` has the Safe of each route that leads to one: it makes the call, and not the key.
+        ``safes`` has the Safe of each route that leads to one: it makes the call, and not the key, which pays for that only where the route is one
+        of ``executing``.
         """
         self._edges = edges
         self._executor = executor
@@ -49,6 +51,7 @@ class Readiness:
         self._faults = faults
         self._actor = actor
         self._safes = safes
+        self._executing = executing
         self.begun = False
         """Something was probed before."""
 
@@ -131,11 +134,14 @@ class Readiness:
         else:
             self._faults.down(part, outcome.reason, outcome.message, outcome.remedy, severity=Severity.CRITICAL)
 
+    def _pays(self, armed: ArmedAction) -> bool:
+        return armed.action.route not in self._safes or armed.action.route in self._executing
+
     def _balance(self, next_base_fee_wei: int, sender: str) -> None:
         lane = self._executor.lane
         if lane is None:
             return
-        gas = sum(armed.action.gas_limit or GAS_GUESS for armed in self._armed.values())
+        gas = sum(armed.action.gas_limit or GAS_GUESS for armed in self._armed.values() if self._pays(armed))
         needed = gas * (next_base_fee_wei + lane.priority_fee_wei) * FEE_MARGIN
         if lane.balance_wei < needed:
             message = f"{sender} has {lane.balance_wei} wei; {needed} wei would pay for every armed action"

@@ -147,8 +147,9 @@ class Service:
         fleet, ahead = parts.nodes.fleet, config.chain.lag_blocks
         self._pulse = Pulse(self._clock, self._faults, lambda: fleet.newest_elsewhere, ahead)
         safes = {route.name: route.address for route in safe_routes(config)}
+        executing = [route.name for route in safe_routes(config) if route.execute]
         self._readiness = Readiness(
-            parts.edges, self._executor, parts.armed, self._faults, self._cosigning.actor, safes
+            parts.edges, self._executor, parts.armed, self._faults, self._cosigning.actor, safes, executing
         )
         self._housekeeping = Housekeeping(parts, self._executor, self._readiness, self._faults, self._scribe)
         self._state = parts.engine.initial_state()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
 from types import MappingProxyType
@@ -146,8 +146,21 @@ def breaker(seed: int, markets: Sequence[str] = DEFAULT_MARKETS) -> Scenario:
     )
 
 
+def council(seed: int, markets: Sequence[str] = DEFAULT_MARKETS) -> Scenario:
+    """The prices of ``breaker``; what follows is up to the council, which alone may open the market again."""
+    told = breaker(seed, markets)
+    return replace(
+        told,
+        name="council",
+        summary=(
+            f"The oracle of {SHAKEN} is moved about 6 % below spot, and mended four blocks later. The keeper pauses the "
+            "market by itself, and may not open it again: that takes two of three members of the council."
+        ),
+    )
+
+
 SCENARIOS: Mapping[str, Callable[[int], Scenario]] = MappingProxyType(
-    {"divergence": divergence, "volatility": volatility, "calm": calm, "breaker": breaker}
+    {"divergence": divergence, "volatility": volatility, "calm": calm, "breaker": breaker, "council": council}
 )
 """By name; the first is the default."""
 

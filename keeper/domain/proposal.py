@@ -69,6 +69,15 @@ class SafeState:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedSafe:
+    """What a service says of a Safe: its own index, which may lag behind SafeState. ``nonce`` is the next one."""
+
+    owners: tuple[str, ...]
+    threshold: int
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
 class Delegate:
     """Who may propose in an owner's name; ``safe`` None: for every Safe of that owner."""
 

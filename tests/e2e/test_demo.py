@@ -27,13 +27,14 @@ from keeper.devnet.markets import market_id
 from keeper.domain.abi import encode_function, parse_signature
 from keeper.domain.address import checksum_address
 from keeper.domain.record import Record, RecordKind, RecordQuery
+from tests.support.demo_text import commands, too_wide
 from tests.support.forked_keeper import forked_keeper
 from tests.support.keeper_process import KEEPER, Done, Running, environment, keeper
 from tests.support.keeper_stage import until
 
 pytestmark = pytest.mark.e2e
 
-NAMES = ("divergence", "divergence-again", "volatility", "calm", "breaker")
+NAMES = ("divergence", "divergence-again", "volatility", "calm", "breaker", "council")
 KEYS = {"ok", "scenario", "chain", "incident", "actions", "effect", "timeline_ms", "audit", "config"}
 """Of INTERFACE; more may stand beside them."""
 STAGES = ["head", "reads", "decided", "intent_durable", "signed", "broadcast", "included", "verified"]
@@ -165,6 +166,31 @@ def test_demo__breaker__pauses_expires_and_refuses_the_thief(played: dict[str, P
     assert intent.body["evidence"] == breaker["evidence"]
     assert len(breaker["stolen_key"]) >= 10
     assert all(each["refused"] for each in breaker["stolen_key"])
+
+
+def test_demo__council__proposed_by_the_keeper_signed_by_two_executed_and_read_back(played: dict[str, Played]) -> None:
+    document, records = played["council"].document, played["council"].records
+    assert [(each["kind"], each["route"], each["outcome"]) for each in document["actions"]] == [
+        ("pause", "public", "included")
+    ]
+    assert not any(state["paused"] for state in document["markets"].values())
+    council = document["council"]
+    names = {each["address"]: each["name"] for each in council["owners"]}
+    assert (council["version"], council["threshold"], sorted(names.values())) == ("1.4.1", 2, ["Ada", "Ben", "Cleo"])
+    assert sorted(names[owner] for owner in council["signed_by"]) == ["Ada", "Ben"]
+    proposal = council["proposal"]
+    assert proposal["hash"] == proposal["safe_tx_hash"] == proposal["contract_hash"]
+    assert (proposal["nonce"], proposal["to"]) == (0, document["effect"][0]["contract"])
+    assert (names[proposal["proposer"]], proposal["delegate"] in names) == ("Ada", False)
+    assert (council["effect"]["before"], council["effect"]["after"]) == ("true", "false")
+    assert council["block"] > document["actions"][0]["block"]
+    made, *_, executed = (one for one in records if one.body.get("step") in ("made", "executed"))
+    assert made.incident == document["incident"]["id"]
+    assert executed.body["tx_hash"] == council["executed_tx"]
+    assert council["keeper_refused"].startswith("AccessControlUnauthorizedAccount")
+    lies = {each["field"] for each in council["hostile"]}
+    assert lies >= {"to", "value", "data", "operation", "nonce", "refundReceiver", "safeTxHash"}
+    assert all(each["alarm"] and each["refused"] for each in council["hostile"])
 
 
 def test_demo__calm__nothing_trips(played: dict[str, Played]) -> None:
@@ -301,19 +327,14 @@ def test_demo__breaker__its_text_says_what_a_thief_gets(shown: dict[str, Future[
     said = [done.out.index(word) for word in told]
     assert said == sorted(said)
     assert "YES" not in done.out
-    assert _too_wide(done.out) == []
-
-
-def _too_wide(text: str) -> list[str]:
-    """Lines beyond 80 columns; a path alone may be longer."""
-    return [line for line in text.splitlines() if len(line) > 80 and len(shlex.split(line.rstrip("\\"))) > 1]
+    assert too_wide(done.out) == []
 
 
 def test_demo__its_text__fits_80_columns_and_its_commands_work(shown: dict[str, Future[Played]]) -> None:
     run = shown["volatility"].result()
     done, here = run.done, run.folder
     assert done.code == 0, done.err
-    assert _too_wide(done.out) == []
+    assert too_wide(done.out) == []
     told = ("The rules of ETH-PERP", "oracle-divergence   ", "TRIPPED", "sent", "mined", "read back", "Proven")
     said = [done.out.index(word) for word in told]
     assert said == sorted(said)
@@ -337,13 +358,6 @@ def _paused(url: str, exchange: str, market: str) -> bool:
     request = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [{"to": exchange, "data": data}, "latest"]}
     with httpx.Client(trust_env=False) as client:
         return bool(int(client.post(url, json=request).json()["result"], 16))
-
-
-def commands(text: str) -> list[str]:
-    """The numbered commands at the end, as they are printed."""
-    found = re.findall(r"^  \d\. .*\n((?:    .*\n)+)", text, re.MULTILINE)
-    assert found, text
-    return [str(command) for command in found]
 
 
 def _by_hand(command: str, here: Path, code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -314,7 +314,7 @@ async def test_breaker__of_several_keepers__needs_a_place_and_the_action_is_simu
     found = await examined(stage)
     assert found[BREAKER].message.endswith("2 keepers sign")
     assert found[ACTION].health is Health.OK
-    assert found[ACTION].message.startswith("would work once enough keepers have signed")
+    assert found[ACTION].message.startswith("would work, once enough keepers have signed")
     await stage.stage.world.revoke(Role.PAUSER, stage.guard.address)
     found = await examined(stage)
     assert found[ACTION].message.startswith(f"missing-role: {stage.guard.address} may not call pauseMarket")

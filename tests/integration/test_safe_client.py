@@ -125,3 +125,16 @@ async def test_a_lie_in_a_field__is_told_as_it_is_said_so_that_its_hash_shows_it
     assert found is not None
     assert (found.claimed_hash, found.transaction) != (true.hash_text, true)
     assert found.claimed_hash != found.transaction.hash_text
+
+
+async def test_served__the_chain_and_what_it_knows_of_a_safe(stage: Stage) -> None:
+    service, scene = stage.scene.service, stage.scene
+    assert isinstance(service, SafeTransactionService)
+    assert await service.chain_id() == scene.chain_id
+    known = await service.safe(scene.safe)
+    assert known is not None
+    assert (set(known.owners), known.threshold) == ({owner.address for owner in scene.owners}, 2)
+    assert await service.safe(scene.owners[0].address) is None
+    stage.stand_in.inject(Fault(FaultKind.HTTP_500))
+    with pytest.raises(Busy):
+        await service.safe(scene.safe)

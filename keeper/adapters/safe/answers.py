@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from keeper.domain.address import checksum_address, parse_address
 from keeper.domain.errors import MalformedAnswer, UnitError
-from keeper.domain.proposal import Confirmation, Delegate, Queued
+from keeper.domain.proposal import Confirmation, Delegate, Queued, ServedSafe
 from keeper.domain.safe import ZERO_ADDRESS, Operation, SafeTransaction
 from keeper.domain.safe_signatures import kind_of
 from keeper.domain.text import printable, shown
@@ -78,6 +78,25 @@ def delegate(found: object) -> Delegate:
         delegator=_address(body, "delegator"),
         label=printable(label, 50),
         safe=_optional(body, "safe", _address),
+    )
+
+
+def served_chain(found: object) -> int:
+    """The number of the chain. Raises MalformedAnswer, which names the field."""
+    return _number(_object(found, "description of a node"), "chainId")
+
+
+def served_safe(found: object) -> ServedSafe:
+    """Raises MalformedAnswer, which names the field."""
+    body = _object(found, "Safe")
+    owners = body.get("owners")
+    if not isinstance(owners, list) or len(owners) > MAX_CONFIRMATIONS:
+        raise _odd("owners", owners)
+    named = {f"owners[{at}]": owner for at, owner in enumerate(owners)}
+    return ServedSafe(
+        owners=tuple(_address(named, place) for place in named),
+        threshold=_number(body, "threshold"),
+        nonce=_number(body, "nonce"),
     )
 
 

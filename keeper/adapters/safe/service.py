@@ -12,7 +12,7 @@ from keeper.adapters.safe.origin import check_proposal
 from keeper.domain.address import parse_address
 from keeper.domain.council_words import hash_bytes
 from keeper.domain.errors import MalformedAnswer, Refused, Unreachable
-from keeper.domain.proposal import Delegate, Queued
+from keeper.domain.proposal import Delegate, Queued, ServedSafe
 from keeper.domain.redact import redact_url
 from keeper.domain.safe import SafeTransaction
 from keeper.ports.clock import Clock
@@ -107,6 +107,20 @@ class SafeTransactionService:
         args = _checksummed(delegate.delegate), _checksummed(delegate.delegator), signature
         safe = None if delegate.safe is None else _checksummed(delegate.safe)
         await self._ask(lambda api: api.remove_delegate(*args, safe_address=safe))
+
+    async def chain_id(self) -> int:
+        """The chain that it serves, by its own word."""
+        return answers.served_chain(await self._ask(lambda api: api.page("/api/v1/about/ethereum-rpc/", {})))
+
+    async def safe(self, safe: str) -> ServedSafe | None:
+        """What it knows of a Safe; None for one that it does not know. Its 404 may have no words: ask for the chain first."""
+        path = f"/api/v1/safes/{_checksummed(safe)}/"
+        try:
+            return answers.served_safe(await self._ask(lambda api: api.page(path, {})))
+        except Refused as error:
+            if error.code == 404:
+                return None
+            raise
 
     async def close(self) -> None:
         """Let go. Safe to call twice."""

@@ -61,7 +61,12 @@ async def _run(output: Output, place: Place, asked: Asked) -> int:
     async with table_of(config, place.route) as table:
         calls = [(call.to, 0, call.data) for call in restore.calls]
         matter = await table.draft(
-            calls, title=restore.title, why=_why(restore), what=What.RESTORE, place=in_log, changes=_changes(restore)
+            calls,
+            title=restore.title,
+            why=why_of(restore),
+            what=What.RESTORE,
+            place=in_log,
+            changes=changes_in(restore),
         )
         _show_matter(output, matter)
         if matter.after.goes_through is False:
@@ -166,7 +171,7 @@ def _told(output: Output, place: Place, restore: Restore, matter: Matter) -> int
     return Exit.DONE
 
 
-def _why(restore: Restore) -> list[str]:
+def why_of(restore: Restore) -> list[str]:
     """For whoever is asked to sign it."""
     count = counted(len(restore.back), "value")
     lead = f"In {restore.incident} the keeper changed {count} that are still as it left them"
@@ -177,7 +182,7 @@ def _why(restore: Restore) -> list[str]:
     ]
 
 
-def _changes(restore: Restore) -> list[Change]:
+def changes_in(restore: Restore) -> list[Change]:
     from keeper.app.council.matter import Change
 
     return [

@@ -58,6 +58,7 @@ class Scenario(StrEnum):
     VOLATILITY = "volatility"
     CALM = "calm"
     BREAKER = "breaker"
+    COUNCIL = "council"
 
 
 class Preset(StrEnum):

@@ -9,11 +9,12 @@ from enum import StrEnum
 
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.times import from_iso, to_iso
-from keeper.app.cli import not_done, on_contract, switch
+from keeper.app.cli import not_done, on_contract, proposals, switch
 from keeper.app.cli.no_value import why_no_threshold, why_no_value
 from keeper.app.cli.nothing_yet import log_exists, remedy
 from keeper.app.cli.output import Output
 from keeper.app.cli.typed import keeper_command
+from keeper.app.council.ledger import Proposed
 from keeper.app.exit_codes import Exit
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.intervention import Intervention
@@ -39,7 +40,7 @@ class Life(StrEnum):
 class State:
     """Everything that is shown. ``running`` is what the last start and stop say, ``last`` the newest record of any kind,
     ``failed`` the outcomes that open incidents are left with, ``off`` the switches that are off, ``turns`` the newest of each breaker on the chain,
-    ``waiting`` orders that too few keepers have signed.
+    ``waiting`` orders that too few keepers have signed, ``proposed`` what waits for the owners of a Safe.
     """
 
     running: bool
@@ -52,6 +53,7 @@ class State:
     off: tuple[Intervention, ...] = ()
     turns: tuple[Record, ...] = ()
     waiting: tuple[Record, ...] = ()
+    proposed: tuple[Proposed, ...] = ()
 
     def life(self, now_ms: int) -> Life:
         if self.start is None:
@@ -68,7 +70,7 @@ class State:
 
     def ok(self, now_ms: int) -> bool:
         """The keeper runs and evaluates blocks, nothing is down, and no open incident is left, or still, without its effect."""
-        undone = self.faults or self.failed or self.waiting
+        undone = self.faults or self.failed or self.waiting or proposals.undone(self.proposed)
         return self.life(now_ms) is Life.RUNNING and self.evaluates and not undone
 
 
@@ -130,6 +132,7 @@ def read_state(url: str, now_ms: int) -> State:
         off=switch.off_in(page),
         turns=on_contract.newest_turns(page),
         waiting=on_contract.unfinished(page, now_ms),
+        proposed=proposals.open_in(page),
     )
 
 
@@ -155,6 +158,7 @@ def _document(state: State, now_ms: int) -> dict[str, object]:
         "open_intents": [record.intent for record in state.open_intents],
         "failed": [not_done.document(record) for record in state.failed],
         "waiting_for_signatures": [on_contract.waiting_document(record) for record in state.waiting],
+        "proposals": [proposals.document(each) for each in state.proposed],
         "switched_off": switch.documents(state.off),
     }
 
@@ -201,7 +205,7 @@ def _print(output: Output, state: State, now_ms: int, config: str) -> None:
     for other in dict.fromkeys(turn.market for turn in state.turns if turn.market not in shown):
         output.say(f"\n{other}", "bold")
         _print_turns(output, [turn for turn in state.turns if turn.market == other], now_ms)
-    _print_troubles(output, state, config)
+    _print_troubles(output, state, now_ms, config)
 
 
 def _print_turns(output: Output, turns: Sequence[Record], now_ms: int) -> None:
@@ -227,7 +231,7 @@ def _first_line(state: State, now_ms: int) -> str:
     return ", ".join(parts)
 
 
-def _print_troubles(output: Output, state: State, config: str) -> None:
+def _print_troubles(output: Output, state: State, now_ms: int, config: str) -> None:
     output.say()
     for line in switch.lines(state.off):
         output.say(line, "yellow")
@@ -238,13 +242,16 @@ def _print_troubles(output: Output, state: State, config: str) -> None:
         output.say(
             f"  -> do the others run, and have they decided the same? {keeper_command()} breaker {config} orders"
         )
+    for each in state.proposed:
+        output.say(proposals.line(each, now_ms), "bold red" if proposals.undone([each]) else "yellow")
+        output.say(f"  -> {proposals.command(each, config)}")
     for fault in state.faults:
         output.say(f"down: {fault['part']} ({fault['reason']}): {fault['message']}", "magenta")
         if fault["remedy"]:
             output.say(f"  -> {fault['remedy']}")
     for record in state.open_intents:
         output.say(f"open intent: {record.intent} since {record.at}", "yellow")
-    if not (state.faults or state.open_intents or state.failed or state.waiting):
+    if not (state.faults or state.open_intents or state.failed or state.waiting or state.proposed):
         output.say("nothing is down, no intent is open")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keeper.app.council.ledger import Proposed
 from keeper.domain.block import BlockStamp
@@ -22,12 +22,18 @@ class Case:
     proposed: Proposed | None = None
     evidence: str | None = None
     counting: tuple[Confirmation, ...] = ()
-    alarming: bool = False
-    """What the service says of it contradicts what we compute."""
+    alarm: str = ""
+    """How what the service says of it contradicts what we compute; empty: it does not."""
     missing_since_ms: float | None = None
     trouble: str = ""
-    unexplained: bool = False
-    """Its nonce was used, and the nodes did not say by what when they were asked first."""
+    unexplained_at: int | None = None
+    """The block at which its nonce was used, and the nodes did not say by what."""
+    gap_at: int | None = None
+    """The block at which nothing had a nonce before its own."""
+    forwarded: set[str] = field(default_factory=set)
+    """Owners whose signatures the service was given from the proposal's file."""
+    asked: bool = False
+    """Owners were asked to sign, by this run or an earlier one."""
     over: bool = False
     """The incident that it was made for has ended."""
 

@@ -18,13 +18,13 @@ from keeper.app.council.known import Known
 from keeper.app.council.ledger import Ledger, Place, Proposed, Step, What
 from keeper.app.council.matter import Change, Level, Matter, Remark
 from keeper.app.council.onchain import SafeReader
-from keeper.app.council.proposer import Proposer, SafeCall
+from keeper.app.council.proposer import UNKNOWN, Proposer, SafeCall
 from keeper.app.council.remarks import check_confirmation
 from keeper.app.council.told import Gathering, Told, counting
 from keeper.app.pages.incident import IncidentStory, incident_story
 from keeper.config.model import SafeRoute
 from keeper.domain.council_words import Withdrawal, hour_of
-from keeper.domain.errors import OutsideError, UnitError
+from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, UnitError, Unreachable
 from keeper.domain.proposal import Confirmation, SafeState
 from keeper.domain.record import Json
 from keeper.domain.safe import SafeTransaction, rejection
@@ -95,6 +95,10 @@ class Council:
         hits = hits or await self._logged(wanted)
         if not hits and len(wanted) == 66 and self._service is not None:
             queued = await self._service.find(wanted)
+            if queued is not None and wanted not in (queued.transaction.hash_text, queued.claimed_hash):
+                raise MalformedAnswer(
+                    f"the service answers {queued.transaction.hash_text} where {wanted} was asked for"
+                )
             hits = [Told(queued.transaction, queued)] if queued is not None else []
         if not hits:
             raise UnitError(
@@ -154,6 +158,8 @@ class Council:
         gathered = await self._gathering.open(scene.state, scene.block)
         if any(one.transaction == transaction for one in gathered.told):
             return await self.matter(transaction.hash_text)
+        if transaction.nonce < scene.state.nonce:
+            raise UnitError(f"the nonce {transaction.nonce} is used already", remedy="there is nothing to reject")
         title = f"Rejects {matter.hash[:10]}.. (nonce {transaction.nonce}): {matter.title}"
         place = Place(matter.market, matter.action, matter.incident)
         return await self._drafted(transaction, scene, title, What.REJECTION, place, {}, "")
@@ -168,7 +174,8 @@ class Council:
     async def confirm(self, matter: Matter, signature: bytes, *, via: str, despite_alarms: bool = False) -> Matter:
         """Adds an owner's signature over the hash computed here, after checking it; the matter as it stands then.
 
-        Raises UnitError for a signature that the Safe would not take, and while there are alarms.
+        It is in the proposal's file first, where it counts for the keeper, so that a service that is down or has not got the proposal loses nothing:
+        a running keeper gives it the signature later. Raises UnitError for a signature that the Safe would not take, and while there are alarms.
         """
         self._check_alarms(matter, despite_alarms)
         state = await self.state()
@@ -181,9 +188,14 @@ class Council:
             )
         if matter.transaction.nonce < state.nonce:
             raise UnitError(f"the nonce {matter.transaction.nonce} is used already", remedy="there is nothing to sign")
-        await asyncio.to_thread(self._file_signature, matter, owner, signature)
+        filed = await asyncio.to_thread(self._file_signature, matter, owner, signature)
         if self._service is not None:
-            await self._service.confirm(matter.hash, signature)
+            try:
+                await self._service.confirm(matter.hash, signature)
+            except OutsideError as error:
+                unknown = isinstance(error, Refused) and error.code == UNKNOWN
+                if not filed or not (unknown or isinstance(error, Unreachable)):
+                    raise
         await self._note(matter, Step.CONFIRMED, owner=owner, via=via, despite_alarms=bool(matter.alarms))
         return await self.matter(matter.hash)
 
@@ -210,6 +222,7 @@ class Council:
                 "why": list(matter.why),
                 "changes": [change_body(one) for one in matter.changes],
                 "after": after_body(matter.after),
+                "threshold": matter.state.threshold,
                 **(facts or {}),
             }
             if sender is not None:
@@ -223,6 +236,8 @@ class Council:
                 evidence=matter.evidence,
                 facts=said,
             )
+        if signature is not None and sender in matter.state.owners:
+            await asyncio.to_thread(self._file_signature, matter, sender, signature)
         if self._service is not None and not proposed.sent:
             await self._give(self._service, proposed, signature, sender)
         return await self.matter(matter.hash)
@@ -279,18 +294,21 @@ class Council:
         try:
             await service.propose(proposed.transaction, sender, signature, proposed.origin)
         except OutsideError as error:
-            await self._ledger.step(proposed, Step.KEPT, message=error.message, remedy=error.remedy)
+            step = Step.REFUSED if isinstance(error, Refused) else Step.KEPT
+            await self._ledger.step(proposed, step, message=error.message, remedy=error.remedy)
             raise
         await self._ledger.step(proposed, Step.SENT, sender=sender)
 
-    def _file_signature(self, matter: Matter, owner: str, signature: bytes) -> None:
-        """A file that cannot be written is no reason to refuse a signature that a service takes."""
+    def _file_signature(self, matter: Matter, owner: str, signature: bytes) -> bool:
+        """Whether it is in the file now. One that cannot be written is no reason to refuse a signature that a service takes."""
         try:
             filed = write_proposal(Path(self.route.files), matter.transaction, [matter.title])
             add_signature(filed.path, owner, signature)
         except OutsideError:
             if self._service is None:
                 raise
+            return False
+        return True
 
     async def _note(self, matter: Matter, step: Step, **facts: Json) -> None:
         known = await self._ledger.find(matter.hash)

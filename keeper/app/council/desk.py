@@ -21,10 +21,10 @@ from keeper.config.model import SafeRoute
 from keeper.domain.action import Action
 from keeper.domain.block import BlockStamp
 from keeper.domain.decision import IncidentEvent, IncidentPhase
-from keeper.domain.errors import IntentAlreadyOpen, KeeperError, OutsideError, UnitError
+from keeper.domain.errors import IntentAlreadyOpen, KeeperError, OutsideError, SigningError, UnitError
 from keeper.domain.future import Step as FutureStep
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
-from keeper.domain.record import Json
+from keeper.domain.record import Draft, Json
 from keeper.execution import endings, journal, written
 from keeper.execution.edges import Edges, Terms
 from keeper.execution.effect import effect_after
@@ -102,13 +102,15 @@ class Desk:
 
     async def recover(self) -> None:
         """Takes up what earlier runs, and people, left open. Raises StoreUnavailable."""
-        proposals = await self._ledger.open()
+        known = await self._ledger.all()
+        proposals = [one for one in known if one.open]
         by_intent = {one.place.intent: one for one in proposals if one.place.intent is not None}
+        asked = {one.place.intent for one in known}
         for intent in await self._edges.store.open_intents():
             if (intent.market, intent.action) in self._armed and not intent.attempts:
                 work = await written.take_up(self._edges.store, self._armed, intent)
                 over = bool(intent.incident) and await self._ledger.closed(intent.incident)
-                self._cases.append(Case(work, by_intent.pop(intent.id, None), over=over))
+                self._cases.append(Case(work, by_intent.pop(intent.id, None), over=over, asked=intent.id in asked))
         taken = {case.proposed.hash for case in self._cases if case.proposed is not None}
         self._cases += [Case(None, one) for one in proposals if one.hash not in taken]
 
@@ -142,11 +144,14 @@ class Desk:
         """Moves everything on as far as it goes at this block. Raises AuditError when the log does not take it."""
         part = f"council:{self._route.name}"
         try:
-            await self._hear_of_others()
+            heard = await self._hear_of_others()
             if not self._cases:
                 self._faults.up(part)
+                self._vigil.rest()
                 return
             sight = await self._vigil.look(block)
+            for case in heard:
+                self._vigil.announce(case, sight)
             executions = await self._executions(sight)
         except OutsideError as error:
             self._faults.down(part, "unreachable", error.message, error.remedy)
@@ -157,6 +162,10 @@ class Desk:
             try:
                 await self._advance(case, sight, executions)
                 case.trouble = ""
+                self._faults.up(f"{part}/signer")
+            except SigningError as error:  # it must not keep anything else from being followed
+                case.trouble = error.message
+                self._faults.down(f"{part}/signer", "signing-failed", error.message, error.remedy)
             except KeeperError as error:
                 if isinstance(error, OutsideError | UnitError):
                     case.trouble = error.message
@@ -164,6 +173,7 @@ class Desk:
                 raise
             finally:
                 self._cases = [each for each in self._cases if not _closed(each)]
+        self._vigil.tell_alarms(self._cases)
 
     # -- one proposal ---------------------------------------------------------------------------------------------------------
 
@@ -172,8 +182,8 @@ class Desk:
             await self._nonce_used(case, sight, executions.get(case.proposed.hash))
             return
         if case.work is not None and (outcome := await self._pointless(case, case.work, sight)) is not None:
-            await self._moot(case, outcome.message)
-            await self._close(case, outcome)
+            told = await self._moot(case, outcome.message)
+            await self._close(case, outcome, told)
             return
         if case.proposed is None:
             await self._propose(case, sight)
@@ -193,7 +203,7 @@ class Desk:
         if case.over:
             return telling.recovered()
         if self._edges.clock.now_ms() >= work.intent.expires_ms:
-            if case.proposed is None:
+            if case.proposed is None and not case.asked:
                 return telling.not_proposed(case.trouble)
             return telling.expired(sight.state, len(case.counting))
         return None
@@ -223,18 +233,25 @@ class Desk:
                 case, Outcome(OutcomeKind.FAILED, Reason.NOT_CONFIGURED, error.message, error.remedy or endings.BY_HAND)
             )
             return
-        case.unexplained = False
+        case.unexplained_at, case.gap_at, case.counting = None, None, ()
         case.proposed = await self._proposer.make(
             transaction,
             what=What.ACTION,
-            title=telling.title_of(work, safe),
+            title=telling.title_of(work),
             place=Place(work.intent.market, work.intent.action, work.intent.incident, work.intent.id),
             block=sight.block.number,
             expires_ms=work.intent.expires_ms,
             evidence=case.evidence,
-            facts=_facts(work, after),
-            adopted=equal is not None,
+            facts={**_facts(work, after), "threshold": sight.state.threshold},
+            adopted=found.equal is not None and not self._proposer.is_mine(found.equal) and not found.own,
         )
+        case.asked = True
+        # What people had proposed is followed as this action's from now on: as the log has it, with what was told of it before.
+        case.proposed = await self._ledger.find(case.proposed.hash) or case.proposed
+        others = [each for each in self._cases if each is not case and each.work is None]
+        for each in others:
+            if each.proposed is not None and each.proposed.hash == case.proposed.hash:
+                each.proposed = None
         for conflict in found.conflicts:
             case.proposed = await self._ledger.step(case.proposed, Step.CONFLICT, message=conflict)
         self._vigil.announce(case, sight, found.conflicts)
@@ -248,11 +265,12 @@ class Desk:
                 return  # a reorganisation may take it back
             await self._executed(case, proposed, execution, sight)
             return
-        if not case.unexplained:
-            case.unexplained = True  # the node that was asked for the events may be a block behind
+        if case.unexplained_at is None:
+            case.unexplained_at = sight.block.number  # the node that was asked for the events may be a block behind
+        if sight.block.number <= case.unexplained_at:
             return
         why = f"its nonce {proposed.transaction.nonce} was used by another transaction of the Safe"
-        await self._moot(case, why)
+        await self._edges.store.append(await self._moot(case, why))
         if case.work is None:
             case.proposed = None  # people propose it anew if they want it
         # An action that is wanted still is proposed again at the next look.
@@ -267,11 +285,14 @@ class Desk:
         work = case.work
         if work is None or work.armed is None or not execution.ok:
             differing = await self._vigil.read_back(proposed, execution, sight.block) if execution.ok else []
-            await self._ledger.step(proposed, Step.EXECUTED, **facts, differing=list(differing))
+            _, step = self._ledger.draft(proposed, Step.EXECUTED, **facts, differing=list(differing))
             self._tell(telling.executed(proposed, execution, differing))
-            case.proposed = None
-            if work is not None:
-                await self._close(case, telling.call_failed(execution))
+            if work is None:
+                await self._edges.store.append([step])
+                case.proposed = None
+            else:
+                failed = telling.call_failed(execution)
+                await self._close(case, failed if not execution.ok else endings.not_configured(work), [step])
             return
         receipt = await self._edges.accounts.receipt(execution.tx_hash)
         if receipt is None:
@@ -279,40 +300,52 @@ class Desk:
         after, read_at, readable = await effect_after(
             self._edges.chain, work.armed, receipt, block_may_be_forgotten=True
         )
-        await self._ledger.step(proposed, Step.EXECUTED, **facts)
-        now_ms = self._edges.clock.now_ms()
-        await self._edges.store.append([journal.effect_draft(work.intent, work.armed, after, read_at, now_ms)])
+        _, step = self._ledger.draft(proposed, Step.EXECUTED, **facts)
+        effect = journal.effect_draft(work.intent, work.armed, after, read_at, self._edges.clock.now_ms())
         good = readable and work.armed.in_effect(after)
         outcome = endings.worked(work, receipt, after, read_at) if good else endings.no_effect(work, receipt, after)
-        await self._close(case, outcome)
+        await self._close(case, outcome, [step, effect])
 
-    async def _moot(self, case: Case, why: str) -> None:
-        """Marked as superseded, and taken out of the queue when it is ours."""
+    async def _moot(self, case: Case, why: str) -> list[Draft]:
+        """Taken out of the queue when it is ours; gives what is to be written down of that."""
         proposed = case.proposed
         if proposed is None:
-            return
+            return []
         left_there = await self._proposer.withdraw(proposed)
-        await self._ledger.step(proposed, Step.SUPERSEDED, why=why, withdrawn=not left_there, left_there=left_there)
+        _, step = self._ledger.draft(
+            proposed, Step.SUPERSEDED, why=why, withdrawn=not left_there, left_there=left_there
+        )
         self._tell(telling.moot(proposed, why, left_there))
         case.proposed = None
+        return [step]
 
-    async def _close(self, case: Case, outcome: Outcome) -> None:
-        """The end of the intent, durable; then it is told."""
+    async def _close(self, case: Case, outcome: Outcome, told: Sequence[Draft] = ()) -> None:
+        """The end of the intent, durable together with what is ``told`` of its proposal; then everybody hears of it."""
         work = case.work
         assert work is not None, "only intents have an outcome"
         now_ms = self._edges.clock.now_ms()
-        await self._edges.store.append([journal.outcome_draft(work.intent, outcome, now_ms, work.timeline_ms())])
+        end = journal.outcome_draft(work.intent, outcome, now_ms, work.timeline_ms())
+        await self._edges.store.append([*told, end])
         case.work, case.proposed = None, None
         self._ended(work, outcome)
 
     # -- what happens elsewhere -----------------------------------------------------------------------------------------------
 
-    async def _hear_of_others(self) -> None:
-        """Proposals that another process of this keeper wrote down: a restore by command, say."""
-        known = {case.proposed.hash for case in self._cases if case.proposed is not None}
-        for one in await self._ledger.open():
-            if one.place.intent is None and one.hash not in known:
-                self._cases.append(Case(None, one))
+    async def _hear_of_others(self) -> list[Case]:
+        """Follows what another process of this keeper wrote down (a restore by command, say); gives what is new."""
+        known = await self._ledger.all()
+        given_up = {one.hash: one for one in known if not one.open}
+        for case in self._cases:
+            if case.proposed is not None and (one := given_up.get(case.proposed.hash)) is not None:
+                superseded = one.last(Step.SUPERSEDED)
+                case.proposed = None
+                if case.work is not None and superseded is not None:
+                    await self._close(case, telling.taken_back(str(superseded[1].get("why"))))
+        self._cases = [each for each in self._cases if not _closed(each)]
+        followed = {case.proposed.hash for case in self._cases if case.proposed is not None}
+        heard = [Case(None, one) for one in known if one.open and one.place.intent is None and one.hash not in followed]
+        self._cases += heard
+        return heard
 
     async def _executions(self, sight: Sight) -> dict[str, Execution]:
         """Of those whose nonce is used."""

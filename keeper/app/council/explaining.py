@@ -12,9 +12,9 @@ from keeper.app.council.known import Known
 from keeper.app.council.ledger import Ledger, Proposed, Step, What
 from keeper.app.council.matter import After, Change, Decoded, Level, Matter, Remark, Signed, Standing
 from keeper.app.council.reasons import Reasons, reasons_of
-from keeper.app.council.remarks import altered, check_confirmation, differences, remarks
+from keeper.app.council.remarks import altered, differences, remarks
 from keeper.app.council.telling import Links
-from keeper.app.council.told import Told
+from keeper.app.council.told import Told, check_word
 from keeper.domain.abi import decode_results, encode_call, parse_signature, to_text
 from keeper.domain.action import Action, Call, FunctionCall
 from keeper.domain.block import BlockStamp
@@ -123,7 +123,7 @@ class Explainer:
         """Each word that was given, checked; one that counts beats one that does not."""
         found: dict[str, Signed] = {}
         for one in told.words:
-            checked = check_confirmation(told.transaction, one, state, told.approved, names=self._links.route.members)
+            checked = check_word(told, one, state, self._links.route.members)
             before = found.get(one.owner)
             if (
                 before is None
@@ -137,7 +137,7 @@ class Explainer:
         trusted = TRUSTED_MULTI_SEND | scene.known.multisend
         found = list(remarks(told.transaction, scene.state, decoded, trusted, known=scene.known.names))
         if told.queued is not None:
-            found += differences(told.queued, scene.state, told.approved, self._links.route.members)
+            found += differences(told.queued, scene.state, told.vouched, self._links.route.members)
             if told.proposed is not None:
                 found += altered(told.proposed.transaction, told.queued.transaction)
         if after.goes_through is False:
@@ -287,7 +287,7 @@ def _why(proposed: Proposed | None, reasons: Reasons) -> tuple[str, ...]:
         return ("the log of this keeper does not know it: ask who proposed it",)
     found = proposed.facts.get("why")
     lines = [str(line) for line in found] if isinstance(found, list) else []
-    return (*lines, *reasons.lines)
+    return tuple(dict.fromkeys((*lines, *reasons.lines)))  # a restore's record holds its reasons already
 
 
 def _pointless(proposed: Proposed | None, standing: Standing) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -103,6 +104,11 @@ class Proposed:
         return next(((at, body) for step, at, body in reversed(self.told) if step in steps), None)
 
     @property
+    def step(self) -> Step:
+        """The newest."""
+        return self.told[-1][0] if self.told else Step.ADOPTED if self.adopted else Step.MADE
+
+    @property
     def sent(self) -> bool:
         """Whether it is in the service's queue, as far as the log knows."""
         return self.adopted or self.last(Step.SENT) is not None
@@ -111,6 +117,24 @@ class Proposed:
     def signers(self) -> frozenset[str]:
         """Whose signatures were told."""
         return frozenset(str(body["owner"]) for step, _, body in self.told if step is Step.SIGNED)
+
+    @property
+    def threshold(self) -> int | None:
+        """How many owners must sign, by the newest step that says so; None where the log does not tell."""
+        said = (body.get("threshold") for _, _, body in reversed(self.told))
+        number = next((each for each in said if each is not None), self.facts.get("threshold"))
+        return number if isinstance(number, int) else None
+
+    def for_intent(self, wanted: Proposed) -> Proposed:
+        """What people had proposed is what an action wants now, too: the same proposal, in the action's place."""
+        return replace(
+            self,
+            what=wanted.what,
+            place=wanted.place,
+            expires_ms=wanted.expires_ms,
+            evidence=wanted.evidence or self.evidence,
+            facts={**self.facts, **wanted.facts},
+        )
 
     def with_step(self, step: Step, at_ms: int, body: Mapping[str, Json]) -> Proposed:
         return replace(self, told=(*self.told, (step, at_ms, body)))
@@ -161,6 +185,9 @@ class Ledger:
         self._store = store
         self._clock = clock
         self._safe = safe
+        self._kept: list[Record] = []
+        self._read_to = 0
+        self._reading = asyncio.Lock()
 
     async def made(self, proposed: Proposed) -> Proposed:
         """Durable before it is signed or sent."""
@@ -181,10 +208,15 @@ class Ledger:
 
     async def step(self, proposed: Proposed, step: Step, **facts: Json) -> Proposed:
         """One more step of it."""
+        after, draft = self.draft(proposed, step, **facts)
+        await self._store.append([draft])
+        return after
+
+    def draft(self, proposed: Proposed, step: Step, **facts: Json) -> tuple[Proposed, Draft]:
+        """The same, to be written together with something else that must not be without it."""
         now_ms = self._clock.now_ms()
         body: dict[str, Json] = {"step": step.value, "safe": self._safe, "safe_tx_hash": proposed.hash, **facts}
-        await self._store.append([self._draft(body, proposed.place, now_ms)])
-        return proposed.with_step(step, now_ms, body)
+        return proposed.with_step(step, now_ms, body), self._draft(body, proposed.place, now_ms)
 
     async def note(self, safe_tx_hash: str, step: Step, **facts: Json) -> None:
         """The same of a proposal that this log may not know: one that somebody else made."""
@@ -193,7 +225,7 @@ class Ledger:
 
     async def all(self) -> list[Proposed]:
         """Those that are known, in the order in which they were made."""
-        return _told(await self._records())
+        return proposals_in(await self._records())
 
     async def open(self) -> list[Proposed]:
         """What is neither executed nor pointless."""
@@ -213,6 +245,20 @@ class Ledger:
         return any(record.body.get("phase") == "closed" for record in await self._store.page(query))
 
     async def _records(self) -> list[Record]:
+        """Those of this Safe, in order. Records never change, so that only new ones are read: this is asked at every block."""
+        async with self._reading:
+            if not self._read_to:
+                self._kept = await self._newest()
+            else:
+                query = RecordQuery(kinds=(RecordKind.PROPOSAL,), after=self._read_to, limit=PAGE)
+                while page := await self._store.page(query):
+                    self._kept += page
+                    query = replace(query, after=page[-1].seq)
+            if self._kept:
+                self._read_to = self._kept[-1].seq
+            return [record for record in self._kept if record.body.get("safe") == self._safe]
+
+    async def _newest(self) -> list[Record]:
         found: list[Record] = []
         query = RecordQuery(kinds=(RecordKind.PROPOSAL,), newest_first=True, limit=PAGE)
         while len(found) < LOOKED_AT and (page := await self._store.page(query)):
@@ -220,7 +266,7 @@ class Ledger:
             if len(page) < PAGE:
                 break
             query = replace(query, after=page[-1].seq)
-        return [record for record in reversed(found) if record.body.get("safe") == self._safe]
+        return found[::-1]
 
     async def _paged(self, safe_tx_hash: str) -> list[Record]:
         query = RecordQuery(kinds=(RecordKind.NOTIFICATION,), newest_first=True, limit=PAGE)
@@ -241,12 +287,14 @@ def notice_key(safe_tx_hash: str) -> str:
 
 
 def times_of(records: Iterable[Record], paged: Iterable[Record], safe_tx_hash: str) -> Times:
-    """The first time of each step; of notices the first that was delivered."""
+    """The first time of each step since it was made, the last time; of notices the first that was delivered."""
     first: dict[str, int] = {}
     moot_why = ""
     for record in records:
         if record.body.get("safe_tx_hash") == safe_tx_hash:
             step = str(record.body.get("step"))
+            if step in (Step.MADE, Step.ADOPTED) and any(final in first for final in FINAL):
+                first, moot_why = {}, ""
             first.setdefault(step, from_iso(record.at))
             if step == Step.SUPERSEDED:
                 moot_why = moot_why or str(record.body.get("why", ""))
@@ -263,7 +311,8 @@ def times_of(records: Iterable[Record], paged: Iterable[Record], safe_tx_hash: s
     )
 
 
-def _told(records: Iterable[Record]) -> list[Proposed]:
+def proposals_in(records: Iterable[Record]) -> list[Proposed]:
+    """Every proposal of these records, which come in their order; also of several Safes."""
     found: dict[str, Proposed] = {}
     for record in records:
         body = record.body
@@ -274,6 +323,8 @@ def _told(records: Iterable[Record]) -> list[Proposed]:
             if made is not None and (known is None or not known.open):
                 found.pop(safe_tx_hash, None)
                 found[safe_tx_hash] = made
+            elif made is not None and known is not None and made.place.intent is not None:
+                found[safe_tx_hash] = known.for_intent(made)
         elif safe_tx_hash in found and step in set(Step):
             found[safe_tx_hash] = found[safe_tx_hash].with_step(Step(str(step)), from_iso(record.at), body)
     return list(found.values())

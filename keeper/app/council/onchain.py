@@ -11,11 +11,11 @@ from keeper.domain.abi_codec import WORD, decode_values
 from keeper.domain.action import Call, FunctionCall
 from keeper.domain.address import checksum_address, keccak256
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import MalformedAnswer
+from keeper.domain.errors import MalformedAnswer, UnitError
 from keeper.domain.evm import CallResult, Log
-from keeper.domain.proposal import SafeState
-from keeper.domain.safe import ZERO_ADDRESS
-from keeper.domain.safe_signatures import APPROVED_HASHES
+from keeper.domain.proposal import Confirmation, SafeState
+from keeper.domain.safe import ZERO_ADDRESS, SafeTransaction
+from keeper.domain.safe_signatures import APPROVED_HASHES, SignatureKind, ask_call, kind_of, named_owner
 from keeper.domain.text import printable
 from keeper.ports.chain import ChainReader, EventReader
 
@@ -66,12 +66,15 @@ class SafeReader:
         results = await self._chain.read(asked, block)
         try:
             version, owners, threshold, nonce, modules, guard, fallback = (_data(each) for each in results)
+            listed, least = _addresses(owners, 0), _number(threshold)
+            if not 0 < least <= len(listed):
+                raise MalformedAnswer(f"{least} of {len(listed)} owners is no threshold")
             return SafeState(
                 chain_id=self._chain_id,
                 safe=self.safe,
                 version=printable(str(decode_values(("string",), version)[0]))[:32],
-                owners=_addresses(owners, 0),
-                threshold=_number(threshold),
+                owners=listed,
+                threshold=least,
                 nonce=_number(nonce),
                 modules=_addresses(modules, 0),
                 guard=_slot(guard),
@@ -92,6 +95,14 @@ class SafeReader:
         return frozenset(
             owner for owner, result in zip(owners, results, strict=True) if result.ok and _number(_data(result))
         )
+
+    async def taken(
+        self, transaction: SafeTransaction, given: Sequence[Confirmation], block: BlockStamp
+    ) -> frozenset[bytes]:
+        """Of these the signatures of contracts that the Safe takes: it asks each contract (EIP-1271). Nobody else can tell."""
+        asked = [one for one in given if _of_contract(one)]
+        results = await self._chain.read([ask_call(transaction, one) for one in asked], block) if asked else ()
+        return frozenset(one.signature for one, result in zip(asked, results, strict=True) if result.ok)
 
     async def executions(self, hashes: Collection[str], first: int, last: int) -> dict[str, Execution]:
         """Which of these (safeTxHash, as 0x and 64 digits) were executed in the blocks ``first`` to ``last``; the newest are asked for first."""
@@ -122,6 +133,14 @@ def execution_in(log: Log) -> Execution | None:
     else:
         return None
     return Execution(safe_tx_hash, ok, log.tx_hash, log.block_number, log.block_hash)
+
+
+def _of_contract(one: Confirmation) -> bool:
+    """Whether it is a contract's signature that names its owner."""
+    try:
+        return kind_of(one.signature) is SignatureKind.CONTRACT and named_owner(one.signature) == one.owner
+    except UnitError:
+        return False
 
 
 def _data(result: CallResult) -> bytes:

@@ -7,7 +7,7 @@ nothing: what was made is in the log and in a file, and is sent when it answers 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,6 +30,9 @@ from keeper.ports.signer import SafeSigner
 
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
+UNKNOWN: Final = 404
+"""HTTP status for a proposal that the service does not have."""
+
 SafeCall = tuple[str, int, bytes]
 """(to, value in wei, data)."""
 
@@ -38,13 +41,14 @@ SafeCall = tuple[str, int, bytes]
 class Reconciled:
     """What the queue says about a call. ``equal`` is the same call, proposed already. ``conflicts`` say in words what stands in the way.
 
-    ``blind``: why the service could not be asked, empty when it was.
+    ``blind``: why the service could not be asked, empty when it was. ``own``: the equal one is in the log alone, as this keeper's.
     """
 
     nonce: int
     equal: Queued | None = None
     conflicts: tuple[str, ...] = ()
     blind: str = ""
+    own: bool = False
 
 
 class Proposer:
@@ -95,25 +99,27 @@ class Proposer:
         ``first``: as early as possible, before what waits there of others: a pause must not wait behind a forgotten proposal. Else behind all of it.
         """
         mine = [one for one in await self._ledger.open() if one.transaction.nonce >= state.nonce]
+        own = {one.transaction.nonce for one in mine}
         try:
             page = await self.queue(state.nonce)
             blind = ""
         except OutsideError as error:
             page, blind = QueuePage(()), error.message
         wanted = self.transaction(state, calls, state.nonce)
-        for queued in page.queued:
-            if same_calls(queued.transaction, wanted) and queued.claimed_hash == queued.transaction.hash_text:
-                return Reconciled(queued.transaction.nonce, queued, blind=blind)
-        for one in mine:
-            if same_calls(one.transaction, wanted):  # not in the queue yet, or there is no service
-                return Reconciled(one.transaction.nonce, Queued(one.transaction, one.hash), blind=blind)
-        taken = {one.transaction.nonce for one in mine}
+        waiting = own | {one.transaction.nonce for one in page.queued}
+        free = _first_free(state.nonce, waiting)
+        there = {one.claimed_hash for one in page.queued}
+        kept = [
+            Queued(one.transaction, one.hash) for one in mine if (blind or not one.adopted) and one.hash not in there
+        ]
+        for queued in (*page.queued, *kept):
+            true = queued.claimed_hash == queued.transaction.hash_text
+            # One behind a nonce that nothing has could never be executed: it is as good as not there.
+            if true and queued.transaction.nonce < free and same_calls(queued.transaction, wanted):
+                return Reconciled(queued.transaction.nonce, queued, blind=blind, own=queued in kept)
         if not first:
-            taken |= {one.transaction.nonce for one in page.queued}
-            return Reconciled(max(taken, default=state.nonce - 1) + 1, blind=blind)
-        nonce = state.nonce
-        while nonce in taken:
-            nonce += 1
+            return Reconciled(free, blind=blind)
+        nonce = _first_free(state.nonce, own)
         known = {one.hash for one in mine}
         others = [one for one in page.queued if one.transaction.hash_text not in known]
         beside = [one.claimed_hash for one in others if one.transaction.nonce == nonce]
@@ -121,10 +127,17 @@ class Proposer:
         return Reconciled(nonce, conflicts=tuple(conflicts), blind=blind)
 
     async def queue(self, since_nonce: int) -> QueuePage:
-        """What waits there; empty without a service. Raises OutsideError."""
+        """What waits there; empty without a service. Raises OutsideError, without asking while the service wants to be left alone."""
         if self._service is None:
             return QueuePage(())
-        return await self._service.queue(self._route.address, since_nonce)
+        left_ms = self._resting_until_ms - self._clock.monotonic_ms()
+        if left_ms > 0:
+            raise Busy("the Safe service asked to be left alone for a while", retry_after_s=left_ms / 1000)
+        try:
+            return await self._service.queue(self._route.address, since_nonce)
+        except Busy as error:
+            self._rest(error)
+            raise
 
     async def make(
         self,
@@ -182,9 +195,14 @@ class Proposer:
         return await self._ledger.step(proposed, Step.SENT, sender=self._signer.address)
 
     async def withdraw(self, proposed: Proposed) -> str:
-        """Takes our own proposal out of the service's queue; why not, if it could not be. Raises SigningError."""
-        if self._service is None or self._signer is None or proposed.adopted or not proposed.sent:
-            return "" if not proposed.sent else "it is not this keeper's to take away"
+        """Takes our own proposal out of the service's queue; why not, if it could not be. Raises SigningError.
+
+        Also where the log does not say that the service has it: an answer may have been lost, or a run have ended before it was written down.
+        """
+        if self._service is None:
+            return ""
+        if self._signer is None or proposed.adopted:
+            return "it is not this keeper's to take away"
         try:
             words = Withdrawal(
                 proposed.transaction.chain_id, self._route.address, proposed.hash, hour_of(self._clock.now_ms())
@@ -192,8 +210,22 @@ class Proposer:
             signature = await self._signer.sign_safe(words)
             await self._service.withdraw(self._route.address, proposed.hash, signature)
         except OutsideError as error:
-            return error.message
+            unknown = isinstance(error, Refused) and error.code == UNKNOWN
+            return "" if unknown else error.message
         return ""
+
+    async def forward(self, proposed: Proposed, signature: bytes) -> None:
+        """Gives the service an owner's signature that it does not have. Raises OutsideError."""
+        assert self._service is not None, "there is a queue"
+        await self._service.confirm(proposed.hash, signature)
+
+    def is_mine(self, queued: Queued) -> bool:
+        """Whether the service has it from this key."""
+        return self.address is not None and self.address == (queued.delegate or queued.proposer)
+
+    def _rest(self, error: Busy) -> None:
+        if error.retry_after_s is not None:
+            self._resting_until_ms = self._clock.monotonic_ms() + error.retry_after_s * 1000
 
     def _put_off(self, safe_tx_hash: str, error: OutsideError) -> None:
         """Twice as long after each failure; a busy service says itself how long, for everything that is asked of it."""
@@ -203,7 +235,7 @@ class Proposer:
         now_ms = self._clock.monotonic_ms()
         self._not_before_ms[safe_tx_hash] = now_ms + pause_s * 1000
         if isinstance(error, Busy):
-            self._resting_until_ms = now_ms + (error.retry_after_s or pause_s) * 1000
+            self._rest(error)
 
     def _leave_file(self, proposed: Proposed) -> None:
         """A disk that does not take it must not keep a pause from the council; people miss the file, and nothing else."""
@@ -220,6 +252,12 @@ def file_writer(route: SafeRoute) -> Callable[[SafeTransaction, str], str]:
         return str(write_proposal(Path(route.files), transaction, [title]).path)
 
     return write
+
+
+def _first_free(nonce: int, taken: Collection[int]) -> int:
+    while nonce in taken:
+        nonce += 1
+    return nonce
 
 
 def same_calls(one: SafeTransaction, other: SafeTransaction) -> bool:

@@ -9,6 +9,7 @@ from keeper.adapters.audit.times import to_iso
 from keeper.app.council.ledger import Proposed, notice_key
 from keeper.app.council.onchain import Execution
 from keeper.config.model import SafeRoute
+from keeper.domain.action import ActionKind
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.proposal import SafeState
 from keeper.domain.verdict import Severity
@@ -121,6 +122,12 @@ def recovered() -> Outcome:
     return Outcome(OutcomeKind.EXPIRED, Reason.RECOVERED, why, "nothing; if it trips again, it is proposed anew")
 
 
+def taken_back(why: str) -> Outcome:
+    """A member took the proposal out of the queue."""
+    remedy = f"nothing, if that was meant: it is decided anew after its `retry` while the rule trips; else {BY_HAND}"
+    return Outcome(OutcomeKind.EXPIRED, Reason.TOO_FEW_SIGNATURES, f"the proposal was given up: {why}", remedy)
+
+
 def call_failed(execution: Execution) -> Outcome:
     """The Safe executed it and its call failed."""
     return Outcome(
@@ -133,9 +140,20 @@ def call_failed(execution: Execution) -> Outcome:
     )
 
 
-def title_of(work: Work, safe: str) -> str:
+def title_of(work: Work) -> str:
     """One line: what the owners are asked for."""
-    armed = work.armed
-    call = armed.action.call if armed is not None else None
-    what = f"{call.signature.partition('(')[0]}({', '.join(call.args)})" if call else work.intent.action
-    return f"{work.intent.market}: {work.intent.action} by the Safe {safe[:10]}.. ({what})"
+    market, action, armed = work.intent.market, work.intent.action, work.armed
+    if armed is None:
+        return f"{market}: {action}"
+    what = _ASKED[armed.action.kind].format(market=market)
+    new = f": {armed.adjusted.current} -> {armed.adjusted.new}" if armed.adjusted is not None else ""
+    return f"{what} ({action}){new}"
+
+
+_ASKED = {
+    ActionKind.PAUSE: "Pause {market}",
+    ActionKind.PAUSE_ALL: "Pause everything, because of {market}",
+    ActionKind.RATE_LIMIT: "Tighten a limit of {market}",
+    ActionKind.ADJUST: "Tighten a parameter of {market}",
+    ActionKind.UPKEEP: "Upkeep of {market}",
+}

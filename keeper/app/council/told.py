@@ -9,11 +9,12 @@ from pathlib import Path
 
 from keeper.adapters.safe.files import ProposalFile, read_folder
 from keeper.app.council.ledger import Ledger, Proposed
+from keeper.app.council.matter import Signed
 from keeper.app.council.onchain import SafeReader
 from keeper.app.council.remarks import check_confirmation
 from keeper.config.model import SafeRoute
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import OutsideError
+from keeper.domain.errors import OutsideError, Unreachable
 from keeper.domain.proposal import Confirmation, Queued, SafeState
 from keeper.domain.safe import SafeTransaction
 from keeper.domain.safe_signatures import approved_signature
@@ -22,13 +23,23 @@ from keeper.ports.council import ProposalService, Skipped
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The service's word, the log's, the signatures (by owner) of its file, and the owners who have approved its hash on chain."""
+    """The service's word, the log's, the signatures (by owner) of its file, and the owners who have approved its hash on chain.
+
+    ``taken`` are the signatures of contracts that the Safe takes.
+    """
 
     transaction: SafeTransaction
     queued: Queued | None = None
     proposed: Proposed | None = None
     approved: frozenset[str] = frozenset()
     filed: Mapping[str, bytes] = field(default_factory=dict)
+    taken: frozenset[bytes] = frozenset()
+
+    @property
+    def vouched(self) -> frozenset[str]:
+        """Owners for whom the chain speaks, in whichever way."""
+        given = self.queued.confirmations if self.queued is not None else ()
+        return self.approved | {one.owner for one in given if one.signature in self.taken}
 
     @property
     def words(self) -> list[Confirmation]:
@@ -38,11 +49,19 @@ class Told:
         return given + [Confirmation(owner, approved_signature(owner)) for owner in sorted(self.approved)]
 
 
+def check_word(told: Told, one: Confirmation, state: SafeState, names: Mapping[str, str] | None = None) -> Signed:
+    """Whether the Safe would take it. A hash that is approved on chain makes no contract's signature good, nor the other way round."""
+    approved = told.approved
+    if one.signature[64:65] == b"\0":
+        approved = frozenset({one.owner}) if one.signature in told.taken else frozenset()
+    return check_confirmation(told.transaction, one, state, approved, names)
+
+
 def counting(told: Told, state: SafeState) -> tuple[Confirmation, ...]:
     """The words that the Safe would take, one for each owner, in the order of its owners."""
     found: dict[str, Confirmation] = {}
     for one in told.words:
-        if one.owner not in found and check_confirmation(told.transaction, one, state, told.approved).counts:
+        if one.owner not in found and check_word(told, one, state).counts:
             found[one.owner] = one
     return tuple(found[owner] for owner in state.owners if owner in found)
 
@@ -81,12 +100,19 @@ class Gathering:
         return Gathered(tuple(told), blind, skipped)
 
     async def with_approvals(self, told: Told, state: SafeState, block: BlockStamp) -> Told:
-        """Who has approved its hash on chain. Raises OutsideError."""
-        return replace(told, approved=await self._reader.approvals(told.transaction.hash, state.owners, block))
+        """Who has approved its hash on chain, and which contracts stand by their signatures. Raises OutsideError."""
+        approved = await self._reader.approvals(told.transaction.hash, state.owners, block)
+        given = [one for one in told.words if one.owner in state.owners]
+        return replace(told, approved=approved, taken=await self._reader.taken(told.transaction, given, block))
 
     async def files(self) -> list[ProposalFile]:
-        """Those of this Safe in the route's folder; what cannot be read there is left out."""
-        page = await asyncio.to_thread(read_folder, Path(self._route.files))
+        """Those of this Safe in the route's folder; what cannot be read there is left out. Raises Unreachable where files are all there is."""
+        try:
+            page = await asyncio.to_thread(read_folder, Path(self._route.files))
+        except Unreachable:
+            if self._service is None:
+                raise
+            return []
         return [one for one in page.found if one.transaction.safe == self._route.address]
 
     async def _asked(self, state: SafeState) -> tuple[dict[str, Told], str, tuple[Skipped, ...]]:

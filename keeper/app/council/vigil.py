@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from keeper.app.council import telling
@@ -100,6 +101,10 @@ class Vigil:
             await self._compare(case, sight, sight.page)
         else:
             await self._count(case, sight.state, None, sight.block)
+        if case.proposed is not None and case.work is not None and sight.page is not None:
+            await self._yield_to_an_earlier_one(case, case.proposed, sight.page)
+        if case.proposed is not None and case.work is not None:
+            await self._close_a_gap(case, case.proposed, sight)
         if case.proposed is None:
             return
         await self._remind(case, case.proposed, sight)
@@ -124,12 +129,14 @@ class Vigil:
     # -- steps ----------------------------------------------------------------------------------------------------------------
 
     async def _send(self, case: Case, proposed: Proposed) -> None:
-        if not self._proposer.due(proposed):
-            return
+        if self._proposer.due(proposed):
+            await self._give(case, proposed)
+
+    async def _give(self, case: Case, proposed: Proposed) -> None:
         case.proposed = sent = await self._proposer.send(proposed)
         part = f"{SENDING}:{self._route.name}"
         failed = sent.last(Step.REFUSED, Step.KEPT, Step.SENT)
-        if sent.sent or failed is None:
+        if failed is None or failed[1].get("step") == Step.SENT:
             self._faults.up(part, "the service has the proposal")
             return
         _, body = failed
@@ -147,18 +154,18 @@ class Vigil:
     async def _compare(self, case: Case, sight: Sight, page: QueuePage) -> None:
         proposed = case.proposed
         assert proposed is not None, "only proposals are watched"
-        mine = next(
-            (one for one in page.queued if proposed.hash in (one.claimed_hash, one.transaction.hash_text)), None
-        )
+        # The true one first: a service that also tells another under its hash must not hide who has signed.
+        told = [one for one in page.queued if proposed.hash in (one.claimed_hash, one.transaction.hash_text)]
+        told.sort(key=lambda one: (one.transaction != proposed.transaction, one.claimed_hash != proposed.hash))
+        mine = told[0] if told else None
         if mine is None:
             await self._not_there(case, proposed)
         else:
             case.missing_since_ms = None
             if not proposed.sent:  # an earlier run sent it, and was ended before it could write that down
                 case.proposed = await self._ledger.step(proposed, Step.SENT, sender=mine.delegate or mine.proposer)
-            await self._yield_to_an_earlier_one(case, page)
         if case.proposed is not None:
-            await self._count(case, sight.state, mine, sight.block)
+            await self._count(case, sight.state, mine, sight.block, told[1:])
 
     async def _not_there(self, case: Case, proposed: Proposed) -> None:
         if not proposed.sent:
@@ -173,46 +180,83 @@ class Vigil:
                 await self._ledger.step(proposed, Step.SUPERSEDED, why=why, withdrawn=True, left_there="")
                 case.proposed = None  # an action that is wanted still is proposed at the next look
             elif self._live and self._proposer.address is not None:
-                case.proposed = await self._proposer.send(proposed)
+                await self._give(case, proposed)
 
-    async def _yield_to_an_earlier_one(self, case: Case, page: QueuePage) -> None:
+    async def _yield_to_an_earlier_one(self, case: Case, proposed: Proposed, page: QueuePage) -> None:
         """Two keepers that proposed at once, at different nonces, leave one proposal: that with the lower nonce."""
-        proposed = case.proposed
-        if proposed is None or proposed.adopted or case.work is None or case.counting:
+        if proposed.adopted or any(one.owner != self._proposer.address for one in case.counting):
             return
         for other in page.queued:
-            twin = same_calls(other.transaction, proposed.transaction) and other.claimed_hash != proposed.hash
-            if twin and other.delegate is not None and other.transaction.nonce < proposed.transaction.nonce:
-                left_there = await self._proposer.withdraw(proposed)
+            true = other.claimed_hash == other.transaction.hash_text
+            earlier = other.transaction.nonce < proposed.transaction.nonce
+            if true and earlier and same_calls(other.transaction, proposed.transaction):
                 why = f"the same was proposed at nonce {other.transaction.nonce} at the same time"
-                await self._ledger.step(
-                    proposed, Step.SUPERSEDED, why=why, withdrawn=not left_there, left_there=left_there
-                )
-                case.proposed = None  # the next look finds the other one, and follows it
+                await self._give_up(case, proposed, why)  # the next look finds the other one, and follows it
                 return
 
-    async def _count(self, case: Case, state: SafeState, mine: Queued | None, block: BlockStamp) -> None:
-        """Whose signatures count, as far as they can be checked here."""
+    async def _close_a_gap(self, case: Case, proposed: Proposed, sight: Sight) -> None:
+        """What waits behind a nonce that nothing has any more can never be executed, however many sign it: it is proposed anew, earlier."""
+        first, own = sight.state.nonce, proposed.transaction.nonce
+        if own == first or (sight.page is None and self._route.service is not None):
+            case.gap_at = None
+            return
+        waiting = {one.transaction.nonce for one in sight.page.queued} if sight.page is not None else set()
+        if sight.page is None:
+            waiting |= {one.transaction.nonce for one in await self._gathering.files()}
+        waiting |= {one.transaction.nonce for one in await self._ledger.open()}
+        if sum(first <= nonce < own for nonce in waiting) == own - first:
+            case.gap_at = None
+        elif case.gap_at is None:
+            case.gap_at = sight.block.number
+        elif sight.block.number > case.gap_at:
+            case.gap_at = None
+            await self._give_up(
+                case, proposed, "nothing has a nonce before its own any more, so it could never be executed"
+            )
+
+    async def _give_up(self, case: Case, proposed: Proposed, why: str) -> None:
+        """In favour of an equal one."""
+        left_there = "" if proposed.adopted else await self._proposer.withdraw(proposed)
+        await self._ledger.step(proposed, Step.SUPERSEDED, why=why, withdrawn=not left_there, left_there=left_there)
+        case.proposed = None
+
+    async def _count(
+        self, case: Case, state: SafeState, mine: Queued | None, block: BlockStamp, more: Sequence[Queued] = ()
+    ) -> None:
+        """Whose signatures count, as far as they can be checked here. ``more`` is what else the service tells under its hash."""
         proposed = case.proposed
         assert proposed is not None, "only proposals are watched"
-        approved = await self._reader.approvals(proposed.transaction.hash, state.owners, block)
-        case.alarming = mine is not None and any(one.level is Level.ALARM for one in differences(mine, state, approved))
-        filed = next(
-            (one.signatures for one in await self._gathering.files() if one.transaction == proposed.transaction), {}
+        files = await self._gathering.files()
+        filed = next((one.signatures for one in files if one.transaction == proposed.transaction), {})
+        told = await self._gathering.with_approvals(
+            Told(proposed.transaction, mine, proposed, filed=filed), state, block
         )
-        case.counting = counting(Told(proposed.transaction, mine, proposed, approved, filed), state)
-        told = proposed.signers
-        for count, one in enumerate(case.counting, start=1):
-            if one.owner not in told:
+        lies = [one for each in filter(None, (mine, *more)) for one in differences(each, state, told.vouched)]
+        case.alarm = next((one.text for one in lies if one.level is Level.ALARM), "")
+        case.counting = counting(told, state)
+        known = proposed.signers
+        for one in case.counting:
+            if one.owner not in known:
                 proposed = await self._ledger.step(
-                    proposed, Step.SIGNED, owner=one.owner, count=count, threshold=state.threshold,
+                    proposed, Step.SIGNED, owner=one.owner, count=len(proposed.signers) + 1, threshold=state.threshold,
                     signed_ms=None if one.at_ms is None else str(one.at_ms),
                 )  # fmt: skip
+        await self._forward(case, proposed, mine, filed)
         if len(case.counting) >= state.threshold and proposed.last(Step.THRESHOLD) is None:
             proposed = await self._ledger.step(proposed, Step.THRESHOLD, threshold=state.threshold)
             if self._carrying is None:
                 self._tell(telling.asks(proposed, state, case.signers, self._links))
         case.proposed = proposed
+
+    async def _forward(self, case: Case, proposed: Proposed, mine: Queued | None, filed: Mapping[str, bytes]) -> None:
+        """What was signed while the service was down is in the file; the others look at the service. Each is offered once."""
+        if mine is None or mine.transaction != proposed.transaction:
+            return
+        there = {one.owner for one in mine.confirmations} | case.forwarded
+        for owner in {one.owner for one in case.counting} & set(filed) - there:
+            case.forwarded.add(owner)
+            with suppress(OutsideError):  # it counts here all the same
+                await self._proposer.forward(proposed, filed[owner])
 
     async def _remind(self, case: Case, proposed: Proposed, sight: Sight) -> None:
         """Again and again until it is executed or pointless; critical after a while."""
@@ -230,12 +274,35 @@ class Vigil:
 
     async def _execute(self, case: Case, proposed: Proposed, sight: Sight) -> None:
         ready = len(case.counting) >= sight.state.threshold and proposed.transaction.nonce == sight.state.nonce
-        if self._carrying is None or not self._live or not ready or case.alarming:
+        if self._carrying is None or not self._live or not ready or case.alarm:
             return
         try:
             await self._carrying.execute(proposed, case.counting, sight.state, sight.block)
         except UnitError as error:
             self._faults.down(f"council:{self._route.name}/execute", "signatures", error.message, error.remedy)
+        else:
+            self._faults.up(f"council:{self._route.name}/execute")
+
+    def tell_alarms(self, cases: Sequence[Case]) -> None:
+        """Where the service contradicts what is computed here, nothing is executed, and people must know why."""
+        part = f"council:{self._route.name}/alarm"
+        found = next(((one.proposed.hash, one.alarm) for one in cases if one.proposed is not None and one.alarm), None)
+        if found is None:
+            self._faults.up(part)
+            return
+        remedy = "do not trust what the service shows; compare with: keeper council CONFIG show"
+        self._faults.down(part, "contradicted", ": ".join(found), remedy, severity=Severity.CRITICAL)
+
+    def rest(self) -> None:
+        """Nothing is followed any more, so nothing of it is missing."""
+        name = self._route.name
+        for part in (
+            f"council-service:{name}",
+            f"{SENDING}:{name}",
+            f"council:{name}/alarm",
+            f"council:{name}/execute",
+        ):
+            self._faults.up(part, "nothing waits for it any more")
 
 
 async def read_view(chain: ChainReader, view: FunctionCall, block: BlockStamp) -> str | None:

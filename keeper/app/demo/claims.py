@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from keeper.adapters.audit.verify import Verification
 from keeper.app.demo.guarded import GuardFacts
 from keeper.app.demo.proof import Proof
 from keeper.app.demo.readback import ChainEffect, ChainFacts
-from keeper.app.demo.story import short
+from keeper.app.demo.story import joined_words, short
 from keeper.devnet.scenarios import SHAKEN
 from keeper.domain.circuit_breaker import BreakerStatus
+
+if TYPE_CHECKING:  # what a council needs costs time to import, and one scenario has it
+    from keeper.app.demo.council_facts import CouncilFacts
 
 _DOLLAR = 10**6
 STATUS = "statusOf"
 
 
 def claims(
-    proof: Proof, facts: ChainFacts, verification: Verification, guard: GuardFacts | None = None
+    proof: Proof,
+    facts: ChainFacts,
+    verification: Verification,
+    guard: GuardFacts | None = None,
+    council: CouncilFacts | None = None,
 ) -> list[tuple[str, str]]:
     """Each with where it was read: ``chain``, ``log``; or ``MISSING``, what did not hold."""
     found: list[tuple[str, str]] = []
@@ -37,9 +44,13 @@ def claims(
     if guard is not None and guard.record is not None:
         found.append(("chain", f"the trip in block {guard.trip_block} names {short(guard.evidence)} as its evidence,"))
         found.append(("log", f"which is the hash of the decision in record {guard.record.seq}"))
+    if council is not None:
+        from keeper.app.demo import council_facts
+
+        found.extend(council_facts.claims(council))
     paused = [market for market, is_paused in facts.paused.items() if is_paused]
     still_open = [market for market, is_paused in facts.paused.items() if not is_paused]
-    states = [f"{_and(names)} {word}" for names, word in ((paused, "paused"), (still_open, "open")) if names]
+    states = [f"{joined_words(names)} {word}" for names, word in ((paused, "paused"), (still_open, "open")) if names]
     found.append(("chain", f"at block {facts.block}: {'; '.join(states)}"))
     found.append(("chain", f"the keeper's key has sent {_count(facts.sent, 'transaction')}"))
     if verification.ok:
@@ -49,21 +60,32 @@ def claims(
     return found
 
 
-def verdict(proof: Proof, facts: ChainFacts, verification: Verification, guard: GuardFacts | None = None) -> str:
+def verdict(
+    proof: Proof,
+    facts: ChainFacts,
+    verification: Verification,
+    guard: GuardFacts | None = None,
+    council: CouncilFacts | None = None,
+) -> str:
     """No more than what was read back."""
     if not proof.ok:
         return "NOT proven: see what is missing above."
     chain = f"the log is one unbroken chain of {verification.records} records."
     if not facts.effects:
-        return f"Proven: nothing was sent, {_and(facts.paused)} are open, and {chain}"
+        return f"Proven: nothing was sent, {joined_words(facts.paused)} are open, and {chain}"
     if guard is not None:
         return (
             f"Proven: {SHAKEN} was paused in block {guard.trip_block} by a key without any role, and opened again in block "
             f"{guard.expired_block} because nobody ratified it; the event on the chain names the decision of the log; {chain}"
         )
+    if council is not None:
+        from keeper.app.demo import council_facts
+
+        block = facts.effects[0].block
+        return f"Proven: {SHAKEN} was paused in block {block} by the keeper alone; {council_facts.verdict(council)}; {chain}"
     did = [_did(effect) for effect in facts.effects]
-    others = _and(market for market in facts.paused if market != SHAKEN)
-    return f"Proven: {_and(did)}; {others} are still open; {chain}"
+    others = joined_words(market for market in facts.paused if market != SHAKEN)
+    return f"Proven: {joined_words(did)}; {others} are still open; {chain}"
 
 
 def _did(effect: ChainEffect) -> str:
@@ -81,8 +103,3 @@ def _value(effect: ChainEffect, value: str) -> str:
 
 def _count(number: int, thing: str) -> str:
     return f"{number or 'no'} {thing}{'' if number == 1 else 's'}"
-
-
-def _and(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last

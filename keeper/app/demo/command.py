@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keeper.app.cli import logs
 from keeper.app.cli.output import Output
 from keeper.app.exit_codes import Exit
 from keeper.domain.errors import KeeperError
 
+if TYPE_CHECKING:
+    from keeper.app.demo.council_facts import CouncilFacts
+    from keeper.app.demo.stage import Played
+    from keeper.app.demo.story import Story
+    from keeper.domain.record import Record
+
+KEPT_COUNCIL = (
+    "Node, Safe, service and page go on, a block each second, until Ctrl-C. In another terminal, in this folder:"
+)
 KEPT = "Node and venue go on, a block each second, until Ctrl-C. In another terminal, in this folder:"
 
 
@@ -27,29 +39,53 @@ async def play_and_prove(output: Output, scenario: str, seed: int, folder: Path,
     from keeper.app.demo.guarded import WORST, ask_the_guard
     from keeper.app.demo.proof import prove, read_all
     from keeper.app.demo.readback import ask_the_chain
-    from keeper.app.demo.stage import go_on, performed
+    from keeper.app.demo.stage import performed
     from keeper.app.demo.story import Story
 
     story = Story(output)
     story.opening(scenario, seed)
     url = f"sqlite:///{folder / 'keeper.db'}"
-    async with performed(scenario, seed, folder, story) as played:
+    async with performed(scenario, seed, folder, story, output) as played:
         records = await asyncio.to_thread(read_all, url)
         verification = await asyncio.to_thread(verify, url)
         facts = await ask_the_chain(played.world, records)
         guard = await ask_the_guard(played.guard, records) if played.guard else None
-        proof = prove(played, records, facts, verification, url, guard)
-        told = claims(proof, facts, verification, guard)
-        story.ending(told, verdict(proof, facts, verification, guard), proven=proof.ok)
+        council = await _council(played, records)
+        proof = prove(played, records, facts, verification, url, guard, council)
+        told = claims(proof, facts, verification, guard, council)
+        story.ending(told, verdict(proof, facts, verification, guard, council), proven=proof.ok)
         if guard is not None:
             story.thefts(guard.thefts, WORST)
         output.document(proof.document)
         if keep:
-            node, exchange = played.world.node.http_url, played.world.exchange
-            story.next_steps(KEPT, hints.meanwhile(played.config_path, node, exchange))
-            await go_on(played)
+            await _keep(story, played, council)
         story.next_steps("Try next:", hints.afterwards(played.config_path, scenario))
     return Exit.DONE if proof.ok else Exit.FOUND
+
+
+async def _council(played: Played, records: Sequence[Record]) -> CouncilFacts | None:
+    if played.chamber is None:
+        return None
+    from keeper.app.demo.council_facts import ask_the_council
+
+    return await ask_the_council(played.chamber, played.sat, records)
+
+
+async def _keep(story: Story, played: Played, council: CouncilFacts | None) -> None:
+    """Until it is cancelled."""
+    from keeper.app.demo import hints
+    from keeper.app.demo.stage import go_on
+
+    node, exchange = played.world.node.http_url, played.world.exchange
+    async with contextlib.AsyncExitStack() as opened:
+        if council is None:
+            story.next_steps(KEPT, hints.meanwhile(played.config_path, node, exchange))
+        else:
+            from keeper.app.demo.page import served
+
+            page = await opened.enter_async_context(served(played.config_path))
+            story.next_steps(KEPT_COUNCIL, hints.of_the_council(played.config_path, council.logged, page))
+        await go_on(played)
 
 
 def _folder(directory: Path | None, scenario: str) -> Path:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keeper.devnet.exchange import Exchange
 from keeper.devnet.guard import Guard
 from keeper.devnet.markets import demo_market
 from keeper.devnet.world import World
+
+if TYPE_CHECKING:  # Safe's contracts cost time to import, and one scenario needs them
+    from keeper.app.demo.chamber import Chamber
 
 TIGHT_LIMIT = 250_000 * 10**6
 """Withdrawals per hour once volatility is high: a quarter of the usual, in 10**-6 of the demo dollar."""
@@ -103,6 +107,14 @@ PUBLIC = "{public: {kind: public}}"
 BREAKER = """
   # The key holds no role of the exchange. It may trip what the council has registered with this contract, and nothing else.
   breaker: {{kind: breaker, address: "{address}", heartbeat: 6h}}"""
+COUNCIL = """
+  public: {{kind: public}}
+  # A Safe: two of its owners must sign. The keeper may propose in Ada's name, and signs nothing.
+  council:
+    kind: safe
+    address: "{address}"
+    service: "{service}"
+    members: {{{members}}}"""
 PAUSE_ROUTE = """route: breaker
     breaker: "pause {name}\""""
 LIMIT_ROUTE = """route: breaker
@@ -110,12 +122,22 @@ LIMIT_ROUTE = """route: breaker
     breaker_values: ["{limit}"]"""
 
 
-def write_configuration(directory: Path, world: World, exchange: Exchange, guard: Guard | None = None) -> Path:
-    """Writes ``keeper.yaml`` and the key file into the folder; the path of the former. With a ``guard`` all actions go through it."""
+def write_configuration(
+    directory: Path, world: World, exchange: Exchange, guard: Guard | None = None, chamber: Chamber | None = None
+) -> Path:
+    """Writes ``keeper.yaml`` and the key file into the folder; the path of the former.
+
+    With a ``guard`` all actions go through it; with a ``chamber`` the council signs all but a pause.
+    """
     key = directory / "keeper.key"
     key.touch(mode=0o600)
     key.write_text(world.keeper.private_key + "\n", encoding="ascii")
-    routes = PUBLIC if guard is None else BREAKER.format(address=guard.address)
+    routes, pause_route, limit_route = PUBLIC, "route: public", "route: public"
+    if guard is not None:
+        routes, pause_route = BREAKER.format(address=guard.address), PAUSE_ROUTE
+        limit_route = LIMIT_ROUTE.format(limit=TIGHT_LIMIT)
+    if chamber is not None:
+        routes, limit_route = _council(chamber), "route: council"
     text = HEAD.format(chain_id=world.node.chain_id, ws_url=world.node.ws_url, routes=routes) + "sources:\n"
     for market in world.markets:
         ticker = exchange.ticker_url(demo_market(market).symbol)
@@ -133,12 +155,18 @@ def write_configuration(directory: Path, world: World, exchange: Exchange, guard
     text += ACTIONS.format(
         exchange=world.exchange,
         limit=TIGHT_LIMIT,
-        pause_route="route: public" if guard is None else PAUSE_ROUTE,
-        limit_route="route: public" if guard is None else LIMIT_ROUTE.format(limit=TIGHT_LIMIT),
+        pause_route=pause_route,
+        limit_route=limit_route,
     )
     path = directory / "keeper.yaml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _council(chamber: Chamber) -> str:
+    council = chamber.council
+    members = ", ".join(f'{name}: "{account.address}"' for name, account in council.members.items())
+    return COUNCIL.format(address=council.safe.address, service=chamber.service.url, members=members)
 
 
 def _short(market: str) -> str:

@@ -17,7 +17,8 @@ OTHERS = {
     "divergence": ("--scenario volatility", "The ladder: a limit first, then the pause"),
     "volatility": ("--scenario calm", "Noise only: nothing may trip"),
     "calm": ("--scenario breaker", "A key without any role, and a pause that ends by itself"),
-    "breaker": ("--scenario divergence", "The same oracle, and a key that may pause directly"),
+    "breaker": ("--scenario council", "A market that only two of three people may open again"),
+    "council": ("--scenario divergence", "The same oracle, without people"),
 }
 """Which scenario to see after this one."""
 
@@ -32,10 +33,30 @@ def afterwards(config: Path, scenario: str) -> list[Command]:
     forge = folded("LC_ALL=C", "sed", "-i.bak", f"'s/{SHAKEN}/{FORGED}/'", typed(config.with_name("keeper.db")))
     verify = folded(keeper, "audit", file, "verify")
     return [
-        ("What was seen, decided, sent and got back:", folded(keeper, "audit", file, "log")),
+        _log(keeper, file, scenario),
         ("Is it untouched?", verify),
         ("Forge one name in it, and ask again (keeper.db.bak stays as it was):", f"{forge}\n{verify}"),
         (f"{what} (add --keep to ask its chain):", folded(keeper, "demo", *option.split())),
+    ]
+
+
+def _log(keeper: str, file: str, scenario: str) -> Command:
+    log = (keeper, "audit", file, "log")
+    if scenario == "council":
+        return "What became of the proposal, step by step:", folded(*log, "--kind", "proposal")
+    return "What was seen, decided, sent and got back:", folded(*log)
+
+
+def of_the_council(config: Path, safe_tx_hash: str, page_url: str) -> list[Command]:
+    """What can be asked while the node, the council's service and its page are up."""
+    keeper, file = keeper_command(), typed(config)
+    council = (keeper, "council", file)
+    return [
+        ("The proposal as a member reads it, with the council's clock:", folded(*council, "show", safe_tx_hash[:12])),
+        ("The same on a page, in a browser:", f"{page_url}proposals/{safe_tx_hash}"),
+        ("What waits for signatures now (nothing):", folded(*council, "queue")),
+        ("Who may propose in whose name:", folded(*council, "delegate", "list")),
+        ("Does the log agree with the chain, both ways?", folded(keeper, "audit", file, "verify", "--on-chain")),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from keeper.adapters.audit.reading import page_sync
 from keeper.adapters.audit.verify import Verification
@@ -17,13 +18,19 @@ from keeper.devnet.world import WITHDRAWAL_LIMIT
 from keeper.domain.record import Record, RecordKind, RecordQuery
 from keeper.execution.work import UNKNOWN
 
+if TYPE_CHECKING:
+    from keeper.app.demo.council_facts import CouncilFacts
+
 EXPECTED: dict[str, tuple[tuple[str, str], ...]] = {
     "divergence": (("pause-market", "pause"),),
     "volatility": (("tighten-withdrawals", "rate-limit"), ("pause-market", "pause")),
     "calm": (),
     "breaker": (("pause-market", "pause"), ("expire:pause-market", "upkeep")),
+    "council": (("pause-market", "pause"),),
 }
 """The actions that each scenario must end with, in order; all on the shaken market."""
+OPENED_AGAIN: Final = frozenset({"breaker", "council"})
+"""Where the pause has ended when the scenario has."""
 PAGE = 1_000
 STAGES = ("head", "reads", "decided", "intent_durable", "signed", "broadcast", "included", "verified")
 
@@ -55,11 +62,16 @@ def prove(
     verification: Verification,
     shown_database: str,
     guard: GuardFacts | None = None,
+    council: CouncilFacts | None = None,
 ) -> Proof:
-    """``records`` are all of the log, in order; ``guard`` is there where the keeper acted through a breaker contract."""
+    """``records`` are all of the log, in order; ``guard`` is there where the keeper acted through a breaker contract, ``council`` where one sat."""
     actions = [_action(record, records) for record in records if record.kind is RecordKind.INTENT]
     failures = find_failures(played.scenario.name, actions, facts, verification)
     failures += guarded.failures(guard) if guard else ()
+    if council is not None:
+        from keeper.app.demo import council_facts
+
+        failures += council_facts.failures(council)
     document: dict[str, object] = {
         "ok": not failures,
         "scenario": played.scenario.name,
@@ -92,6 +104,8 @@ def prove(
     }
     if guard is not None:
         document["breaker"] = guard.document
+    if council is not None:
+        document["council"] = council.document
     return Proof(document, tuple(failures))
 
 
@@ -141,7 +155,7 @@ def find_failures(
 ) -> list[str]:
     """Everything that does not hold, in words; empty: all of it does."""
     expected = EXPECTED[scenario]
-    failures = [*_of_actions(expected, actions, facts), *_of_effects(expected, facts), *_of_markets(expected, facts)]
+    failures = [*_of_actions(expected, actions, facts), *_of_effects(expected, facts), *_of_markets(scenario, facts)]
     if facts.sent != len(expected):
         failures.append(f"the keeper's key has {facts.sent} transactions on chain, expected {len(expected)}")
     if not verification.ok:
@@ -176,10 +190,11 @@ def _of_effects(expected: Sequence[tuple[str, str]], facts: ChainFacts) -> Itera
             )
 
 
-def _of_markets(expected: Sequence[tuple[str, str]], facts: ChainFacts) -> Iterator[str]:
-    kinds = [kind for _, kind in expected]
+def _of_markets(scenario: str, facts: ChainFacts) -> Iterator[str]:
+    kinds = [kind for _, kind in EXPECTED[scenario]]
+    stays_paused = "pause" in kinds and scenario not in OPENED_AGAIN
     for market, paused in facts.paused.items():
-        if paused is not (market == SHAKEN and "pause" in kinds and "upkeep" not in kinds):
+        if paused is not (market == SHAKEN and stays_paused):
             yield f"{market}: paused is {paused} on chain at block {facts.block}"
     for market, limit in facts.limits.items():
         wanted = TIGHT_LIMIT if market == SHAKEN and "rate-limit" in kinds else WITHDRAWAL_LIMIT

@@ -7,9 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from keeper.adapters.clock import SystemClock
+from keeper.app.cli.output import Output
 from keeper.app.demo.configuration import write_configuration
 from keeper.app.demo.story import Story
 from keeper.app.service import Service
@@ -25,6 +26,12 @@ from keeper.devnet.world import World, deploy_world
 from keeper.domain.circuit_breaker import BreakerStatus
 from keeper.domain.errors import KeeperError
 
+if TYPE_CHECKING:  # what a council needs costs time to import, and one scenario has it
+    from keeper.app.demo.chamber import Chamber
+    from keeper.app.demo.sitting import Sat
+    from keeper.app.demo.sitting_words import SittingWords
+    from keeper.config.model import Config
+
 LEAD_S = 0.25
 """From a step's new prices to its block: the keeper polls the exchange every 100 ms."""
 REST_S = 0.15
@@ -38,34 +45,48 @@ KEPT_BLOCK_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What is left of a run: node and venue are still up, the keeper has ended. ``guard`` is there where it acted through a breaker contract."""
+    """What is left of a run: node, venue and the council's service are still up, the keeper has ended.
+
+    ``guard`` is there where it acted through a breaker contract, ``chamber`` and ``sat`` where a council sat.
+    """
 
     scenario: Scenario
     config_path: Path
     world: World
     venue: Exchange
     guard: Guard | None = None
+    chamber: Chamber | None = None
+    sat: Sat | None = None
 
 
 @contextlib.asynccontextmanager
-async def performed(scenario_name: str, seed: int, directory: Path, story: Story) -> AsyncIterator[Played]:
+async def performed(
+    scenario_name: str, seed: int, directory: Path, story: Story, output: Output
+) -> AsyncIterator[Played]:
     """Plays it; the node and the venue are up until the block ends. Raises KeeperError when something is not there."""
     clock = SystemClock()
     scenario = SCENARIOS[scenario_name](seed)
-    async with Anvil(no_mining=True) as node, Exchange(clock.now_ms) as venue:
+    async with contextlib.AsyncExitStack() as opened:
+        node = await opened.enter_async_context(Anvil(no_mining=True))
+        venue = await opened.enter_async_context(Exchange(clock.now_ms))
         story.node(node.version, node.chain_id, node.ws_url)
         world = await deploy_world(node, scenario.markets)
         story.contracts(world)
-        guard = None
+        guard, council = None, None
         if scenario.name == "breaker":
             guard = await deploy_guard(world, LIMITS)
             story.guarded(guard.address, LIMITS)
+        if scenario.name == "council":
+            council = await opened.enter_async_context(_convened(world, clock, story, output))
         for quote in scenario.steps[0].quotes:
             venue.set_price(demo_market(quote.market).symbol, quote.spot)
         story.venue(venue.url)
-        path = write_configuration(directory, world, venue, guard)
-        await _run_keeper(path, scenario, world, venue, story, guard)
-        yield Played(scenario, path, world, venue, guard)
+        path = write_configuration(directory, world, venue, guard, council.chamber if council else None)
+        await _run_keeper(path, scenario, world, venue, story, guard, council)
+        if council is None:
+            yield Played(scenario, path, world, venue, guard)
+        else:
+            yield Played(scenario, path, world, venue, chamber=council.chamber, sat=council.sat)
 
 
 async def go_on(played: Played) -> NoReturn:
@@ -97,8 +118,49 @@ async def _let_it_expire(guard: Guard, scenario: Scenario, venue: Exchange, stor
             break
 
 
+@dataclass
+class _Convened:
+    """A council that waits until the prices are right again. ``sat`` is there once it has sat."""
+
+    chamber: Chamber
+    words: SittingWords
+    story: Story
+    sat: Sat | None = None
+
+    async def sit(self, config: Config, scenario: Scenario, venue: Exchange) -> None:
+        from keeper.app.demo.sitting import sit
+
+        world = self.chamber.council.world
+
+        async def mine() -> None:
+            await play.apply(scenario.steps[-1], world, venue)
+            await world.node.mine()
+            await asyncio.sleep(REST_S)
+
+        self.story.rows = False
+        self.sat = await sit(config, self.chamber, self.words, mine)
+
+
+@contextlib.asynccontextmanager
+async def _convened(world: World, clock: SystemClock, story: Story, output: Output) -> AsyncIterator[_Convened]:
+    from keeper.app.demo.chamber import opened
+    from keeper.app.demo.sitting_words import SittingWords
+
+    async with opened(world, clock) as chamber:
+        words = SittingWords(output, story)
+        words.opened(chamber)
+        story.rights = "may only pause"
+        yield _Convened(chamber, words, story)
+
+
 async def _run_keeper(
-    path: Path, scenario: Scenario, world: World, venue: Exchange, story: Story, guard: Guard | None
+    path: Path,
+    scenario: Scenario,
+    world: World,
+    venue: Exchange,
+    story: Story,
+    guard: Guard | None,
+    council: _Convened | None,
 ) -> None:
     """The keeper beside the scenario, in one event loop; it is stopped as SIGTERM would."""
     stop = asyncio.Event()
@@ -119,6 +181,8 @@ async def _run_keeper(
             await _settle(world, story)
             if guard is not None:
                 await _let_it_expire(guard, scenario, venue, story)
+            if council is not None:
+                await council.sit(config, scenario, venue)
         finally:
             ready.cancel()
             stop.set()

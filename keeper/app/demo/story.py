@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from keeper.app.cli.output import Output
@@ -42,7 +42,10 @@ class Story(Observer):
         self._decided: set[str] = set()
         self._ended: set[str] = set()
         self._early: dict[str, list[Callable[[], None]]] = {}
-        self._guard = ""
+        self.rights = "may only pause and limit"
+        """Of the keeper's key, in words."""
+        self.rows = True
+        """Whether each block is a row of the table."""
         self.is_ready = asyncio.Event()
 
     @property
@@ -56,17 +59,17 @@ class Story(Observer):
         self._output.say()
 
     def node(self, version: str, chain_id: int, url: str) -> None:
-        self._line("node", f"{version}, chain {chain_id}, {url}")
+        self.line("node", f"{version}, chain {chain_id}, {url}")
 
     def contracts(self, world: World) -> None:
-        self._line("contracts", f"perpetuals exchange at {world.exchange}")
-        self._line("", f"with the markets {', '.join(world.markets)}")
+        self.line("contracts", f"perpetuals exchange at {world.exchange}")
+        self.line("", f"with the markets {', '.join(world.markets)}")
 
     def guarded(self, address: str, limits: Limits) -> None:
         """The breaker contract stands between the keeper and the exchange."""
-        self._guard = address
-        self._line("breaker", f"contract at {address}")
-        self._line(
+        self.rights = "has no role and may only trip breakers"
+        self.line("breaker", f"contract at {address}")
+        self.line(
             "",
             f"has the roles; a trip lasts {limits.duration_s // 3_600} h unless ratified, {limits.budget} a day at most",
         )
@@ -76,12 +79,11 @@ class Story(Observer):
         self._output.say(f"  {'':>5} ... {seconds // 60} minutes pass on the chain, and nobody ratifies ...", "dim")
 
     def venue(self, url: str) -> None:
-        self._line("venue", f"a spot exchange over HTTP at {url}")
+        self.line("venue", f"a spot exchange over HTTP at {url}")
 
     def ready(self, head: BlockStamp, sender: str | None) -> None:
-        rights = "has no role and may only trip breakers" if self._guard else "may only pause and limit"
-        self._line("keeper", f"watches from block {head.number} on with a key that {rights}:")
-        self._line("", str(sender))
+        self.line("keeper", f"watches from block {head.number} on with a key that {self.rights}:")
+        self.line("", str(sender))
         self.is_ready.set()
 
     def rules(self, markets: Sequence[MarketSpec]) -> None:
@@ -95,24 +97,18 @@ class Story(Observer):
         for (market, name), rule in self._rules.items():
             if market == SHAKEN:
                 words = f"{IN_WORDS[rule.first.signal]} {_condition(rule)}: {', '.join(rule.actions)}"
-                self._hanging(f"  {name:<18} ", words)
+                self.hanging(f"  {name:<18} ", words)
         self._output.say()
-        self._hanging("", scenario.summary)
-        self._hanging("", f"(shape: {scenario.source_of_shape})", "dim")
+        self.hanging("", scenario.summary)
+        self.hanging("", f"(shape: {scenario.source_of_shape})", "dim")
         self._output.say()
         self._output.say(table.heading(self._columns), "dim")
 
     # -- the plot ----------------------------------------------------------------------------------------------------------------
 
     def ticked(self, tick: Tick) -> None:
-        prices = {observation.source: observation.value for observation in tick.observations}
-        name = SHAKEN.split("-", maxsplit=1)[0].lower()
-        verdicts = [verdict for verdict in tick.verdicts if verdict.market == SHAKEN]
-        over = any(verdict.state is not RuleState.CLEAR for verdict in verdicts)
-        oracle, spot = prices.get(f"{name}-oracle"), prices.get(f"{name}-spot")
-        self._output.say(
-            table.row(tick.block.number, oracle, spot, self._columns, verdicts), "yellow" if over else None
-        )
+        if self.rows:
+            self._row(tick)
         for verdict in tick.verdicts:
             self._judged(verdict)
         for decision in tick.decisions:
@@ -121,6 +117,16 @@ class Story(Observer):
                 self._decided.add(decision.id)
                 for say in self._early.pop(decision.id, ()):
                     say()
+
+    def _row(self, tick: Tick) -> None:
+        prices = {observation.source: observation.value for observation in tick.observations}
+        name = SHAKEN.split("-", maxsplit=1)[0].lower()
+        verdicts = [verdict for verdict in tick.verdicts if verdict.market == SHAKEN]
+        over = any(verdict.state is not RuleState.CLEAR for verdict in verdicts)
+        oracle, spot = prices.get(f"{name}-oracle"), prices.get(f"{name}-spot")
+        self._output.say(
+            table.row(tick.block.number, oracle, spot, self._columns, verdicts), "yellow" if over else None
+        )
 
     def sent(self, work: Work) -> None:
         """The node has taken an attempt."""
@@ -177,9 +183,9 @@ class Story(Observer):
         self._output.say()
         self._output.say("Read back, after the keeper has stopped:", "bold")
         for where, text in claims:
-            self._line(where, text)
+            self.line(where, text)
         self._output.say()
-        self._hanging("", verdict, "bold green" if proven else "bold red")
+        self.hanging("", verdict, "bold green" if proven else "bold red")
 
     def thefts(self, tries: Sequence[Theft], worst: str) -> None:
         """What the keeper's key was refused, and what it is left with."""
@@ -187,27 +193,27 @@ class Story(Observer):
         self._output.say("What can a thief do with the keeper's key? Tried on this chain just now:", "bold")
         for each in tries:
             style = None if each.refused else "bold red"
-            self._hanging("  ", f"{each.what}: {'no' if each.refused else 'YES'}", style)
+            self.hanging("  ", f"{each.what}: {'no' if each.refused else 'YES'}", style)
             if each.refused:
-                self._hanging("      ", _LONG_HEX.sub(lambda found: short(found.group()), each.refused), "dim")
-        self._hanging("  ", worst)
+                self.hanging("      ", _LONG_HEX.sub(lambda found: short(found.group()), each.refused), "dim")
+        self.hanging("  ", worst)
 
     def next_steps(self, title: str, commands: Sequence[tuple[str, str]]) -> None:
         """``commands`` with what each is for; they are printed as they must be typed."""
         self._output.say()
-        self._hanging("", title, "bold")
+        self.hanging("", title, "bold")
         for number, (why, command) in enumerate(commands, 1):
-            self._hanging(f"  {number}. ", why)
+            self.hanging(f"  {number}. ", why)
             for line in command.splitlines():
                 self._output.say(f"    {line}", "cyan")
 
-    def _line(self, name: str, text: str) -> None:
-        self._hanging(f"  {name:<10} ", text)
+    def line(self, name: str, text: str) -> None:
+        self.hanging(f"  {name:<10} ", text)
 
     def _mark(self, word: str, text: str, style: str) -> None:
-        self._hanging(f"  {'':>5} {word:<9} ", text, style)
+        self.hanging(f"  {'':>5} {word:<9} ", text, style)
 
-    def _hanging(self, first: str, text: str, style: str | None = None) -> None:
+    def hanging(self, first: str, text: str, style: str | None = None) -> None:
         wrapped = textwrap.wrap(text, WIDTH - len(first), break_long_words=False, break_on_hyphens=False)
         for number, line in enumerate(wrapped):
             self._output.say((" " * len(first) if number else first) + line, style)
@@ -215,6 +221,12 @@ class Story(Observer):
 
 def _is_upkeep(work: Work) -> bool:
     return work.armed is not None and work.armed.action.kind is ActionKind.UPKEEP
+
+
+def joined_words(words: Iterable[str]) -> str:
+    """``a, b and c``."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def short(digest: str) -> str:

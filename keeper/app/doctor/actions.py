@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from keeper.adapters.chain.node import NodeClient
 from keeper.app.doctor.check import Check, Health
@@ -13,6 +13,7 @@ from keeper.app.resting import RESTING, Rest, behind_breaker, says_rest
 from keeper.app.wiring import open_signer
 from keeper.config import model
 from keeper.domain.abi import parse_signature
+from keeper.domain.action import Action
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import KeeperError, MalformedAnswer, OutsideError, Refused
 from keeper.domain.outcome import Outcome
@@ -32,32 +33,50 @@ async def examine_signer(config: model.SignerConfig | None) -> tuple[Check, str 
             "signer", Health.FAIL, error.message, error.remedy or "correct `signer` in the configuration"
         ), None
     if signer is None:
-        return Check("signer", Health.WARN, "no signer: shadow mode only, and actions are not simulated"), None
+        message = "no signer: shadow mode only, and only actions by a Safe are simulated"
+        return Check("signer", Health.WARN, message), None
     return Check("signer", Health.OK, signer.address), signer.address
 
 
 async def examine_actions(
-    config: model.Config, node: NodeClient, head: BlockStamp | str, sender: str
+    config: model.Config, node: NodeClient, head: BlockStamp | str, sender: str | None
 ) -> AsyncIterator[Check]:
-    """``head`` is the block to read at, or why there is none."""
+    """``head`` is the block to read at, or why there is none; ``sender`` the key's address. What a Safe does needs no key, and no ETH of it."""
+    safes = {route.name: route.address for route in config.routes if isinstance(route, model.SafeRoute)}
+    actions = [action for action in config.actions if sender is not None or action.route in safes]
+    if sender is None and not actions:
+        return
     if isinstance(head, str):
         yield Check("actions", Health.FAIL, f"not simulated: {head}", PRIMARY_FIRST)
         return
     try:
-        nonce, balance = await node.account(sender)
-        tip = await node.priority_fee_wei()
-        gas = sum(action.gas_limit or GAS_GUESS for action in config.actions)
-        needed = gas * (head.next_base_fee_wei + tip) * FEE_MARGIN
-        message = f"{balance} wei, nonce {nonce}; every armed action at four times the current fee costs {needed} wei"
-        health = Health.OK if balance >= needed else Health.FAIL
-        yield Check("balance", health, message, "" if health is Health.OK else f"send ETH to {sender}")
-        for action in config.actions:
-            yield await _action(arm(action), node, head, sender)
+        if sender is not None:
+            yield await _balance([action for action in actions if action.route not in safes], node, head, sender)
+        for action in actions:
+            armed = arm(action)
+            if action.route in safes:
+                yield await _action(armed, node, head, safes[action.route], by_safe=True)
+            elif sender is not None:
+                yield await _action(armed, node, head, sender)
     except OutsideError as error:
         yield Check("actions", Health.FAIL, error.message, of_node(error))
 
 
-async def _action(armed: ArmedAction, node: NodeClient, head: BlockStamp, sender: str) -> Check:
+async def _balance(paid: Sequence[Action], node: NodeClient, head: BlockStamp, sender: str) -> Check:
+    """``paid`` are the actions that the key sends itself. Raises OutsideError."""
+    nonce, balance = await node.account(sender)
+    tip = await node.priority_fee_wei()
+    needed = sum(action.gas_limit or GAS_GUESS for action in paid) * (head.next_base_fee_wei + tip) * FEE_MARGIN
+    costs = f"every armed action at four times the current fee costs {needed} wei" if paid else "it pays for no action"
+    health = Health.OK if balance >= needed else Health.FAIL
+    remedy = "" if health is Health.OK else f"send ETH to {sender}"
+    return Check("balance", health, f"{balance} wei, nonce {nonce}; {costs}", remedy)
+
+
+async def _action(
+    armed: ArmedAction, node: NodeClient, head: BlockStamp, sender: str, *, by_safe: bool = False
+) -> Check:
+    """``sender`` is who makes the call: the key, or a Safe whose owners must sign first."""
     action = armed.action
     name = f"action {action.name} on {action.market}"
     try:
@@ -70,18 +89,19 @@ async def _action(armed: ArmedAction, node: NodeClient, head: BlockStamp, sender
             name, Health.WARN, f"{action.effect.read.signature} is {current}: in effect already, so not simulated"
         )
     outcome: Outcome | Rest | None = not_adjusted(armed)
-    together = ""
+    together = ", once enough owners have signed" if by_safe else ""
     if outcome is None:
         simulation = await node.simulate(armed.call, sender)
         outcome = simulated(armed, sender, simulation)
         if simulation.data[:4] == SIGNED_TOGETHER:
             outcome = await behind_breaker(armed, node, head, node.simulate)
-            together = " once enough keepers have signed"
+            together = ", once enough keepers have signed"
         elif action.breaker is not None and says_rest(simulation.data):
             outcome = await behind_breaker(armed, node, head, node.simulate) or outcome
     if isinstance(outcome, Rest):
         return Check(name, Health.WARN, f"{RESTING}: {outcome.message}", outcome.remedy)
     if outcome is not None:
-        remedy = outcome.remedy or "correct the action, or what its contract asks of the key"
+        actor = "Safe" if by_safe else "key"
+        remedy = outcome.remedy or f"correct the action, or what its contract asks of the {actor}"
         return Check(name, Health.FAIL, f"{outcome.reason}: {outcome.message}", remedy)
     return Check(name, Health.OK, f"would work{together}; {action.effect.read.signature} is {current} now")

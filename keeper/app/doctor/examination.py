@@ -12,6 +12,8 @@ from keeper.app.doctor.breakers import examine_breakers
 from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.comparing import compare
 from keeper.app.doctor.invariants import examine_invariants
+from keeper.app.doctor.pages import examine_pages
+from keeper.app.doctor.safes import examine_safes
 from keeper.app.doctor.sources import examine_sources
 from keeper.app.doctor.subjects import Answers, Subject, read_all, subjects_of
 from keeper.app.doctor.survey import Seat, survey, take_seats
@@ -55,6 +57,8 @@ async def examine(config: model.Config) -> AsyncIterator[Check]:
         await asyncio.gather(*(seat.node.close() for seat in seats))
     for number, receiver in enumerate(config.notify):
         yield await _notifier(receiver, number)
+    if config.http is not None:
+        yield await examine_pages(config.http)
 
 
 async def _what_is_done(config: model.Config, asked: Asked) -> AsyncIterator[Check]:
@@ -64,9 +68,10 @@ async def _what_is_done(config: model.Config, asked: Asked) -> AsyncIterator[Che
     yield signer
     async for check in examine_breakers(config, node, asked.block, sender):
         yield check
-    if sender is not None:
-        async for check in examine_actions(config, node, asked.block, sender):
-            yield check
+    async for check in examine_safes(config, node, asked.block, sender):
+        yield check
+    async for check in examine_actions(config, node, asked.block, sender):
+        yield check
     async for check in examine_invariants(config, node, asked.block):
         yield check
 

@@ -63,9 +63,9 @@ class Story:
     """``senders`` are the keys that the log says it sent with, lower case; ``first_block`` the first one that was evaluated."""
 
     told: list[Told] = field(default_factory=list)
-    carried: list[Carried] = field(default_factory=list)
     senders: set[str] = field(default_factory=set)
     first_block: int | None = None
+    carried: list[Carried] = field(default_factory=list)
 
     @property
     def by_transaction(self) -> dict[str, Told]:

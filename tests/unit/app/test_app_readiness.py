@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -38,6 +38,8 @@ def probing(
     *,
     told: list[Notice] | None = None,
     actor: str = "",
+    safes: Mapping[str, str] | None = None,
+    executing: Collection[str] = (),
 ) -> tuple[Readiness, Faults]:
     faults = Faults(stage.clock, lambda _: None, ([] if told is None else told).append)
     edges = Edges(
@@ -49,7 +51,8 @@ def probing(
         clock=stage.clock,
     )
     armed = armed or pause()
-    return Readiness(edges, executor, {armed.key: armed}, faults, lambda _: actor), faults
+    probe = Readiness(edges, executor, {armed.key: armed}, faults, lambda _: actor, safes or {}, executing)
+    return probe, faults
 
 
 async def found(stage: Stage) -> dict[str, str]:
@@ -193,6 +196,20 @@ async def test_probe__balance__should_pay_for_every_action(balance_wei: int, low
     stage.chain.fund(stage.signer.address, balance_wei)
     stage.chain.mine()
     assert await found(stage) == ({"balance": "low"} if low else {})
+
+
+@pytest.mark.parametrize("executing", [True, False])
+async def test_probe__balance__what_a_safe_does_costs_the_key_nothing_unless_it_executes(executing: bool) -> None:
+    stage = Stage()
+    executor = await stage.ready()
+    stage.chain.fund(stage.signer.address, 0)
+    stage.chain.mine()
+    route = pause().action.route
+    probe, faults = probing(
+        stage, executor, safes={route: stage.signer.address}, executing=[route] if executing else []
+    )
+    await unreachable_is_a_fault(probe, faults)
+    assert {fault.part: fault.reason for fault in faults.current} == ({"balance": "low"} if executing else {})
 
 
 @pytest.mark.parametrize(

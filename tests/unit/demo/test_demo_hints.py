@@ -64,7 +64,8 @@ def test_keeper_command__as_a_module__names_the_interpreter(here: Path, monkeypa
 @pytest.mark.parametrize("scenario", hints.OTHERS)
 def test_afterwards__each_scenario__log_verify_forgery_and_another_scenario(here: Path, scenario: str) -> None:
     commands = [command for _, command in hints.afterwards(here / ".demo" / "x-1" / "keeper.yaml", scenario)]
-    assert commands[:2] == [f".venv/bin/keeper audit .demo/x-1/keeper.yaml {verb}" for verb in ("log", "verify")]
+    log = "log --kind proposal" if scenario == "council" else "log"
+    assert commands[:2] == [f".venv/bin/keeper audit .demo/x-1/keeper.yaml {verb}" for verb in (log, "verify")]
     assert len(commands) == 4
     assert commands[2].splitlines() == [
         "LC_ALL=C sed -i.bak 's/ETH-PERP/ETH-PERQ/' .demo/x-1/keeper.db",
@@ -93,6 +94,16 @@ def test_meanwhile__long_commands__are_broken_so_that_a_shell_reads_them_as_one(
     assert cast.startswith("node_modules/.bin/cast call --rpc-url http://127.0.0.1:41234 ")
     assert on_chain == ".venv/bin/keeper audit ./keeper.yaml verify --on-chain"
     assert (run, status) == (".venv/bin/keeper run ./keeper.yaml", ".venv/bin/keeper status ./keeper.yaml")
+
+
+def test_of_the_council__each__is_a_command_or_the_address_of_a_page(here: Path) -> None:
+    safe_tx_hash = "0x" + "4f" * 32
+    found = hints.of_the_council(here / "keeper.yaml", safe_tx_hash, "http://127.0.0.1:41234/")
+    show, page, *others = [command for _, command in found]
+    assert show == ".venv/bin/keeper council ./keeper.yaml show 0x4f4f4f4f4f"
+    assert page == f"http://127.0.0.1:41234/proposals/{safe_tx_hash}"
+    assert [shlex.split(command)[1] for command in others] == ["council", "council", "audit"]
+    assert max(len(line) for command in (show, *others) for line in command.splitlines()) <= 76
 
 
 def test_meanwhile__no_cast__has_curl_alone(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

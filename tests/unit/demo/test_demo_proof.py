@@ -57,6 +57,12 @@ def test_find_failures__all_as_it_should_be__none() -> None:
     assert find_failures("calm", [], QUIET, VERIFIED) == []
 
 
+def test_find_failures__council__opened_again_is_as_it_should_be_and_still_paused_is_not() -> None:
+    opened = replace(FACTS, paused=dict.fromkeys(MARKETS, False))
+    assert find_failures("council", [ACTION], opened, VERIFIED) == []
+    assert find_failures("council", [ACTION], FACTS, VERIFIED) == ["ETH-PERP: paused is True on chain at block 20"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -69,7 +69,7 @@ def test_scenario__every_price__fits_the_feed_exactly(name: str) -> None:
 
 
 def test_scenarios__first_is_the_default() -> None:
-    assert list(SCENARIOS) == ["divergence", "volatility", "calm", "breaker"]
+    assert list(SCENARIOS) == ["divergence", "volatility", "calm", "breaker", "council"]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -8,7 +8,7 @@ import pytest
 
 from keeper.adapters.safe import answers
 from keeper.domain.errors import MalformedAnswer
-from keeper.domain.proposal import Confirmation, Delegate, Queued
+from keeper.domain.proposal import Confirmation, Delegate, Queued, ServedSafe
 from keeper.domain.safe import ZERO_ADDRESS, Operation
 from keeper.domain.safe_signatures import approved_signature, contract_signature
 from tests.support.safe_proposals import (
@@ -178,3 +178,23 @@ def test_place__is_the_hash_where_there_is_one() -> None:
 def test_decoded__no_json__is_malformed(content: bytes) -> None:
     with pytest.raises(MalformedAnswer, match="did not send JSON"):
         answers.decoded(content)
+
+
+def test_served__chain_and_safe__are_read_strictly() -> None:
+    assert answers.served_chain({"chainId": 1, "chain": "MAINNET"}) == 1
+    body = {"owners": [OWNERS[0], OWNERS[1]], "threshold": 2, "nonce": "7"}
+    assert answers.served_safe(body) == ServedSafe(tuple(OWNERS[:2]), 2, 7)
+    odds: list[dict[str, object]] = [
+        {"owners": None},
+        {"owners": ["0x12"]},
+        {"owners": [7]},
+        {"threshold": None},
+        {"nonce": -1},
+    ]
+    for odd in odds:
+        with pytest.raises(MalformedAnswer, match=next(iter(odd))):
+            answers.served_safe(body | odd)
+    nothing: list[object] = [{}, {"chainId": None}, {"chainId": "one"}, []]
+    for found in nothing:
+        with pytest.raises(MalformedAnswer):
+            answers.served_chain(found)
