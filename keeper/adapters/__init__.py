@@ -2,13 +2,35 @@
 
 py_ecc, which eth_account and web3 import, raises the interpreter's recursion limit to 100 000. C code that trusts the limit
 then overruns the stack: 100 kB of ``[`` in an answer would end the process in ``json.loads`` instead of raising
-RecursionError. So it is imported here, before any adapter can be, and the limit put back.
+RecursionError. So whoever imports it once an adapter could be there, the limit is put back; it is not imported here, because
+a command that only reads the log would wait for it.
 """
 
-import contextlib
 import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 
-_limit = sys.getrecursionlimit()
-with contextlib.suppress(ImportError):
-    import py_ecc  # noqa: F401
-sys.setrecursionlimit(_limit)
+
+class _LimitKept:
+    """Finds py_ecc as Python does, and puts the limit back after its first lines have run."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name == "py_ecc" else None
+        if spec is None or spec.loader is None:
+            return None
+        run = spec.loader.exec_module
+
+        def run_and_put_back(module: ModuleType) -> None:
+            limit = sys.getrecursionlimit()
+            try:
+                run(module)
+            finally:
+                sys.setrecursionlimit(limit)
+
+        spec.loader.exec_module = run_and_put_back  # type: ignore[method-assign]
+        return spec
+
+
+sys.meta_path.insert(0, _LimitKept)

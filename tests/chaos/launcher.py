@@ -2,8 +2,8 @@
 
 TRACE is a file that gets each step as it is reached. ORDER is ``observe``, or ``SIGNAL:before|after:STEP:N``: the process sends itself that
 signal right before or right after the N-th time of that step. Steps are the calls by which a keeper leaves a trace outside of itself:
-``append`` (one commit to the log, named by the kinds of its records), ``apply`` (the journal's part, inside of that commit), ``sign`` and
-``submit``. Nothing in the keeper knows of it.
+``append`` (one commit to the log, named by the kinds of its records, a proposal's by its step), ``apply`` (the journal's part, inside of that
+commit), ``sign``, ``sign safe`` (what goes to a Safe's service), ``propose`` and ``submit``. Nothing in the keeper knows of it.
 """
 
 from __future__ import annotations
@@ -60,8 +60,13 @@ def around(trap: Trap, name: Callable[..., str], call: Callable[..., Awaitable[A
 
 def commit_name(_: object, drafts: Sequence[Any]) -> str:
     """A commit by what it holds."""
-    kinds = list(dict.fromkeys(draft.kind.value for draft in drafts))
+    kinds = list(dict.fromkeys(_kind(draft) for draft in drafts))
     return "append " + ("aside" if set(kinds) <= ASIDE else "+".join(kind for kind in kinds if kind not in ASIDE))
+
+
+def _kind(draft: Any) -> str:
+    """A proposal's record is known by its step."""
+    return str(draft.body["step"]) if draft.kind.value == "proposal" else str(draft.kind.value)
 
 
 def replace(owner: type, name: str, by: Callable[..., Any]) -> None:
@@ -72,6 +77,7 @@ def main() -> None:
     trace, order, *command = sys.argv[1:]
     from keeper.adapters.audit.store import SqlAuditStore
     from keeper.adapters.routes.public import PublicRoute
+    from keeper.adapters.safe.service import SafeTransactionService
     from keeper.adapters.signing.local import LocalSigner
     from keeper.app.cli import main as keeper
 
@@ -79,6 +85,8 @@ def main() -> None:
     replace(SqlAuditStore, "append", around(trap, commit_name, SqlAuditStore.append))
     replace(PublicRoute, "submit", around(trap, lambda *_: "submit", PublicRoute.submit))
     replace(LocalSigner, "sign", around(trap, lambda *_: "sign", LocalSigner.sign))
+    replace(LocalSigner, "sign_safe", around(trap, lambda *_: "sign safe", LocalSigner.sign_safe))
+    replace(SafeTransactionService, "propose", around(trap, lambda *_: "propose", SafeTransactionService.propose))
     apply = SqlAuditStore._apply
 
     def applied(store: SqlAuditStore, connection: Any, change: Any, seq: int) -> None:

@@ -178,6 +178,7 @@ def test_demo__council__proposed_by_the_keeper_signed_by_two_executed_and_read_b
     names = {each["address"]: each["name"] for each in council["owners"]}
     assert (council["version"], council["threshold"], sorted(names.values())) == ("1.4.1", 2, ["Ada", "Ben", "Cleo"])
     assert sorted(names[owner] for owner in council["signed_by"]) == ["Ada", "Ben"]
+    assert names[council["executed_by"]] == "Cleo"
     proposal = council["proposal"]
     assert proposal["hash"] == proposal["safe_tx_hash"] == proposal["contract_hash"]
     assert (proposal["nonce"], proposal["to"]) == (0, document["effect"][0]["contract"])

@@ -83,6 +83,22 @@ class CouncilStage:
         signature = self.safe.sign(owner, words.hash)
         await self.client.add(Delegate(account.address, owner.address, "keeper", self.safe.address), signature)
 
+    async def no_delegate(self) -> None:
+        """The first owner takes it back."""
+        keeper, owner = self.stage.world.keeper, self.owners[0]
+        words = Delegation(self.safe.node.chain_id, keeper.address, hour_of(now_ms()))
+        signature = self.safe.sign(owner, words.hash)
+        await self.client.remove(Delegate(keeper.address, owner.address, "keeper", self.safe.address), signature)
+
+    def beside(self, folder: Path, key: Account) -> CouncilStage:
+        """Another keeper of the same Safe, with its own key, log and folder."""
+        folder.mkdir()
+        other = CouncilStage(Stage(self.stage.world, folder), self.safe, self.service, self.client)
+        other.write()
+        other.stage.key = key
+        (folder / "keeper.key").write_text(key.private_key + "\n", encoding="ascii")
+        return other
+
     async def queue(self) -> Sequence[Queued]:
         """What the service has open."""
         return (await self.client.queue(self.safe.address, await self.safe.nonce())).queued
@@ -113,16 +129,16 @@ class CouncilStage:
 
 @asynccontextmanager
 async def councilled(
-    folder: Path, *, version: str = "1.4.1", threshold: int = 2, owners: int = 3
+    folder: Path, *, version: str = "1.4.1", threshold: int = 2, owners: int = 3, also: Sequence[Account] = ()
 ) -> AsyncIterator[CouncilStage]:
-    """A Safe of some of the node's accounts with the roles of the exchange; the keeper is a delegate of its first owner."""
+    """A Safe of some of the node's accounts (``also``: and of these) with the roles of the exchange; the keeper is a delegate of its first owner."""
     async with AsyncExitStack() as opened:
         stage = await opened.enter_async_context(staged(folder))
         world = stage.world
         contracts = await deploy_safe_contracts(world.node, world.admin.address, version)
         taken = {each.address for each in (world.admin, world.keeper, world.roleless, world.reporter, world.trader)}
         free = [each for each in world.node.accounts if each.address not in taken]
-        safe = await contracts.create((*free, world.trader)[:owners], threshold)
+        safe = await contracts.create(((*free, world.trader)[:owners] + tuple(also)), threshold)
         for role in (Role.PAUSER, Role.UNPAUSER, Role.RISK):
             await world.grant(role, safe.address)
         for role in (Role.PAUSER, Role.RISK):

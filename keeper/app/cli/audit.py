@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from keeper.app.cli.evidence_lines import evidence_lines
 from keeper.app.cli.log_formats import as_document, write
 from keeper.app.cli.nothing_yet import log_exists, remedy, say_so
 from keeper.app.cli.output import Output, counted
-from keeper.app.cli.summaries import summary
 from keeper.app.exit_codes import Exit
 from keeper.domain.errors import KeeperError, UnitError
 from keeper.domain.record import Record, RecordKind, RecordQuery
@@ -159,6 +157,10 @@ def verify(output: Output, config: str, *, on_chain: bool) -> int:
 
 
 def _print_table(output: Output, records: Sequence[Record], *, ticks: bool, evidence: bool) -> None:
+    # the words for people are not waited for by who asks for lines of JSON
+    from keeper.app.cli.evidence_lines import evidence_lines
+    from keeper.app.cli.summaries import summary
+
     width = max(len(str(record.seq)) for record in records)
     for record in records:
         line = " | ".join(summary(record).splitlines())

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.times import to_iso
 from keeper.app.cli.no_value import why_no_threshold, why_no_value
-from keeper.domain.circuit_breaker import breaker_name, utc
 from keeper.domain.record import Json, Record, RecordKind
 
 Body = Mapping[str, Json]
@@ -123,6 +122,8 @@ def _breaker(body: Body, where: str) -> str:
 
 
 def _order(body: Body, where: str) -> str:
+    from keeper.domain.circuit_breaker import breaker_name, utc  # with it comes a hash function that few logs need
+
     name = breaker_name(str(body["breaker"]))
     signers = body.get("signers")
     if isinstance(signers, list):

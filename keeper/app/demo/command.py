@@ -68,7 +68,7 @@ async def _council(played: Played, records: Sequence[Record]) -> CouncilFacts | 
         return None
     from keeper.app.demo.council_facts import ask_the_council
 
-    return await ask_the_council(played.chamber, played.sat, records)
+    return await ask_the_council(played.chamber, played.looks, records)
 
 
 async def _keep(story: Story, played: Played, council: CouncilFacts | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from keeper.app.cli.council_document import transaction_document
 from keeper.app.council.ledger import Step
 from keeper.app.demo.chamber import DELEGATOR, Chamber
-from keeper.app.demo.sitting import LIES, SIGNERS, Look, Sat
+from keeper.app.demo.sitting import LIES, SIGNERS, Look
 from keeper.app.demo.story import joined_words, short
 from keeper.devnet.anvil import quantity
 from keeper.devnet.council import Council
@@ -18,7 +18,7 @@ from keeper.devnet.scenarios import SHAKEN
 from keeper.devnet.transactions import calldata
 from keeper.domain.abi import parse_signature
 from keeper.domain.abi_codec import decode_values
-from keeper.domain.address import keccak256
+from keeper.domain.address import checksum_address, keccak256
 from keeper.domain.errors import Refused
 from keeper.domain.proposal import Queued
 from keeper.domain.record import Record, RecordKind
@@ -95,6 +95,7 @@ class CouncilFacts:
             },
             "signed_by": list(executed.signed_by) if executed else [],
             "executed_tx": executed.tx_hash if executed else None,
+            "executed_by": executed.sender if executed else None,
             "block": executed.block if executed else None,
             "effect": None if executed is None else {
                 "call": "paused(bytes32)", "market": SHAKEN, "before": _word(executed.paused[0]), "after": _word(executed.paused[1]),
@@ -105,7 +106,7 @@ class CouncilFacts:
         }  # fmt: skip
 
 
-async def ask_the_council(chamber: Chamber, sat: Sat | None, records: Sequence[Record]) -> CouncilFacts:
+async def ask_the_council(chamber: Chamber, looks: tuple[Look, ...], records: Sequence[Record]) -> CouncilFacts:
     """Raises OutsideError."""
     council = chamber.council
     world, safe = council.world, council.safe.address
@@ -129,7 +130,7 @@ async def ask_the_council(chamber: Chamber, sat: Sat | None, records: Sequence[R
         told=await chamber.told(logged) if logged else None,
         executed=executed,
         opening=await _opening(council, executed.block - 1 if executed else await world.node.block_number()),
-        looks=sat.looks if sat else (),
+        looks=looks,
     )
 
 
@@ -229,7 +230,7 @@ async def _executed(council: Council, tx_hash: str) -> Executed | None:
     return Executed(
         tx_hash=tx_hash,
         block=block,
-        sender=str(sent["from"]),
+        sender=checksum_address(bytes.fromhex(str(sent["from"])[2:])),
         transaction=transaction,
         signed_by=signed_by,
         contract_hash="0x" + digest.hex(),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from keeper.adapters.audit.reading import page_sync
@@ -53,23 +53,15 @@ class Look:
     refused: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sat:
-    """What is left of it. ``hash`` is the proposal's safeTxHash, empty where there was nothing to propose."""
-
-    hash: str = ""
-    looks: tuple[Look, ...] = field(default=())
-
-
-async def sit(config: Config, chamber: Chamber, words: SittingWords, mine: Mine) -> Sat:
-    """From the paused market to the open one. Raises KeeperError."""
+async def sit(config: Config, chamber: Chamber, words: SittingWords, mine: Mine) -> tuple[Look, ...]:
+    """From the paused market to the open one; what was seen while the service lied. Nothing where nothing is to be put back. Raises KeeperError."""
     incident = await asyncio.to_thread(_incident, config.audit.url.reveal())
     if incident is None:
-        return Sat()
+        return ()
     words.convened()
     restore = await planned(config, incident)
     if not restore.calls:
-        return Sat()
+        return ()
     words.planned(restore)
     async with open_council(config) as council:
         matter = await _proposed(council, restore)
@@ -89,7 +81,7 @@ async def sit(config: Config, chamber: Chamber, words: SittingWords, mine: Mine)
     noticed = await _noticed(config, matter, Step.EXECUTED, mine)
     paused = await chamber.council.world.paused(SHAKEN, block=receipt.block_number)
     words.read_back(paused, receipt.block_number, noticed=noticed)
-    return Sat(matter.hash, looks)
+    return looks
 
 
 def _incident(url: str) -> str | None:

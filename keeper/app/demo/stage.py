@@ -28,7 +28,7 @@ from keeper.domain.errors import KeeperError
 
 if TYPE_CHECKING:  # what a council needs costs time to import, and one scenario has it
     from keeper.app.demo.chamber import Chamber
-    from keeper.app.demo.sitting import Sat
+    from keeper.app.demo.sitting import Look
     from keeper.app.demo.sitting_words import SittingWords
     from keeper.config.model import Config
 
@@ -47,7 +47,7 @@ KEPT_BLOCK_S = 1.0
 class Played:
     """What is left of a run: node, venue and the council's service are still up, the keeper has ended.
 
-    ``guard`` is there where it acted through a breaker contract, ``chamber`` and ``sat`` where a council sat.
+    ``guard`` is there where it acted through a breaker contract, ``chamber`` where a council sat, and ``looks`` at a service that lied.
     """
 
     scenario: Scenario
@@ -56,7 +56,7 @@ class Played:
     venue: Exchange
     guard: Guard | None = None
     chamber: Chamber | None = None
-    sat: Sat | None = None
+    looks: tuple[Look, ...] = ()
 
 
 @contextlib.asynccontextmanager
@@ -86,7 +86,7 @@ async def performed(
         if council is None:
             yield Played(scenario, path, world, venue, guard)
         else:
-            yield Played(scenario, path, world, venue, chamber=council.chamber, sat=council.sat)
+            yield Played(scenario, path, world, venue, chamber=council.chamber, looks=council.looks)
 
 
 async def go_on(played: Played) -> NoReturn:
@@ -120,12 +120,12 @@ async def _let_it_expire(guard: Guard, scenario: Scenario, venue: Exchange, stor
 
 @dataclass
 class _Convened:
-    """A council that waits until the prices are right again. ``sat`` is there once it has sat."""
+    """A council that waits until the prices are right again. ``looks`` are there once it has sat."""
 
     chamber: Chamber
     words: SittingWords
     story: Story
-    sat: Sat | None = None
+    looks: tuple[Look, ...] = ()
 
     async def sit(self, config: Config, scenario: Scenario, venue: Exchange) -> None:
         from keeper.app.demo.sitting import sit
@@ -138,7 +138,7 @@ class _Convened:
             await asyncio.sleep(REST_S)
 
         self.story.rows = False
-        self.sat = await sit(config, self.chamber, self.words, mine)
+        self.looks = await sit(config, self.chamber, self.words, mine)
 
 
 @contextlib.asynccontextmanager
