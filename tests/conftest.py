@@ -6,6 +6,7 @@ import os
 import socket
 
 import pytest
+import structlog
 
 import keeper.adapters  # noqa: F401 - before any test imports eth_account: it keeps the recursion limit as it is
 from keeper.app.compiled import forget_outdated
@@ -34,6 +35,12 @@ def _no_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+
+
+@pytest.fixture(autouse=True)
+def _no_logger_of_another_test() -> None:
+    """A command that ran in this process has set the log up on a stream that is closed by now."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

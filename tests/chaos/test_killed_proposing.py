@@ -13,6 +13,7 @@ from keeper.domain.record import RecordKind
 from tests.support.council_stage import CouncilStage, councilled
 from tests.support.deaths import LAUNCHER, Step
 from tests.support.forked_keeper import ForkedRunning
+from tests.support.keeper_process import Running
 from tests.support.keeper_stage import MARKET
 
 pytestmark = pytest.mark.chaos
@@ -38,7 +39,7 @@ async def test_killed__at_this_step__one_proposal_one_execution_one_end(tmp_path
         stage = council.stage
         council.write(execute=True)
         trace = tmp_path / "trace"
-        command = [trace, step.order(signal.SIGKILL), "run", stage.config]
+        command: list[str | Path] = [trace, step.order(signal.SIGKILL), "run", stage.config]
         async with ForkedRunning(command, tmp_path, program=LAUNCHER) as run:
             await run.watching()
             await stage.shock()
@@ -61,7 +62,7 @@ async def test_killed__at_this_step__one_proposal_one_execution_one_end(tmp_path
         stage.assert_log_holds()
 
 
-async def carry_on(council: CouncilStage, run: ForkedRunning) -> None:
+async def carry_on(council: CouncilStage, run: Running) -> None:
     """Blocks come, and two owners sign what lies in the queue, until the keeper is dead or the action has its end and nothing is on its way."""
     stage = council.stage
 

@@ -107,7 +107,9 @@ async def test_its_nonce_is_used_by_another__noticed_within_two_blocks_and_propo
         await keeper.watching()
         await council.tripped(keeper)
         (queued,) = await council.queue()
-        other = rejection(stage.node.chain_id, council.safe.address, queued.transaction.nonce)
+        other = council.safe.transaction(
+            stage.world.token, calldata("approve(address,uint256)", stage.world.exchange, 1), 0
+        )
         await council.execute(other, *council.owners[:2])
         block = await stage.node.block_number()
         await stage.mine_until(lambda: stage.evaluated() >= block + 2, ended=keeper.ended)
@@ -197,3 +199,21 @@ async def test_nobody_signs__the_intent_ends_when_time_is_over_and_the_proposal_
         assert council.bodies("superseded")[0]["withdrawn"] is True
         await keeper.end()
     assert stage.outcomes()[0] == ("expired", "too-few-signatures")
+
+
+async def test_council_executes_the_rejection__the_keeper_does_not_argue(council: CouncilStage) -> None:
+    stage = council.stage
+    async with inside(stage.config) as keeper:
+        await keeper.watching()
+        await council.tripped(keeper)
+        (queued,) = await council.queue()
+        no = rejection(stage.node.chain_id, council.safe.address, queued.transaction.nonce)
+        await council.execute(no, *council.owners[:2])
+        await stage.mine_until(lambda: bool(stage.outcomes()), ended=keeper.ended)
+        block = await stage.node.block_number()
+        await stage.mine_until(lambda: stage.evaluated() >= block + 3, ended=keeper.ended)
+        await keeper.end()
+    assert stage.outcomes() == [("failed", "council-rejected")]
+    assert len(council.bodies("made")) == 1
+    declined = [record.body["reason"] for record in stage.records(RecordKind.DECISION)]
+    assert "taken-back" in declined

@@ -191,6 +191,9 @@ class CarryingFake:
         self.given.append((proposed.hash, tuple(one.owner for one in confirmations)))
         return True
 
+    def rest(self) -> None:
+        """Nothing to let go of."""
+
 
 def action(market: str = "ETH-PERP", key: str = ID, *, expires_ms: int = 600_000) -> Action:
     call = FunctionCall(TARGET, "pauseMarket(bytes32)", (key,))

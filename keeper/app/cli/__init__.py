@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typer import Typer
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -22,7 +27,7 @@ def run_command(argv: list[str]) -> int:
 
     output = Output()
     try:
-        typer.main.get_command(app).main(args=argv, prog_name="keeper", obj=output)
+        typer.main.get_command(_first_named(app, argv)).main(args=argv, prog_name="keeper", obj=output)
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 0
         if code == Exit.USAGE and "--json" in argv and not output.answered:
@@ -38,3 +43,14 @@ def run_command(argv: list[str]) -> int:
         output.failed(error.message, error.remedy)
         return int(exit_code(error))
     return 0
+
+
+def _first_named(app: Typer, argv: list[str]) -> Typer:
+    """The program with nothing but the command that the first word names, if it names one: the others need not be built to run it."""
+    groups = [group for group in app.registered_groups if group.name in argv[:1]]
+    commands = [one for one in app.registered_commands if (one.name or one.callback.__name__) in argv[:1]]  # type: ignore[union-attr]
+    if not groups and not commands:
+        return app
+    alone = copy(app)
+    alone.registered_groups, alone.registered_commands = groups, commands
+    return alone

@@ -63,6 +63,7 @@ class Carrying:
         self._route = route
         self._not_before_ms: dict[str, float] = {}
         self._failures: dict[str, int] = {}
+        self._parts: set[str] = set()
 
     async def execute(
         self, proposed: Proposed, confirmations: Sequence[Confirmation], state: SafeState, block: BlockStamp
@@ -90,10 +91,17 @@ class Carrying:
         part = f"council:{self._route}/{work.key[1]}"
         if outcome.kind in (OutcomeKind.INCLUDED, OutcomeKind.SUPERSEDED):
             self._failures.pop(key, None)
+            self._parts.discard(part)
             self._faults.up(part)
             return
+        self._parts.add(part)
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self._not_before_ms[key] = self._clock.monotonic_ms() + (AGAIN_MS << min(failures, MOST_DOUBLINGS))
         remedy = outcome.remedy or "execute it by hand: keeper council CONFIG execute"
         self._faults.down(part, str(outcome.reason), outcome.message, remedy)
+
+    def rest(self) -> None:
+        """Nothing waits to be executed any more."""
+        while self._parts:
+            self._faults.up(self._parts.pop(), "nothing waits for it any more")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from keeper.adapters.safe.files import add_signature, write_proposal
-from keeper.app.council.desk import after_body
 from keeper.app.council.explaining import Explainer, Scene
+from keeper.app.council.facts import after_body, change_body
 from keeper.app.council.known import Known
 from keeper.app.council.ledger import Ledger, Place, Proposed, Step, What
 from keeper.app.council.matter import Change, Level, Matter, Remark
@@ -82,17 +83,18 @@ class Council:
     async def queue(self) -> Sequence[Matter]:
         """What is open, in the order of nonce."""
         scene = await self._scene()
-        found = await self._gathering.open(scene.state, scene.block)
-        return [await self._explainer.matter(one, scene) for one in found.told[:MOST_SHOWN]]
+        found = await self._gathering.open(scene.state)
+        told = [await self._with_approvals(one, scene) for one in found.told[:MOST_SHOWN]]
+        return [await self._explainer.matter(one, scene) for one in told]
 
     async def matter(self, hash_or_prefix: str) -> Matter:
         """One proposal, by its safeTxHash or at least six digits of it: from the service, the log or a file."""
         wanted = _prefix(hash_or_prefix)
         scene = await self._scene()
-        gathered = await self._gathering.open(scene.state, scene.block)
+        gathered = await self._gathering.open(scene.state)
         hits = [one for one in gathered.told if one.transaction.hash_text.startswith(wanted)]
         hits = hits or [one for one in gathered.told if one.queued and one.queued.claimed_hash.startswith(wanted)]
-        hits = hits or await self._logged(wanted)
+        hits = hits or await self._over(wanted)
         if not hits and len(wanted) == 66 and self._service is not None:
             queued = await self._service.find(wanted)
             if queued is not None and wanted not in (queued.transaction.hash_text, queued.claimed_hash):
@@ -107,8 +109,7 @@ class Council:
             )
         if len(hits) > 1:
             raise UnitError(f"{len(hits)} proposals begin with {wanted}", remedy="write more digits of the hash")
-        told = await self._gathering.with_approvals(hits[0], scene.state, scene.block)
-        return await self._explainer.matter(told, scene)
+        return await self._explainer.matter(await self._with_approvals(hits[0], scene), scene)
 
     async def history(self, limit: int = 20) -> Sequence[Matter]:
         """What was executed or can never be, newest first, by the log; nothing is simulated."""
@@ -125,12 +126,9 @@ class Council:
     async def confirmations(self, matter: Matter) -> Sequence[Confirmation]:
         """Those that the Safe would take."""
         scene = await self._scene()
-        gathered = await self._gathering.open(scene.state, scene.block)
-        for told in gathered.told:
-            if told.transaction == matter.transaction:
-                return counting(told, scene.state)
-        told = await self._gathering.with_approvals(Told(matter.transaction), scene.state, scene.block)
-        return counting(told, scene.state)
+        gathered = await self._gathering.open(scene.state)
+        found = next((one for one in gathered.told if one.transaction == matter.transaction), Told(matter.transaction))
+        return counting(await self._with_approvals(found, scene), scene.state)
 
     async def draft(
         self,
@@ -155,7 +153,7 @@ class Council:
         """What uses up the nonce of this one and does nothing else; one that is queued already as it is there."""
         transaction = rejection(matter.transaction.chain_id, matter.transaction.safe, matter.transaction.nonce)
         scene = await self._scene()
-        gathered = await self._gathering.open(scene.state, scene.block)
+        gathered = await self._gathering.open(scene.state)
         if any(one.transaction == transaction for one in gathered.told):
             return await self.matter(transaction.hash_text)
         if transaction.nonce < scene.state.nonce:
@@ -262,9 +260,20 @@ class Council:
         block = await self._chain.head()
         return Scene(block, await self._reader.state(block), self._known)
 
-    async def _logged(self, wanted: str) -> list[Told]:
+    async def _with_approvals(self, told: Told, scene: Scene) -> Told:
+        return await self._gathering.with_approvals(told, scene.state, scene.block)
+
+    async def _over(self, wanted: str) -> list[Told]:
+        """What the log knows and is not open any more, with what the service says of it, as far as it answers."""
         found = {one.hash: one for one in await self._ledger.all() if one.hash.startswith(wanted)}
-        return [Told(one.transaction, proposed=one) for one in found.values()]
+        told = []
+        for one in found.values():
+            queued = None
+            if self._service is not None:
+                with suppress(OutsideError):
+                    queued = await self._service.find(one.hash)
+            told.append(Told(one.transaction, queued, one))
+        return told
 
     async def _drafted(
         self,
@@ -323,19 +332,6 @@ class Council:
             first = matter.alarms[0].text
             more = f" (and {len(matter.alarms) - 1} more)" if len(matter.alarms) > 1 else ""
             raise UnitError(f"{ALARMED}: {first}{more}", remedy="nothing was signed; find out who proposed it, and why")
-
-
-def change_body(change: Change) -> dict[str, Json]:
-    """As it stands in a record."""
-    return {
-        "contract": change.contract,
-        "asked": change.asked,
-        "args": list(change.args),
-        "before": change.before,
-        "after": change.after,
-        "recorded": change.recorded,
-        "text": change.text,
-    }
 
 
 def _prefix(text: str) -> str:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
 from keeper.app.breakers.views import effect_at
 from keeper.app.council import telling
 from keeper.app.council.case import Case, Sight
+from keeper.app.council.facts import facts_of
 from keeper.app.council.ledger import Ledger, Place, Proposed, Step, What
 from keeper.app.council.matter import After
 from keeper.app.council.onchain import Execution, SafeReader
 from keeper.app.council.proposer import Proposer, SafeCall
+from keeper.app.council.tidying import Tidying
 from keeper.app.council.vigil import Vigil
 from keeper.app.faults import Faults
 from keeper.config.model import SafeRoute
@@ -73,6 +76,7 @@ class Desk:
         self._judge = judge
         self._ended = ended
         self._tell = tell
+        self._tidying = Tidying(proposer, ledger, edges.clock)
         self._cases: list[Case] = []
         self._block: BlockStamp | None = None
         self._news = asyncio.Event()
@@ -144,8 +148,10 @@ class Desk:
         """Moves everything on as far as it goes at this block. Raises AuditError when the log does not take it."""
         part = f"council:{self._route.name}"
         try:
-            heard = await self._hear_of_others()
-            if not self._cases:
+            known = await self._ledger.all()
+            heard = await self._hear_of_others(known)
+            left = self._tidying.left(known)
+            if not self._cases and not left:
                 self._faults.up(part)
                 self._vigil.rest()
                 return
@@ -158,6 +164,8 @@ class Desk:
             self._lapse(error.message)
             return
         self._faults.up(part)
+        with suppress(SigningError):  # told where something is to be signed that is wanted
+            await self._tidying.look(left, sight)
         for case in list(self._cases):
             try:
                 await self._advance(case, sight, executions)
@@ -179,7 +187,7 @@ class Desk:
 
     async def _advance(self, case: Case, sight: Sight, executions: Mapping[str, Execution]) -> None:
         if case.proposed is not None and case.proposed.transaction.nonce < sight.state.nonce:
-            await self._nonce_used(case, sight, executions.get(case.proposed.hash))
+            await self._nonce_used(case, sight, executions)
             return
         if case.work is not None and (outcome := await self._pointless(case, case.work, sight)) is not None:
             told = await self._moot(case, outcome.message)
@@ -242,7 +250,7 @@ class Desk:
             block=sight.block.number,
             expires_ms=work.intent.expires_ms,
             evidence=case.evidence,
-            facts={**_facts(work, after), "threshold": sight.state.threshold},
+            facts={**facts_of(work, after), "threshold": sight.state.threshold},
             adopted=found.equal is not None and not self._proposer.is_mine(found.equal) and not found.own,
         )
         case.asked = True
@@ -256,14 +264,24 @@ class Desk:
             case.proposed = await self._ledger.step(case.proposed, Step.CONFLICT, message=conflict)
         self._vigil.announce(case, sight, found.conflicts)
 
-    async def _nonce_used(self, case: Case, sight: Sight, execution: Execution | None) -> None:
-        """It was executed, or never can be."""
+    async def _nonce_used(self, case: Case, sight: Sight, executions: Mapping[str, Execution]) -> None:
+        """It was executed, the council said no, or it never can be executed."""
         proposed = case.proposed
         assert proposed is not None, "only a proposal has a nonce"
+        execution, no = executions.get(proposed.hash), executions.get(proposed.rejection_hash)
+        found = execution or no
+        if found is not None and sight.block.number - found.block + 1 < self._terms.confirmations:
+            return  # a reorganisation may take it back
         if execution is not None:
-            if sight.block.number - execution.block + 1 < self._terms.confirmations:
-                return  # a reorganisation may take it back
             await self._executed(case, proposed, execution, sight)
+            return
+        if no is not None:
+            rejected = telling.rejected(no)
+            told = await self._moot(case, rejected.message)
+            if case.work is not None:
+                await self._close(case, rejected, told)
+            else:
+                await self._edges.store.append(told)
             return
         if case.unexplained_at is None:
             case.unexplained_at = sight.block.number  # the node that was asked for the events may be a block behind
@@ -331,9 +349,8 @@ class Desk:
 
     # -- what happens elsewhere -----------------------------------------------------------------------------------------------
 
-    async def _hear_of_others(self) -> list[Case]:
+    async def _hear_of_others(self, known: Sequence[Proposed]) -> list[Case]:
         """Follows what another process of this keeper wrote down (a restore by command, say); gives what is new."""
-        known = await self._ledger.all()
         given_up = {one.hash: one for one in known if not one.open}
         for case in self._cases:
             if case.proposed is not None and (one := given_up.get(case.proposed.hash)) is not None:
@@ -353,7 +370,8 @@ class Desk:
         if not used:
             return {}
         first = max(0, min(one.block for one in used))
-        return await self._reader.executions({one.hash for one in used}, first, sight.block.number)
+        hashes = {name for one in used for name in (one.hash, one.rejection_hash)}
+        return await self._reader.executions(hashes, first, sight.block.number)
 
     def _lapse(self, why: str) -> None:
         for case in self._cases:
@@ -362,27 +380,3 @@ class Desk:
 
 def _closed(case: Case) -> bool:
     return case.work is None and case.proposed is None
-
-
-def _facts(work: Work, after: After) -> dict[str, Json]:
-    """What people will want to compare: the value now, and what is expected."""
-    armed = work.armed
-    assert armed is not None, "it was proposed"
-    effect = armed.action.effect
-    change: Json = {
-        "contract": effect.read.target,
-        "asked": effect.read.signature,
-        "args": list(effect.read.args),
-        "before": work.intent.effect_before,
-        "after": effect.expect,
-    }
-    return {"changes": [change], "after": after_body(after)}
-
-
-def after_body(after: After) -> dict[str, Json]:
-    """The joint check as it stands in a record."""
-    kept: list[Json] = [
-        {"name": one.name, "holds": one.holds, "before": one.before, "after": one.after, "text": one.text}
-        for one in after.kept
-    ]
-    return {"goes_through": after.goes_through, "text": after.text, "block": after.block, "kept": kept}

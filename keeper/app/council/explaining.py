@@ -78,7 +78,9 @@ class Explainer:
             after = After(
                 None, "It cannot be simulated: it runs the code of another contract as the Safe (delegatecall)."
             )
-        elif not light and not over:
+        elif over:
+            after = After(None, "There is nothing to simulate: its nonce is used.")
+        elif not light:
             after = await self._joint(steps, scene.block)
             changes = await self._changes(steps, decoded, changes, scene)
         place = proposed.place if proposed is not None else None
@@ -140,6 +142,8 @@ class Explainer:
             found += differences(told.queued, scene.state, told.vouched, self._links.route.members)
             if told.proposed is not None:
                 found += altered(told.proposed.transaction, told.queued.transaction)
+        if told.unread:
+            found.append(Remark(Level.ALARM, f"the service's answer about it cannot be used: {told.unread}"))
         if after.goes_through is False:
             found.append(Remark(Level.WARNING, f"it would fail if it were executed now: {after.text}"))
         found += [

@@ -12,7 +12,7 @@ from keeper.adapters.audit.times import from_iso
 from keeper.app.council.matter import Times
 from keeper.domain.errors import UnitError
 from keeper.domain.record import Draft, Json, Record, RecordKind, RecordQuery
-from keeper.domain.safe import Operation, SafeTransaction
+from keeper.domain.safe import Operation, SafeTransaction, rejection
 from keeper.ports.audit import AuditStore
 from keeper.ports.clock import Clock
 
@@ -94,6 +94,12 @@ class Proposed:
     @property
     def hash(self) -> str:
         return self.transaction.hash_text
+
+    @property
+    def rejection_hash(self) -> str:
+        """Of the empty transaction with the same nonce, which is how owners say no."""
+        one = self.transaction
+        return rejection(one.chain_id, one.safe, one.nonce).hash_text
 
     @property
     def open(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keeper.adapters.audit.times import to_iso
 from keeper.app.council.ledger import Proposed, notice_key
@@ -123,9 +123,19 @@ def recovered() -> Outcome:
 
 
 def taken_back(why: str) -> Outcome:
-    """A member took the proposal out of the queue."""
-    remedy = f"nothing, if that was meant: it is decided anew after its `retry` while the rule trips; else {BY_HAND}"
-    return Outcome(OutcomeKind.EXPIRED, Reason.TOO_FEW_SIGNATURES, f"the proposal was given up: {why}", remedy)
+    """A member took the proposal out of the queue by hand."""
+    return _refused(f"the proposal was given up: {why}")
+
+
+def rejected(execution: Execution) -> Outcome:
+    """The owners executed the empty transaction with its nonce."""
+    why = f"the council rejected it: the empty transaction with its nonce was executed in block {execution.block}"
+    return replace(_refused(why), tx_hash=execution.tx_hash, block=execution.block)
+
+
+def _refused(why: str) -> Outcome:
+    remedy = f"the keeper does not ask again in this incident; {BY_HAND}"
+    return Outcome(OutcomeKind.FAILED, Reason.COUNCIL_REJECTED, why, remedy)
 
 
 def call_failed(execution: Execution) -> Outcome:

@@ -25,7 +25,8 @@ from keeper.ports.council import ProposalService, Skipped
 class Told:
     """The service's word, the log's, the signatures (by owner) of its file, and the owners who have approved its hash on chain.
 
-    ``taken`` are the signatures of contracts that the Safe takes.
+    ``taken`` are the signatures of contracts that the Safe takes. ``unread`` is what is wrong with the service's answer about it where that
+    cannot be read, or is about something else.
     """
 
     transaction: SafeTransaction
@@ -34,6 +35,7 @@ class Told:
     approved: frozenset[str] = frozenset()
     filed: Mapping[str, bytes] = field(default_factory=dict)
     taken: frozenset[bytes] = frozenset()
+    unread: str = ""
 
     @property
     def vouched(self) -> frozenset[str]:
@@ -84,8 +86,8 @@ class Gathering:
         self._ledger = ledger
         self._reader = reader
 
-    async def open(self, state: SafeState, block: BlockStamp) -> Gathered:
-        """Everything that is open. A service that does not answer hides nothing else. Raises OutsideError (chain), StoreUnavailable."""
+    async def open(self, state: SafeState) -> Gathered:
+        """Everything that is open, without what only the chain knows. A service that does not answer hides nothing else. Raises StoreUnavailable."""
         found, blind, skipped = await self._asked(state)
         for proposed in await self._ledger.all():
             _add(found, proposed, state)
@@ -95,9 +97,11 @@ class Gathering:
                 found[name] = replace(found[name], filed=filed.signatures)
             elif self._service is None and filed.transaction.nonce >= state.nonce:
                 found[name] = Told(filed.transaction, filed=filed.signatures)
+        for one in skipped:
+            if one.place in found:
+                found[one.place] = replace(found[one.place], unread=one.why)
         ordered = sorted(found.values(), key=lambda each: (each.transaction.nonce, each.transaction.hash))
-        told = [await self.with_approvals(one, state, block) for one in ordered]
-        return Gathered(tuple(told), blind, skipped)
+        return Gathered(tuple(ordered), blind, skipped)
 
     async def with_approvals(self, told: Told, state: SafeState, block: BlockStamp) -> Told:
         """Who has approved its hash on chain, and which contracts stand by their signatures. Raises OutsideError."""

@@ -303,6 +303,8 @@ class Vigil:
             f"council:{name}/execute",
         ):
             self._faults.up(part, "nothing waits for it any more")
+        if self._carrying is not None:
+            self._carrying.rest()
 
 
 async def read_view(chain: ChainReader, view: FunctionCall, block: BlockStamp) -> str | None:

@@ -20,6 +20,8 @@ from tests.support.safe_proposals import CHAIN_ID, OWNERS, SAFE, TARGET, signatu
 
 pytestmark = pytest.mark.unit
 REJECTION = rejection(CHAIN_ID, SAFE, FIRST_NONCE)
+OTHER = replace(REJECTION, value=1)
+"""Another use of the same nonce."""
 
 
 @pytest_asyncio.fixture
@@ -103,8 +105,17 @@ async def test_reorganised_before_it_is_final__goes_on_as_if_it_had_not_been(tmp
     assert (await world.steps()).count("made") == 1
 
 
-async def test_nonce_used_by_another__noticed_within_two_blocks_and_proposed_anew(proposed: CouncilWorld) -> None:
+async def test_rejected_by_the_council__ends_as_that_and_is_not_proposed_anew(proposed: CouncilWorld) -> None:
     proposed.chain.execute(REJECTION)
+    proposed.service.safes[SAFE].nonce += 1
+    for _ in range(3):
+        await proposed.look()
+    assert await proposed.outcomes() == [("failed", "council-rejected")]
+    assert await proposed.queued() == []
+
+
+async def test_nonce_used_by_another__noticed_within_two_blocks_and_proposed_anew(proposed: CouncilWorld) -> None:
+    proposed.chain.execute(OTHER)
     proposed.service.safes[SAFE].nonce += 1
     await proposed.look(mine=False)
     await proposed.look(mine=False)
@@ -203,7 +214,7 @@ async def test_taken_back_by_command__the_running_keeper_lets_go(proposed: Counc
     await proposed.look()
     await proposed.clock.advance(120_000)
     await proposed.look()
-    assert await proposed.outcomes() == [("expired", "too-few-signatures")]
+    assert await proposed.outcomes() == [("failed", "council-rejected")]
     assert await proposed.queued() == []
 
 
@@ -385,7 +396,7 @@ async def test_ended_before_sent_was_written_down_and_over_meanwhile__is_taken_b
 
 
 async def test_ended_between_proposal_and_time_over__too_few_signed(proposed: CouncilWorld) -> None:
-    proposed.chain.execute(REJECTION)
+    proposed.chain.execute(OTHER)
     proposed.service.safes[SAFE].nonce += 1
     await proposed.look(mine=False)
     await proposed.look()
@@ -406,11 +417,12 @@ async def test_own_one_that_could_not_be_taken_back_lies_there__it_is_taken_up_a
     async def no(*_: object) -> None:
         raise Unreachable("it is down")
 
-    proposed.service.withdraw = no  # type: ignore[method-assign]
+    proposed.service.withdraw = no  # type: ignore[method-assign,assignment]
     await proposed.desk.look(block)
     proposed.service.withdraw = original  # type: ignore[method-assign]
     assert (await proposed.step(Step.SUPERSEDED))["left_there"] == "it is down"
     await proposed.order(incident="ETH-PERP@2")
+    proposed.desk._tidying._not_before_ms = 10**9  # the next try is not due
     await proposed.look()
     assert await proposed.queued() == [pause_of()]
     proposed.incident_over("ETH-PERP@2")
@@ -453,3 +465,32 @@ async def test_conflict__is_told_and_written_down(world: CouncilWorld) -> None:
     await world.look()
     assert other.hash_text in (await world.step(Step.CONFLICT))["message"]
     assert other.hash_text in world.told("proposal/")[0].body
+
+
+async def test_given_up_while_the_service_was_down__taken_back_as_soon_as_it_answers(proposed: CouncilWorld) -> None:
+    proposed.incident_over()
+    proposed.service.fault = Unreachable("it is down")
+    await proposed.look()
+    assert (await proposed.step(Step.SUPERSEDED))["left_there"] == "it is down"
+    proposed.service.fault = None
+    await proposed.recover()
+    await proposed.look()
+    assert await proposed.queued() == []
+    assert (await proposed.step(Step.SUPERSEDED))["withdrawn"] is True
+    asked = len(proposed.service.asked)
+    await proposed.clock.advance(600_000)
+    await proposed.look()
+    assert len(proposed.service.asked) == asked, "nothing is left to be asked for"
+
+
+async def test_given_up_and_the_service_refuses_to_forget_it__tried_again_only_now_and_then(
+    proposed: CouncilWorld,
+) -> None:
+    proposed.incident_over()
+    proposed.service._delegates.clear()
+    for _ in range(5):
+        await proposed.look()
+    assert proposed.service.asked.count("withdraw") == 2
+    await proposed.clock.advance(60_000)
+    await proposed.look()
+    assert proposed.service.asked.count("withdraw") == 3

@@ -106,7 +106,7 @@ async def test_made_by_people_and_wanted_by_an_action__belongs_to_the_action_wit
     await book.ledger.step(by_hand, Step.SIGNED, owner="0xab")
     await book.ledger.made(book.proposed(adopted=True))
     (found,) = await book.ledger.open()
-    assert (found.place, found.what, found.expires_ms, found.signers) == (PLACE, What.ACTION, 99, {"0xab"})
+    assert (found.place, found.what, found.expires_ms, set(found.signers)) == (PLACE, What.ACTION, 99, {"0xab"})
     assert not found.adopted, "it is this keeper's own"
 
 

@@ -32,12 +32,12 @@ async def log(*drafts: Draft) -> MemoryAuditStore:
 
 
 def decision(action: str | None = "pause-market", **changed: Any) -> Draft:
-    body = {"kind": "act", "block": 12, "verdict": VERDICT, "observations": SEEN} | changed
+    body: dict[str, Any] = {"kind": "act", "block": 12, "verdict": VERDICT, "observations": SEEN} | changed
     return Draft(RecordKind.DECISION, body, AT_MS, market="ETH-PERP", action=action, incident=INCIDENT)
 
 
 def tick(at_ms: int, value: Any = "0.01", market: str = "ETH-PERP") -> Draft:
-    signals = [{"market": market, "name": "divergence", "value": value}]
+    signals: list[Any] = [{"market": market, "name": "divergence", "value": value}]
     return Draft(RecordKind.TICK, {"signals": signals}, at_ms)
 
 
