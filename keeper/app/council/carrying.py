@@ -64,6 +64,8 @@ class Carrying:
         self._not_before_ms: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._parts: set[str] = set()
+        self._past = (0, 0.0)
+        """The Safe's nonce after the newest execution, and until when (monotonic) a look at an older block is not believed."""
 
     async def execute(
         self, proposed: Proposed, confirmations: Sequence[Confirmation], state: SafeState, block: BlockStamp
@@ -72,16 +74,18 @@ class Carrying:
         key = proposed.hash[2:10]
         if self._executor.sender is None or self._executor.open_works:
             return False
-        if self._clock.monotonic_ms() < self._not_before_ms.get(key, 0):
+        now_ms = self._clock.monotonic_ms()
+        past, until_ms = self._past
+        if now_ms < self._not_before_ms.get(key, 0) or (proposed.transaction.nonce < past and now_ms < until_ms):
             return False
         signatures = joined(confirmations, state.threshold)
         armed = armed_execution(proposed.transaction, signatures, self._route, proposed.place.market or NOBODY)
-        now_ms = self._clock.now_ms()
+        at_ms = self._clock.now_ms()
         market, action = armed.key
         why = f"{len(confirmations)} owners have signed {proposed.hash}"
-        said = records.job(now_ms, action, state="due", message=why)
+        said = records.job(at_ms, action, state="due", message=why)
         # It belongs to no incident: none waits for it.
-        order = Order(f"{market}/{action}/{block.number}/{now_ms}", "", armed, str(state.nonce), now_ms)
+        order = Order(f"{market}/{action}/{block.number}/{at_ms}", "", armed, str(state.nonce), at_ms)
         await self._executor.act([(said, order)], block, {})
         return True
 
@@ -91,6 +95,8 @@ class Carrying:
         part = f"council:{self._route}/{work.key[1]}"
         if outcome.kind in (OutcomeKind.INCLUDED, OutcomeKind.SUPERSEDED):
             self._failures.pop(key, None)
+            if work.armed is not None:
+                self._past = (int(work.armed.action.effect.expect), self._clock.monotonic_ms() + AGAIN_MS)
             self._parts.discard(part)
             self._faults.up(part)
             return

@@ -12,7 +12,7 @@ from contextlib import suppress
 from keeper.app.breakers.views import effect_at
 from keeper.app.council import telling
 from keeper.app.council.case import Case, Sight
-from keeper.app.council.facts import facts_of
+from keeper.app.council.facts import evidence_of, facts_of
 from keeper.app.council.ledger import Ledger, Place, Proposed, Step, What
 from keeper.app.council.matter import After
 from keeper.app.council.onchain import Execution, SafeReader
@@ -114,7 +114,9 @@ class Desk:
             if (intent.market, intent.action) in self._armed and not intent.attempts:
                 work = await written.take_up(self._edges.store, self._armed, intent)
                 over = bool(intent.incident) and await self._ledger.closed(intent.incident)
-                self._cases.append(Case(work, by_intent.pop(intent.id, None), over=over, asked=intent.id in asked))
+                evidence = await evidence_of(self._edges.store, intent)
+                proposed = by_intent.pop(intent.id, None)
+                self._cases.append(Case(work, proposed, evidence, over=over, asked=intent.id in asked))
         taken = {case.proposed.hash for case in self._cases if case.proposed is not None}
         self._cases += [Case(None, one) for one in proposals if one.hash not in taken]
 
@@ -282,16 +284,15 @@ class Desk:
                 await self._close(case, rejected, told)
             else:
                 await self._edges.store.append(told)
+                case.proposed = None
             return
         if case.unexplained_at is None:
             case.unexplained_at = sight.block.number  # the node that was asked for the events may be a block behind
         if sight.block.number <= case.unexplained_at:
             return
         why = f"its nonce {proposed.transaction.nonce} was used by another transaction of the Safe"
-        await self._edges.store.append(await self._moot(case, why))
-        if case.work is None:
-            case.proposed = None  # people propose it anew if they want it
-        # An action that is wanted still is proposed again at the next look.
+        await self._give_up(case, why)
+        # An action that is wanted still is proposed again at the next look; people propose theirs anew if they want it.
 
     async def _executed(self, case: Case, proposed: Proposed, execution: Execution, sight: Sight) -> None:
         facts: dict[str, Json] = {
@@ -325,7 +326,7 @@ class Desk:
         await self._close(case, outcome, [step, effect])
 
     async def _moot(self, case: Case, why: str) -> list[Draft]:
-        """Taken out of the queue when it is ours; gives what is to be written down of that."""
+        """Taken out of the queue when it is ours; gives what is to be written down of that. Until it is, the case stays as it is."""
         proposed = case.proposed
         if proposed is None:
             return []
@@ -334,8 +335,11 @@ class Desk:
             proposed, Step.SUPERSEDED, why=why, withdrawn=not left_there, left_there=left_there
         )
         self._tell(telling.moot(proposed, why, left_there))
-        case.proposed = None
         return [step]
+
+    async def _give_up(self, case: Case, why: str) -> None:
+        await self._edges.store.append(await self._moot(case, why))
+        case.proposed = None
 
     async def _close(self, case: Case, outcome: Outcome, told: Sequence[Draft] = ()) -> None:
         """The end of the intent, durable together with what is ``told`` of its proposal; then everybody hears of it."""

@@ -21,7 +21,7 @@ from keeper.config.model import SafeRoute
 from keeper.domain.abi import decode_results, encode_call, parse_signature, to_text
 from keeper.domain.action import FunctionCall
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import MalformedAnswer, OutsideError, UnitError
+from keeper.domain.errors import Busy, MalformedAnswer, OutsideError, UnitError
 from keeper.domain.proposal import Queued, SafeState
 from keeper.domain.verdict import Severity
 from keeper.ports.chain import ChainReader
@@ -31,6 +31,8 @@ from keeper.ports.notifier import Notice
 
 LOST_MS: Final = 60_000
 """A service that does not show what it took for so long has lost it, or somebody took it away."""
+BUSY_MS: Final = 60_000
+"""A service that limits how much it is asked is down only after so long."""
 SENDING: Final = "council-send"
 
 
@@ -65,6 +67,7 @@ class Vigil:
         self._live = live
         self._carrying = carrying
         self._tell = tell
+        self._silent_since_ms: float | None = None
 
     async def look(self, block: BlockStamp) -> Sight:
         """The Safe, and the service's queue. Raises OutsideError when the chain does not answer; a service that does not is a fault."""
@@ -75,9 +78,14 @@ class Vigil:
         try:
             page = await self._proposer.queue(state.nonce)
         except OutsideError as error:
+            now_ms = self._clock.monotonic_ms()
+            self._silent_since_ms = now_ms if self._silent_since_ms is None else self._silent_since_ms
+            if isinstance(error, Busy) and now_ms - self._silent_since_ms < BUSY_MS:
+                return Sight(block, state, None)  # a limit of questions is no news
             remedy = error.remedy or "proposals are files meanwhile, and are sent when it answers"
             self._faults.down(part, "unreachable", error.message, remedy)
             return Sight(block, state, None)
+        self._silent_since_ms = None
         if page.skipped:
             first = page.skipped[0]
             self._faults.down(part, "skipped", f"{first.place}: {first.why}", "look at the queue in the Safe web app")

@@ -11,9 +11,10 @@ import pytest_asyncio
 
 from keeper.adapters.chain.memory import Reverted
 from keeper.app.council.ledger import Place, Proposed, Step, What
+from keeper.app.evidence_hash import evidence_hash
 from keeper.domain.errors import IntentAlreadyOpen, SigningError, StoreUnavailable, Unreachable
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
-from keeper.domain.record import RecordKind
+from keeper.domain.record import Draft, RecordKind
 from keeper.domain.safe import SafeTransaction, rejection
 from tests.support.council_world import FIRST_NONCE, ID, OTHER_ID, CouncilWorld, pause_of
 from tests.support.safe_proposals import CHAIN_ID, OWNERS, SAFE, TARGET, signature
@@ -494,3 +495,39 @@ async def test_given_up_and_the_service_refuses_to_forget_it__tried_again_only_n
     await proposed.clock.advance(60_000)
     await proposed.look()
     assert proposed.service.asked.count("withdraw") == 3
+
+
+async def test_end_cannot_be_written_down__the_next_look_writes_all_of_it(proposed: CouncilWorld) -> None:
+    proposed.incident_over()
+    append, proposed.store.append = proposed.store.append, _unavailable  # type: ignore[method-assign,assignment]
+    with pytest.raises(StoreUnavailable):
+        await proposed.look()
+    proposed.store.append = append  # type: ignore[method-assign]
+    await proposed.look()
+    assert await proposed.outcomes() == [("expired", "market-recovered")]
+    assert (await proposed.step(Step.SUPERSEDED))["withdrawn"] is True
+    assert await proposed.ledger.open() == []
+
+
+@pytest.mark.parametrize("confirmations", [1, 2])
+async def test_rejected_by_the_owners__told_as_that_once_it_is_final(tmp_path: Path, confirmations: int) -> None:
+    world = CouncilWorld(tmp_path, confirmations=confirmations)
+    await world.delegate()
+    await world.order()
+    await world.look()
+    world.chain.execute(REJECTION)
+    await world.look(mine=False)
+    assert await world.outcomes() == [("failed", "council-rejected")][: 2 - confirmations]
+    await world.look()
+    assert await world.outcomes() == [("failed", "council-rejected")]
+    assert len(world.told("moot/")) == 1
+
+
+async def test_evidence__an_order_and_a_new_run__the_same_hash_goes_with_the_proposal(world: CouncilWorld) -> None:
+    draft = Draft(RecordKind.DECISION, {"kind": "act"}, world.clock.now_ms(), "ETH-PERP", "pause-market", "ETH-PERP@1")
+    await world.store.append([draft])
+    await world.order()
+    await world.recover()
+    await world.look()
+    assert (await world.step(Step.MADE))["evidence"] == "0x" + evidence_hash(draft).hex()
+    assert evidence_hash(draft).hex() in (await world.step(Step.MADE))["origin"]

@@ -13,7 +13,7 @@ from keeper.adapters.safe.files import read_proposal
 from keeper.adapters.safe.memory import MemoryProposalService
 from keeper.app.council.council import ALARMED
 from keeper.app.council.ledger import Place, What
-from keeper.app.council.matter import Matter, Standing
+from keeper.app.council.matter import Change, Matter, Standing
 from keeper.domain.errors import Busy, MalformedAnswer, OutsideError, Refused, UnitError, Unreachable
 from keeper.domain.proposal import Confirmation, Queued
 from keeper.domain.safe import Operation, SafeTransaction, rejection
@@ -385,3 +385,25 @@ async def test_reject__nonce_used__is_refused(world: CouncilWorld) -> None:
 async def test_withdraw__not_in_a_queue__is_refused(world: CouncilWorld) -> None:
     with pytest.raises(UnitError, match="not in a service"):
         await world.council.withdraw(await drafted(world))
+
+
+async def test_changes__recorded_before_the_incident__is_shown_even_where_nothing_would_change(
+    world: CouncilWorld,
+) -> None:
+    other = "0x" + b"BTC-PERP".ljust(32, b"\0").hex()
+    recorded = [Change(TARGET, "paused(bytes32)(bool)", (key,), "true", "false", "false") for key in (ID, other)]
+    matter = await world.council.draft(
+        [CALL], title="Restore", why=[], what=What.RESTORE, place=Place(), changes=recorded
+    )
+    found = {one.args: one for one in matter.changes}
+    assert (found[ID,].before, found[ID,].after, found[ID,].recorded) == ("false", "true", "false"), "read, not told"
+    assert (found[other,].before, found[other,].after, found[other,].recorded) == ("false", "false", "false")
+    assert "(false before the incident)" in found[other,].text
+
+
+async def test_changes__a_view_that_does_not_answer__is_said_to_be_unreadable(world: CouncilWorld) -> None:
+    recorded = [Change(TARGET, "nobody(bytes32)(bool)", (ID,), "true", "false", "false")]
+    matter = await world.council.draft([CALL], title="?", why=[], what=What.RESTORE, place=Place(), changes=recorded)
+    (odd,) = [one for one in matter.changes if one.asked.startswith("nobody")]
+    assert (odd.before, odd.after) == (None, None)
+    assert "unreadable now -> not known" in odd.text

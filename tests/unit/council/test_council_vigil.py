@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from keeper.adapters.safe.files import add_signature, write_proposal
 from keeper.app.council.ledger import Step
-from keeper.app.council.vigil import LOST_MS
-from keeper.domain.errors import Unreachable
+from keeper.app.council.vigil import BUSY_MS, LOST_MS
+from keeper.domain.errors import Busy, Unreachable
 from keeper.domain.proposal import Confirmation, Queued
 from keeper.domain.safe_signatures import approved_signature
 from keeper.domain.verdict import Severity
@@ -296,3 +296,18 @@ async def _made(world: CouncilWorld):  # type: ignore[no-untyped-def]
     from keeper.app.council.ledger import Place, Proposed, What
 
     return Proposed(pause_of(), What.BY_HAND, "by hand", "{}", Place(), world.clock.now_ms(), 1)
+
+
+async def test_busy_service__is_down_only_after_a_while(world: CouncilWorld) -> None:
+    world.service.fault = Busy("HTTP 429", retry_after_s=1)
+    await world.look()
+    await world.clock.advance(BUSY_MS - 1)
+    await world.look()
+    assert world.down() == {}
+    await world.clock.advance(1)
+    await world.look()
+    assert world.down() == {"council-service:council": "unreachable"}
+    world.service.fault = None
+    await world.clock.advance(1_000)
+    await world.look()
+    assert world.down() == {}
