@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,7 +15,7 @@ FILE = "(file)"
 MARKETS_NAMED = 5
 _LONGEST_SHOWN = 70
 _KEY_LIKE = re.compile(r"[0-9a-fA-F]{64}")
-_CREDENTIALS = re.compile(r"^(signer\.|notify\[\d+\]\.url|sources\..*\.headers\.)")
+_CREDENTIALS = re.compile(r"^(signer\.|routes\.[^.]+\.api_key|notify\[\d+\]\.url|sources\..*\.headers\.)")
 
 
 class Report:
@@ -106,6 +105,8 @@ def without_credentials(path: str, text: str) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known word, or all of them."""
     words = sorted(known)
+    import difflib  # only for who erred
+
     close = difflib.get_close_matches(name[:100].lower(), {word.lower() for word in words}, n=1, cutoff=0.6)
     if close:
         return "did you mean " + next(word for word in words if word.lower() == close[0]) + "?"

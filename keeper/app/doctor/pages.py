@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import os
 import socket
 from typing import Final
@@ -24,14 +25,26 @@ async def examine_pages(http: HttpConfig) -> Check:
     name = f"http {host}:{http.port}"
     number = _taken(http.host, http.port)
     if not number:
-        return Check(name, Health.OK, "free")
+        return _reach(http, name, "free")
     if number != errno.EADDRINUSE:
         message = f"nothing can listen there: {os.strerror(number).lower()}"
         return Check(name, Health.FAIL, message, "correct `listen` in `http`")
     if await _health(http.host, http.port, host):
-        return Check(name, Health.OK, "in use: the pages of a running keeper answer")
+        return _reach(http, name, "in use: the pages of a running keeper answer")
     message = "in use by something that does not answer as the pages of a keeper do"
     return Check(name, Health.FAIL, message, "end what uses it, or choose another port in `http: listen:`")
+
+
+def _reach(http: HttpConfig, name: str, message: str) -> Check:
+    """Whoever reaches the address can read the pages."""
+    if http.host == "localhost" or ipaddress.ip_address(http.host).is_loopback:
+        return Check(name, Health.OK, message)
+    message += "; everybody who reaches this address can read the pages" + (
+        ", and hand in signatures" if http.approve else ""
+    )
+    return Check(
+        name, Health.WARN, message, "put a proxy with your sign-on in front of it, and let nothing else reach it"
+    )
 
 
 def _taken(host: str, port: int) -> int:
