@@ -37,5 +37,6 @@ BENCHES: Mapping[str, Entry] = {
     "sign": Entry("sign", "sign", "a transaction through our signer, against the bare signature"),
     "audit-write-sqlite": Entry("audit", "write", "a durable record per commit, against raw sqlite3"),
     "audit-verify": Entry("audit", "verify_all", "the whole log verified, against hashing alone"),
+    "audit-query": Entry("audit_query", "query", "a page of the log, against the raw driver"),
     "start-up": Entry("start_up", "start_up", "cold keeper --help and audit log, against bare scripts"),
 }

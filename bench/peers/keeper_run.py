@@ -15,6 +15,7 @@ from typing import TypeVar
 from bench.peers.arrivals import Arrivals
 from bench.peers.talk import commands, say
 from keeper.app.cli import logs
+from keeper.app.huge_pages import collapse
 from keeper.app.observer import Observer
 from keeper.app.parts import Parts
 from keeper.app.service import Service
@@ -200,6 +201,7 @@ async def main(config: str) -> None:
     logs.set_up(0)
     parts, gate, spans = instrumented(await build(load(config)))
     gc.freeze()
+    collapse()
     stop = asyncio.Event()
     try:
         service = asyncio.create_task(Service(parts, Reporter(spans)).run(stop))

@@ -30,10 +30,11 @@ class Aside:
         self._turn = asyncio.Lock()
         self._running: Future[Any] | None = None
 
-    async def run(self, call: Callable[[], T]) -> T:
-        """Raises what the call raises, and Unreachable when it takes too long, or one before it still hangs."""
+    async def run(self, call: Callable[[], T], within_s: float | None = None) -> T:
+        """Raises what the call raises, and Unreachable when it takes too long, or one before it still hangs. ``within_s`` is a shorter time."""
+        patience_s = self._answer_s if within_s is None else min(self._answer_s, within_s)
         try:
-            async with asyncio.timeout(self._answer_s), self._turn:
+            async with asyncio.timeout(patience_s), self._turn:
                 if self._running is not None and not self._running.done():
                     raise self._hangs("still has not answered an earlier question")
                 future: Future[T] = Future()
@@ -42,7 +43,7 @@ class Aside:
                 self._running = future
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            raise self._hangs(f"has not answered within {self._answer_s:g} s") from None
+            raise self._hangs(f"has not answered within {patience_s:.3g} s") from None
 
     def _hangs(self, what: str) -> Unreachable:
         return Unreachable(f"{self._what} {what}", remedy=self._remedy)

@@ -153,11 +153,11 @@ def test_verify__body_too_deep_for_python__names_the_record(database: Path, rewr
     assert (verify(sqlite_url(database)).ok, verify(sqlite_url(database)).first_bad) == (False, PLACE)
 
 
-@pytest.mark.parametrize("columns", [value for name, value in BAD.items() if "deep" not in name], ids=str)
+@pytest.mark.parametrize("what", [name for name in BAD if "deep" not in name])
 def test_verify__rewritten_with_what_the_store_never_writes__names_the_record(
-    database: Path, rewrite: Rewrite, columns: dict[str, str | bytes]
+    database: Path, rewrite: Rewrite, what: str
 ) -> None:
-    rewrite(**columns)
+    rewrite(**BAD[what])
 
     verdict = verify(sqlite_url(database))
 

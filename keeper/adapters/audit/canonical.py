@@ -11,10 +11,11 @@ else is text as it stands in the row. ``sha256sum`` and any JCS library recomput
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final
 
+import orjson
 import rfc8785
 
 from keeper.adapters.audit.errors import DraftRefused
@@ -27,12 +28,6 @@ DEEPEST: Final = 64
 
 _WORDS: Final = frozenset({str, bool, type(None)})
 
-# The C encoder of the standard library is 10 to 20 times faster than the rfc8785 package and writes the same bytes for what
-# _inspect lets through. Only the order of keys can differ (code points here, UTF-16 units in the RFC), which plain ASCII rules out.
-_ENCODER = json.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
-)
-
 
 def canonical(value: Mapping[str, Json]) -> str:
     """RFC 8785 text of an object.
@@ -41,15 +36,17 @@ def canonical(value: Mapping[str, Json]) -> str:
     not Unicode, and anything that JSON does not know.
     """
     plain = dict(value)
+    # the look that names the place of what it refuses takes three times as long
+    ascii_keys = _is_plain((plain,), -1) or _inspect(plain, "body", 0)
+    # orjson is 50 to 100 times faster than the rfc8785 package and writes the same bytes for what is let through here. Only the order of
+    # keys can differ (bytes of UTF-8 here, UTF-16 units in the RFC), which plain ASCII rules out.
+    if ascii_keys:
+        with suppress(orjson.JSONEncodeError):  # a word of an enumeration as a key, or no Unicode: the reference knows
+            return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode()
     try:
-        # the look that names the place of what it refuses takes three times as long
-        if not _is_plain((plain,), -1) and not _inspect(plain, "body", 0):
-            return rfc8785.dumps(plain).decode()
-        text = _ENCODER.encode(plain)
-        text.encode()
+        return rfc8785.dumps(plain).decode()
     except (UnicodeEncodeError, rfc8785.CanonicalizationError):
         raise DraftRefused("body: a text in it is not Unicode (a lone surrogate)") from None
-    return text
 
 
 def record_hash(
@@ -65,18 +62,19 @@ def record_hash(
     prev_hash: str,
 ) -> str:
     """The hash of a record whose ``body`` is already canonical text. Raises DraftRefused when a column is not Unicode."""
-    preimage = (
-        f'{{"action":{_text(action)},"at":{_text(at)},"body":{body},"incident":{_text(incident)},"intent":{_text(intent)},'
-        f'"kind":{_text(kind)},"market":{_text(market)},"prev_hash":{_text(prev_hash)},"seq":{seq}}}'
-    )
     try:
+        preimage = (
+            f'{{"action":{quoted(action)},"at":{quoted(at)},"body":{body},"incident":{quoted(incident)},"intent":{quoted(intent)},'
+            f'"kind":{quoted(kind)},"market":{quoted(market)},"prev_hash":{quoted(prev_hash)},"seq":{seq}}}'
+        )
         return "0x" + hashlib.sha256(preimage.encode()).hexdigest()
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, orjson.JSONEncodeError):
         raise DraftRefused("a column is not Unicode (a lone surrogate)") from None
 
 
-def _text(value: str | None) -> str:
-    return "null" if value is None else _ENCODER.encode(value)
+def quoted(value: str | None) -> str:
+    """A column as it stands in the hashed text."""
+    return "null" if value is None else orjson.dumps(value).decode()
 
 
 def _is_plain(values: Iterable[object], depth: int) -> bool:

@@ -16,7 +16,7 @@ from keeper.adapters.audit.times import from_iso
 from keeper.domain.record import GENESIS, RecordKind
 
 _KINDS = {kind.value: kind in JOURNAL_KINDS for kind in RecordKind}
-_TYPES = " AND ".join(
+TYPES = " AND ".join(
     "typeof(seq) = 'integer'"
     if name == "seq"
     else f"typeof({name}) IN ('text'{', ' + repr('null') if name in OPTIONAL else ''})"
@@ -49,6 +49,10 @@ class RecordCheck:
             self.head = row[0].decode(errors="replace") if isinstance(row[0], bytes) else ""
         self._after = self.seq = seq
 
+    def take_all(self, seq: int, head: str) -> None:
+        """Takes the records up to ``seq``, whose hash is ``head``, as looked at and good."""
+        self.seq, self.head = seq, head
+
     def changes(self) -> Iterator[tuple[int, Change]]:
         for row in self._rows():
             change, head = self._check(self.seq + 1, row)
@@ -58,7 +62,7 @@ class RecordCheck:
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         # along the table itself, without trusting an index; from the first row on, whatever its number
-        sql = f"SELECT {_TYPES}, {', '.join(COLUMNS)} FROM records NOT INDEXED"  # noqa: S608
+        sql = f"SELECT {TYPES}, {', '.join(COLUMNS)} FROM records NOT INDEXED"  # noqa: S608
         later = f"{sql} WHERE seq > ? ORDER BY seq"
         try:
             cursor = self._connection.execute(*((later, (self._after,)) if self._after else (f"{sql} ORDER BY seq",)))
@@ -108,10 +112,10 @@ class RecordCheck:
         )
         if digest != computed:
             raise Finding("records", seq, "the hash does not fit what the row holds: the row was changed")
-        return _meaning(seq, at, kind, market, action, incident, intent, body), computed
+        return meaning(seq, at, kind, market, action, incident, intent, body), computed
 
 
-def _meaning(
+def meaning(
     seq: int,
     at: str,
     kind: str,

@@ -10,19 +10,23 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from struct import unpack_from
+from typing import Final
 
 from keeper.adapters.audit.finding import Finding
 from keeper.adapters.audit.pages import COLUMNS, OPTIONAL
 
-_VARINT = rb"[\x80-\xff]{0,8}[\x00-\x7f]"
-_TEXT = rb"(?:[\x0c-\x7f]|[\x80-\xff]{1,8}[\x00-\x7f])"
+_VARINT = rb"[\x80-\xff]{0,8}+[\x00-\x7f]"
+_TEXT = rb"(?:[\x0c-\x7f]|[\x80-\xff]{1,8}+[\x00-\x7f])"
 _COLUMN = {name: rb"(?:\x00|" + _TEXT + rb")" if name in OPTIONAL else _TEXT for name in COLUMNS} | {"seq": rb"\x00"}
 # length of the row, its key, length of the header, one type for each column
 _KEY: Final = re.compile(_VARINT + b"(" + _VARINT + b")", re.DOTALL)
 _ROW: Final = re.compile(_VARINT + _VARINT + _VARINT + b"".join(_COLUMN.values()), re.DOTALL)
 _LEAF, _INTERIOR = 13, 5
+_READ_AT_ONCE: Final = 64
+"""Pages: the leaves of a table mostly follow one another."""
 
 
 def check_headers(connection: sqlite3.Connection, path: Path) -> None:
@@ -34,15 +38,12 @@ def check_headers(connection: sqlite3.Connection, path: Path) -> None:
     if waiting.exists() and waiting.stat().st_size:
         return
     root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'records'").fetchone()[0]
-    with path.open("rb") as file:
-        for page in _leaves(file, root):
-            _check_leaf(page)
-
-
-def _check_leaf(page: bytes) -> None:
-    for offset in _cell_offsets(page, 8):
-        if _ROW.match(page, offset) is None:
-            raise Finding("records", _rowid(page, offset), "the header of its row in the file was changed")
+    with path.open("rb", buffering=0) as file:
+        for pages, start, end in _leaves(file, root):
+            for offset in _cell_offsets(pages, start, 8):
+                if _ROW.match(pages, start + offset, end) is None:
+                    problem = "the header of its row in the file was changed"
+                    raise Finding("records", _rowid(pages, start + offset), problem)
 
 
 def _rowid(page: bytes, offset: int) -> int | None:
@@ -55,24 +56,32 @@ def _rowid(page: bytes, offset: int) -> int | None:
     return value
 
 
-def _leaves(file: BinaryIO, root: int) -> Iterator[bytes]:
-    """The leaf pages of a table from left to right."""
+def _leaves(file: FileIO, root: int) -> Iterator[tuple[bytes, int, int]]:
+    """The leaf pages of a table from left to right: some pages of the file, and where in them this one begins and ends."""
     file.seek(16)
     size = int.from_bytes(file.read(2), "big")
     size = 65_536 if size == 1 else size
-    pages = [root]
-    while pages:
-        file.seek((pages.pop() - 1) * size)
-        page = file.read(size)
-        if page[0] == _LEAF:
-            yield page
-        elif page[0] == _INTERIOR:
-            children = [int.from_bytes(page[at : at + 4], "big") for at in _cell_offsets(page, 12)]
-            pages += [int.from_bytes(page[8:12], "big"), *reversed(children)]
+    pages, first, after = b"", 0, 0
+    waiting = [root]
+    while waiting:
+        page = waiting.pop()
+        if not first <= page < after:
+            file.seek((page - 1) * size)
+            pages = file.read(size * _READ_AT_ONCE)
+            first, after = page, page + len(pages) // size
+        start = (page - first) * size
+        if pages[start] == _LEAF:
+            yield pages, start, start + size
+        elif pages[start] == _INTERIOR:
+            children = [_page(pages, start + offset) for offset in _cell_offsets(pages, start, 12)]
+            waiting += [_page(pages, start + 8), *reversed(children)]
 
 
-def _cell_offsets(page: bytes, start: int) -> Iterator[int]:
-    """The page's array of cells, two bytes each."""
-    count = int.from_bytes(page[3:5], "big")
-    for at in range(start, start + 2 * count, 2):
-        yield int.from_bytes(page[at : at + 2], "big")
+def _page(pages: bytes, at: int) -> int:
+    return int.from_bytes(pages[at : at + 4], "big")
+
+
+def _cell_offsets(pages: bytes, start: int, header: int) -> tuple[int, ...]:
+    """The array of cells of the page that begins at ``start``, two bytes each."""
+    count = pages[start + 3] << 8 | pages[start + 4]
+    return unpack_from(f">{count}H", pages, start + header)

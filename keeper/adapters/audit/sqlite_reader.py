@@ -31,7 +31,10 @@ def _open(uri: str, busy_timeout_ms: int) -> sqlite3.Connection | None:
     """None when the system does not let it be opened."""
     connection: sqlite3.Connection | None = None
     try:
-        connection = sqlite3.connect(uri, uri=True, timeout=busy_timeout_ms / 1000, isolation_level=None)
+        # one thread may open it, another read, and the first tell that one to stop
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False
+        )
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         # any other error: whoever reads meets it again, and knows whether it is a failure or a finding

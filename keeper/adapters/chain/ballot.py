@@ -51,6 +51,8 @@ class Ballot:
                 mine[number] = _Vote(said, self._count, self._count)
         while len(mine) > REMEMBERED:
             del mine[min(mine)]
+        if len(self._votes) <= MAJORITY:
+            return {}  # too few to outvote anybody; a head waits for this
         return self._judged(block.number - 1) | self._judged(block.number)
 
     def has_announced(self, endpoint: int, block: BlockStamp) -> bool:

@@ -82,8 +82,8 @@ class Link(PersistentConnectionProvider):
         future = self._batches.expect(numbers)
         self.requests_made += 1
         try:
-            await self.socket_send(encoded_batch(numbers, requests).encode("ascii"))
             async with asyncio.timeout(self.request_timeout):
+                await self.socket_send(encoded_batch(numbers, requests).encode("ascii"))
                 return ordered(numbers, await future)
         except TimeoutError:
             raise Unreachable(f"no answer within {self.request_timeout:g} s") from None
@@ -128,13 +128,23 @@ class Link(PersistentConnectionProvider):
         request = self.form_request(method, params)
         number = int(str(request["id"]))
         self._waiting[number] = asyncio.get_running_loop().create_future()
-        await self.socket_send(self.encode_rpc_dict(request))
+        try:
+            async with asyncio.timeout(self.request_timeout):
+                await self.socket_send(self.encode_rpc_dict(request))
+        except TimeoutError:
+            raise Unreachable(f"nothing could be sent within {self.request_timeout:g} s") from None
         return request
 
     async def recv_for_request(self, rpc_request: RPCRequest) -> RPCResponse:
         """web3's second half of a request."""
         number = int(str(rpc_request["id"]))
-        return await self._answer(number, self._waiting[number])  # type: ignore[return-value]
+        try:
+            async with asyncio.timeout(self.request_timeout):
+                return await self._waiting[number]  # type: ignore[return-value]
+        except TimeoutError:
+            raise Unreachable(f"no answer within {self.request_timeout:g} s") from None
+        finally:
+            self._forget(number)
 
     # -- requests --------------------------------------------------------------------------------------------------------------
 
@@ -147,15 +157,8 @@ class Link(PersistentConnectionProvider):
             self._subscribing.add(number)
         self.requests_made += 1
         try:
-            await self.socket_send(body)
-        except BaseException:
-            self._forget(number)
-            raise
-        return await self._answer(number, future)
-
-    async def _answer(self, number: int, future: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(self.request_timeout):
+            async with asyncio.timeout(self.request_timeout):  # one for both: the second costs as much as the sending
+                await self.socket_send(body)
                 return await future
         except TimeoutError:
             raise Unreachable(f"no answer within {self.request_timeout:g} s") from None
@@ -170,8 +173,10 @@ class Link(PersistentConnectionProvider):
 
     async def _message_listener(self) -> None:
         try:
+            loop = asyncio.get_running_loop()
             while True:
                 self._dispatch(decoded(await self._next_message()))
+                loop.call_soon(self._acknowledge)  # after whoever waits for the message
         except OutsideError as error:
             self._end(error)
         except (OSError, EOFError, WebSocketException) as error:
@@ -180,6 +185,9 @@ class Link(PersistentConnectionProvider):
     @abstractmethod
     async def _next_message(self) -> bytes | str:
         """The next frame, as it came. Raises OutsideError, or what the transport raises when it ends."""
+
+    def _acknowledge(self) -> None:
+        """Lets the other side know at once that the message came, where its next one may wait for that."""
 
     def _dispatch(self, message: object) -> None:
         if isinstance(message, list) and (self._batches.settle(message) or are_answers(message)):
@@ -246,10 +254,7 @@ class WebSocketLink(Link, WebSocketProvider):
         if self._ws is None:
             raise Unreachable("there is no connection")
         try:
-            async with asyncio.timeout(self.request_timeout):
-                await self._ws.send(request_data, text=True)
-        except TimeoutError:
-            raise Unreachable(f"nothing could be sent within {self.request_timeout:g} s") from None
+            await self._ws.send(request_data, text=True)
         except (OSError, WebSocketException) as error:
             raise Unreachable(why(error)) from None
 
@@ -261,9 +266,7 @@ class WebSocketLink(Link, WebSocketProvider):
     async def _next_message(self) -> bytes | str:
         if self._ws is None:
             raise Unreachable("there is no connection")
-        message = await self._ws.recv()
-        self._acknowledge()
-        return message
+        return await self._ws.recv()
 
     def _acknowledge(self) -> None:
         # A node with Nagle's algorithm holds the next head until the last segment is acknowledged, which Linux delays by up to 40 ms.
@@ -285,11 +288,8 @@ class IpcLink(Link, AsyncIPCProvider):
         if self._writer is None:
             raise Unreachable("there is no connection")
         try:
-            async with asyncio.timeout(self.request_timeout):
-                self._writer.write(request_data + b"\n")
-                await self._writer.drain()
-        except TimeoutError:
-            raise Unreachable(f"nothing could be sent within {self.request_timeout:g} s") from None
+            self._writer.write(request_data + b"\n")
+            await self._writer.drain()
         except OSError as error:
             raise Unreachable(why(error)) from None
 

@@ -15,17 +15,21 @@ from keeper.domain.safe import ZERO_ADDRESS, Operation, SafeTransaction
 from keeper.domain.safe_signatures import kind_of
 from keeper.domain.text import printable, shown
 
-MAX_CONFIRMATIONS: Final = 500
-"""More owners than any Safe has."""
+MAX_CONFIRMATIONS: Final = 128
+"""Of one proposal: more than any Safe has owners, of now and of before."""
+MAX_OWNERS: Final = 500
 MAX_ORIGIN: Final = 2_000
 """Characters of a proposer's note; the service takes 200."""
 
 HASH: Final = re.compile(r"0x[0-9a-f]{64}")
 _DECIMAL = re.compile(r"[0-9]{1,78}")
-_DATA = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
+
+
+class TooLarge(MalformedAnswer):
+    """An answer of more bytes than are read; fewer entries at once may fit."""
 
 
 def decoded(content: bytes) -> object:
@@ -90,7 +94,7 @@ def served_safe(found: object) -> ServedSafe:
     """Raises MalformedAnswer, which names the field."""
     body = _object(found, "Safe")
     owners = body.get("owners")
-    if not isinstance(owners, list) or len(owners) > MAX_CONFIRMATIONS:
+    if not isinstance(owners, list) or len(owners) > MAX_OWNERS:
         raise _odd("owners", owners)
     named = {f"owners[{at}]": owner for at, owner in enumerate(owners)}
     return ServedSafe(
@@ -122,8 +126,10 @@ def entries(found: object) -> tuple[list[Any], bool]:
 def _confirmations(found: object) -> tuple[Confirmation, ...]:
     if found is None:
         return ()
-    if not isinstance(found, list) or len(found) > MAX_CONFIRMATIONS:
+    if not isinstance(found, list):
         raise _odd("confirmations", found)
+    if len(found) > MAX_CONFIRMATIONS:
+        raise MalformedAnswer(f"it has {len(found)} confirmations; more than {MAX_CONFIRMATIONS} are not read")
     return tuple(_within(f"confirmations[{at}]", _confirmation, one) for at, one in enumerate(found))
 
 
@@ -182,9 +188,13 @@ def _data(body: Mapping[str, Any], name: str) -> bytes | None:
     found = body.get(name)
     if found is None:
         return None
-    if not isinstance(found, str) or not _DATA.fullmatch(found):
+    try:
+        data = bytes.fromhex(found[2:]) if isinstance(found, str) and found.startswith("0x") else None
+    except ValueError:
+        data = None
+    if data is None or len(found) != 2 + 2 * len(data):  # it takes spaces between bytes
         raise _odd(name, found)
-    return bytes.fromhex(found[2:])
+    return data
 
 
 def _hash(body: Mapping[str, Any], name: str) -> str:

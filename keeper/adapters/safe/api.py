@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import requests
 from urllib3.exceptions import HTTPError
 
-from keeper.adapters.safe.answers import decoded
+from keeper.adapters.safe.answers import TooLarge, decoded
 from keeper.adapters.safe.refusals import refusal
 from keeper.domain.errors import MalformedAnswer, Unreachable
 from keeper.domain.redact import secret_parts
@@ -34,8 +34,8 @@ sys.setrecursionlimit(_limit)
 CONNECT_S: Final = 5.0
 SILENCE_S: Final = 10.0
 """How long the service may say nothing while an answer is awaited."""
-MAX_ANSWER: Final = 32 << 20
-"""Bytes; a page of 200 proposals with much calldata has a few MiB."""
+MAX_ANSWER: Final = 8 << 20
+"""Bytes; a page of 200 proposals with much calldata has a few MiB. What is larger is asked for in smaller pages."""
 _PIECE: Final = 1 << 16
 
 # it writes whole addresses, which may hold keys, at DEBUG and WARNING
@@ -81,7 +81,11 @@ class ServiceApi(TransactionServiceApi):
 
     def page(self, path: str, query: Mapping[str, object]) -> object:
         """One page as it comes; the client's own methods drop whether there is another one."""
-        return self._get_request(f"{path}?{urlencode(query)}" if query else path).json()
+        return decoded(self.content(path, query))
+
+    def content(self, path: str, query: Mapping[str, object]) -> bytes:
+        """The same before it is read. Raises TooLarge for one that is not read."""
+        return self._send("GET", f"{path}?{urlencode(query)}" if query else path, None).content
 
     def propose(self, transaction: SafeTransaction, sender: str, signature: bytes, origin: str) -> None:
         """As the client's ``post_transaction``, which writes an origin of its own."""
@@ -147,7 +151,7 @@ class ServiceApi(TransactionServiceApi):
         while piece := response.raw.read1(_PIECE):
             content += piece
             if len(content) > MAX_ANSWER:
-                raise MalformedAnswer(f"the Safe service sent more than {MAX_ANSWER} bytes")
+                raise TooLarge(f"the Safe service sent more than {MAX_ANSWER} bytes")
             if self._clock.monotonic_ms() - started_ms > self._answer_s * 1000:
                 raise Unreachable(f"the Safe service has not sent the whole answer within {self._answer_s:g} s")
         return bytes(content)

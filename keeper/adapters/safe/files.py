@@ -25,6 +25,8 @@ from keeper.domain.text import printable, shown
 from keeper.ports.council import Skipped
 
 FORMAT: Final = "keeper-safe-proposal-1"
+ENDED: Final = "ended"
+"""The folder inside for what nobody shall sign any more."""
 LARGEST: Final = 4 << 20
 """Bytes of a file; a block has no room for as much calldata."""
 MOST_FILES: Final = 500
@@ -79,6 +81,26 @@ def add_signature(path: Path, owner: str, signature: bytes) -> ProposalFile:
         found = read_proposal(path)
         _check(found.transaction, owner, signature)
         return _write(replace(found, signatures={**found.signatures, owner: signature}))
+
+
+def put_aside(folder: Path, transaction: SafeTransaction) -> Path | None:
+    """Moves its file, with the signatures in it, to where nobody looks for something to sign; None: there is none. Raises Unreachable."""
+    path = folder / file_name(transaction)
+    if not path.exists():
+        return None
+    with _writing(folder):
+        try:
+            (folder / ENDED).mkdir(exist_ok=True)
+            number, aside = 1, folder / ENDED / path.name
+            while aside.exists():
+                number += 1
+                aside = folder / ENDED / f"{path.stem}-{number}.json"
+            path.rename(aside)
+        except FileNotFoundError:
+            return None  # somebody else was faster
+        except OSError as error:
+            raise _unreachable(path, "moved", error) from None
+    return aside
 
 
 def read_proposal(path: Path) -> ProposalFile:

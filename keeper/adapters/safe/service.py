@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from keeper.adapters.aside import Aside
 from keeper.adapters.safe import answers
+from keeper.adapters.safe.looking import LOOK_S, MAX_PAGES, PAGE, Look, Read
 from keeper.adapters.safe.origin import check_proposal
 from keeper.domain.address import parse_address
 from keeper.domain.council_words import hash_bytes
@@ -16,7 +18,7 @@ from keeper.domain.proposal import Delegate, Queued, ServedSafe
 from keeper.domain.redact import redact_url
 from keeper.domain.safe import SafeTransaction
 from keeper.ports.clock import Clock
-from keeper.ports.council import QueuePage, Skipped
+from keeper.ports.council import QueuePage
 
 if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
 
 ANSWER_S: Final = 20.0
 """For one request, together with those that wait before it."""
-PAGE: Final = 200
-"""Entries of a page; the service gives no more."""
-MAX_PAGES: Final = 20
 
 T = TypeVar("T")
 
@@ -48,35 +47,36 @@ class SafeTransactionService:
         self._api_key = api_key
         self._answer_s = answer_s
         self._page = page
+        self._before: Mapping[bytes, Read] = {}
         self._made: ServiceApi | None = None
         self._closed = False
         self._aside = Aside(f"the Safe service {redact_url(url)}", answer_s, remedy="is the service up?")
 
     async def queue(self, safe: str, since_nonce: int) -> QueuePage:
         path = f"/api/v2/safes/{_checksummed(safe)}/multisig-transactions/"
-        # the order keeps pages apart; what comes in meanwhile comes at the end
-        found = await self._all(path, executed=False, nonce__gte=since_nonce, ordering="nonce,created")
-        queued: dict[tuple[str, bytes], Queued] = {}
-        skipped: list[Skipped] = []
-        for number, entry in enumerate(found, 1):
+        look = Look(safe, since_nonce, self._chain_id, self._page, self._before)
+        started_ms = self._clock.monotonic_ms()
+        while not look.done:
+            left_s = LOOK_S - (self._clock.monotonic_ms() - started_ms) / 1000
             try:
-                one = answers.proposal(entry, self._chain_id)
-                _check_asked(one, safe, since_nonce)
-            except MalformedAnswer as error:
-                skipped.append(Skipped(answers.place_of(entry, number), error.message))
-            else:
-                queued.setdefault((one.claimed_hash, one.transaction.hash), one)
-        return QueuePage(tuple(sorted(queued.values(), key=_turn)), tuple(skipped))
+                if left_s <= 0:
+                    raise Unreachable(f"the Safe service has not told all of its queue within {LOOK_S:g} s")
+                await self._ask(partial(look.step, path), left_s)
+            except Unreachable as error:
+                if not look.pages:
+                    raise
+                look.end(error.message)  # what was read counts, and the lowest nonces come first
+        self._before = look.pages
+        return await asyncio.to_thread(look.result)
 
     async def find(self, safe_tx_hash: str) -> Queued | None:
         hash_bytes(safe_tx_hash)
         try:
-            found = await self._ask(lambda api: api.page(f"/api/v2/multisig-transactions/{safe_tx_hash}/", {}))
+            return await self._ask(partial(_find, safe_tx_hash, self._chain_id))
         except Refused as error:
             if error.code == 404 and error.data:  # without words it is not the service that answers
                 return None
             raise
-        return answers.proposal(found, self._chain_id)
 
     async def propose(self, transaction: SafeTransaction, sender: str, signature: bytes, origin: str) -> None:
         check_proposal(transaction, self._chain_id, origin)
@@ -139,15 +139,12 @@ class SafeTransactionService:
             found += results
             if not more:
                 return found
-        raise MalformedAnswer(
-            f"the Safe service holds more than {len(found)} entries",
-            remedy="take back old proposals, or reject them, in the Safe web app",
-        )
+        raise MalformedAnswer(f"the Safe service holds more than {len(found)} entries", remedy="remove what is old")
 
-    async def _ask(self, question: Callable[[ServiceApi], T]) -> T:
+    async def _ask(self, question: Callable[[ServiceApi], T], within_s: float | None = None) -> T:
         if self._closed:
             raise Unreachable("the connection to the Safe service is closed")
-        return await self._aside.run(lambda: question(self._api()))
+        return await self._aside.run(lambda: question(self._api()), within_s)
 
     def _api(self) -> ServiceApi:
         """Made in the thread that blocks anyway: the import is slow."""
@@ -162,19 +159,11 @@ def _page(path: str, query: Mapping[str, object], api: ServiceApi) -> object:
     return api.page(path, query)
 
 
-def _check_asked(one: Queued, safe: str, since_nonce: int) -> None:
-    """Raises MalformedAnswer for what was not asked for."""
-    if one.transaction.safe != safe:
-        raise MalformedAnswer(f"`safe` is {one.transaction.safe}, another than was asked for")
-    if one.executed:
-        raise MalformedAnswer("`isExecuted` is true among what is not executed")
-    if one.transaction.nonce < since_nonce:
-        raise MalformedAnswer(f"`nonce` is {one.transaction.nonce}, lower than was asked for")
-
-
-def _turn(one: Queued) -> tuple[int, bool, int]:
-    """By nonce and then by submission; those without a time last."""
-    return one.transaction.nonce, one.submitted_ms is None, one.submitted_ms or 0
+def _find(safe_tx_hash: str, chain_id: int, api: ServiceApi) -> Queued:
+    """Read in the thread that asked."""
+    found = answers.proposal(api.page(f"/api/v2/multisig-transactions/{safe_tx_hash}/", {}), chain_id)
+    _ = found.transaction.hash
+    return found
 
 
 def _checksummed(text: str) -> ChecksumAddress:

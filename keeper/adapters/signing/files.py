@@ -9,10 +9,12 @@ from keeper.domain.errors import SigningError
 
 _MAX_BYTES = 64 * 1024
 _OTHERS = 0o077
+PATH_SETTING = "`signer.path`"
 
 
-def read_key_material(path: Path, *, what: str, private: bool) -> str:
+def read_key_material(path: Path, *, what: str, private: bool, setting: str = PATH_SETTING) -> str:
     """The text of a key's file. ``what`` names it in messages; ``private`` refuses a file that others may read.
+    ``setting`` is where the path was written, for the remedy.
 
     The path is named only once a file was found there: somebody who put the key itself in the place of the path must not
     find it in a log. Raises SigningError with the remedy.
@@ -27,25 +29,21 @@ def read_key_material(path: Path, *, what: str, private: bool) -> str:
                 )
             content = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte in it
-        raise _unreadable(path, what, error) from None
+        raise _unreadable(path, what, setting, error) from None
     if len(content) > _MAX_BYTES:
-        raise SigningError(
-            f"the {what} {path} is larger than {_MAX_BYTES} bytes", remedy=f"name a {what} in `signer.path`"
-        )
+        raise SigningError(f"the {what} {path} is larger than {_MAX_BYTES} bytes", remedy=f"name a {what} in {setting}")
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise SigningError(f"the {what} {path} is not text", remedy=f"name a {what} in `signer.path`") from None
+        raise SigningError(f"the {what} {path} is not text", remedy=f"name a {what} in {setting}") from None
 
 
-def _unreadable(path: Path, what: str, error: Exception) -> SigningError:
+def _unreadable(path: Path, what: str, setting: str, error: Exception) -> SigningError:
     if isinstance(error, PermissionError):
         return SigningError(
             f"the {what} may not be read by this user", remedy=f"let the keeper's user own it, and chmod 600 it: {path}"
         )
     if isinstance(error, IsADirectoryError):
-        return SigningError(f"{path} is a folder, not a {what}", remedy="name the file in `signer.path`")
+        return SigningError(f"{path} is a folder, not a {what}", remedy=f"name the file in {setting}")
     reason = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({type(error).__name__})"
-    return SigningError(
-        f"the {what} {reason}", remedy="correct `signer.path`: the path of a file, never the key itself"
-    )
+    return SigningError(f"the {what} {reason}", remedy=f"correct {setting}: the path of a file, never the key itself")

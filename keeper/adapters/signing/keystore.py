@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from keeper.adapters.signing.files import read_key_material
+from keeper.adapters.signing.files import PATH_SETTING, read_key_material
 from keeper.adapters.signing.local import LocalSigner, same_address
 from keeper.domain.errors import SigningError
 
@@ -18,18 +18,27 @@ _WRONG_PASSWORD = "MAC mismatch"  # noqa: S105 the library's words
 _MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 
 
-async def open_keystore(path: Path, password: str, *, expected_address: str = "") -> LocalSigner:
+async def open_keystore(
+    path: Path,
+    password: str,
+    *,
+    expected_address: str = "",
+    setting: str = PATH_SETTING,
+    password_setting: str = "`signer.password`",
+) -> LocalSigner:
     """Decrypts the keystore once (about a second by design, in a thread) and keeps the key in memory.
+
+    ``setting`` and ``password_setting`` are where path and password were written, for remedies.
 
     Raises SigningError: not there, not a keystore of version 3, wrong password, or the key of another address than the
     file or ``expected_address`` says.
     """
-    return await asyncio.to_thread(_open, path, password, expected_address)
+    return await asyncio.to_thread(_open, path, password, expected_address, setting, password_setting)
 
 
-def _open(path: Path, password: str, expected_address: str) -> LocalSigner:
-    document = _parse(path, read_key_material(path, what="keystore", private=False))
-    signer = LocalSigner(_decrypt(path, document, password), expected_address=expected_address)
+def _open(path: Path, password: str, expected_address: str, setting: str, password_setting: str) -> LocalSigner:
+    document = _parse(path, read_key_material(path, what="keystore", private=False, setting=setting))
+    signer = LocalSigner(_decrypt(path, document, password, password_setting), expected_address=expected_address)
     stated = document.get("address")
     if isinstance(stated, str) and stated and not same_address(stated, signer.address):
         raise SigningError(
@@ -52,7 +61,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     return document
 
 
-def _decrypt(path: Path, document: dict[str, Any], password: str) -> bytes:
+def _decrypt(path: Path, document: dict[str, Any], password: str, password_setting: str) -> bytes:
     from eth_account import Account
 
     try:
@@ -61,7 +70,7 @@ def _decrypt(path: Path, document: dict[str, Any], password: str) -> bytes:
         if _WRONG_PASSWORD in str(error):
             raise SigningError(
                 f"the password does not open the keystore {path}",
-                remedy="check `signer.password` for this file: every character counts, a space at the end too",
+                remedy=f"check {password_setting} for this file: every character counts, a space at the end too",
             ) from None
         raise _not_a_keystore(path, f"its parameters cannot be used ({type(error).__name__})") from None
 

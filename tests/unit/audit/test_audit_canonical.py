@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import rfc8785
 
 from keeper.adapters.audit.canonical import DEEPEST, LARGEST_INT, canonical, record_hash
 from keeper.adapters.audit.errors import DraftRefused
@@ -35,6 +36,20 @@ def test_canonical__keys_of_the_rfc_example__sorted_by_utf16_units() -> None:
 
 def test_canonical__enum_of_text__written_as_its_value() -> None:
     assert canonical({"kind": RecordKind.TICK}) == '{"kind":"tick"}'
+
+
+def test_canonical__word_of_an_enumeration_as_a_key__written_as_its_value() -> None:
+    body: dict[str, Any] = {RecordKind.TICK: 1, "a": (2, RecordKind.STOP)}
+
+    assert canonical(body) == '{"a":[2,"stop"],"tick":1}'
+
+
+@pytest.mark.parametrize("plane", range(0x11))
+def test_canonical__every_character__as_the_reference_writes_it(plane: int) -> None:
+    first = plane << 16
+    text = "".join(chr(code) for code in range(first, first + 0x10000) if not 0xD800 <= code < 0xE000)
+
+    assert canonical({"t": text}).encode() == rfc8785.dumps({"t": text})
 
 
 @pytest.mark.parametrize("number", [LARGEST_INT, -LARGEST_INT, 0])
