@@ -19,6 +19,8 @@ from keeper.ports.chain import ChainReader
 from keeper.ports.clock import Clock
 from keeper.ports.prices import ChainSource, FeedSource, RemembersReads
 
+_OK = Quality.OK
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -88,9 +90,11 @@ class Watch:
         self._faults.up("reads")
         received_ms = self._clock.now_ms()
         observations = dict(self._feed_observations(received_ms))
+        well = not self._faults.current  # then what is good is no news
         for source, name, part, begin, end in self._reads:
             observation = source.decode(results[begin:end], block, received_ms)
-            self._note(part, observation)
+            if observation.quality is not _OK or not well:
+                self._note(part, observation)
             observations[name] = observation
         return Sight(observations, self._effects(results[self._first_effect :]), self._calls, results)
 
@@ -131,7 +135,7 @@ class Watch:
         parts = self._subjects[self._first_effect :]
         for (key, armed), part, result in zip(self._armed, parts, results, strict=True):
             known = self._effects_known.get(key)
-            if known is not None and known[0] == result:
+            if known is not None and (known[0] is result or known[0] == result):
                 effects[key] = known[1]
                 continue
             try:
@@ -159,7 +163,7 @@ class Watch:
         return Observation(name, None, self._units[name], now_ms, quality=Quality.MISSING, reason=reason)
 
     def _note(self, part: str, observation: Observation) -> None:
-        if observation.quality is Quality.OK:
+        if observation.quality is _OK:
             self._faults.up(part)
         else:
             self._faults.down(part, observation.quality.value, f"{observation.source}: {observation.reason}")

@@ -180,15 +180,19 @@ class Desk:
                 decisions += self._ask(state, rule, facts, counts, askers, at_ms, block)
         for market in sorted({self._positions[one.market] for one in decisions if one.kind is DecisionKind.ACT}):
             turns += self._authority.acts(state, market, at_ms, block)
+        if unready.any():
+            self._count_held(judged, counts)
+        closed = self._close(state, judged, facts, at_ms, block)
+        for event in closed:
+            turns += self._authority.closed(state, self._positions[event.market], at_ms, block)
+        return Resolution(tuple(decisions), (*incidents, *closed), tuple(turns), counts)
+
+    def _count_held(self, judged: Judged, counts: dict[str, int]) -> None:
         for code, reason in HOLD_REASONS.items():
             counts[count_key(DecisionKind.HOLD, reason)] = int(np.count_nonzero(judged.reason == code))
         alerts = int(np.count_nonzero((judged.reason == NOT_USABLE) & self._alerts))
         counts[count_key(DecisionKind.HOLD, DecisionReason.NO_INPUT_ALERT)] = alerts
         counts[count_key(DecisionKind.HOLD, DecisionReason.NO_INPUT)] -= alerts
-        closed = self._close(state, judged, facts, at_ms, block)
-        for event in closed:
-            turns += self._authority.closed(state, self._positions[event.market], at_ms, block)
-        return Resolution(tuple(decisions), (*incidents, *closed), tuple(turns), counts)
 
     def breakers(self, state: DeskState) -> dict[str, BreakerState]:
         """The breaker of every market by its name."""

@@ -106,9 +106,10 @@ class Grader:
     def grade_all(self, state: GradeState, observations: Mapping[str, Observation], at_ms: int) -> None:
         """Brings ``state`` up to this tick. ``at_ms`` must not be before the last one's."""
         said_of, known, until_ms, graded = observations.get, state.said, state.until_ms, state.graded
+        new: list[int] = []
+        own_ms: list[int] = []
         changed: list[int] = []
         values: list[float] = []
-        own_ms: list[int] = []
         for index, (name, unit, max_age_ms) in enumerate(self._asked):
             said = said_of(name)
             if said is known[index] and at_ms <= until_ms[index]:
@@ -117,23 +118,23 @@ class Grader:
             if said is not None and said.quality is _OK and said.unit is unit:
                 own = said.received_ms if said.at_ms is None else said.at_ms
                 value, until = said.value, FOREVER if max_age_ms is None else own + max_age_ms
-                if (
-                    value is not None
-                    and at_ms <= until
-                    and NEVER <= own <= FOREVER
-                    and value.is_finite()
-                    and -MAX_MAGNITUDE < value.adjusted() < MAX_MAGNITUDE
-                ):
-                    known[index], until_ms[index], graded[index] = said, until, said
-                    changed.append(index)
-                    values.append(float(value))
-                    own_ms.append(own)
-                    continue
+                if at_ms <= until and NEVER <= own <= FOREVER and value is not None:
+                    before = graded[index]
+                    same = value is before.value and before.quality is _OK  # the very object: only its time is new
+                    if same or (value.is_finite() and -MAX_MAGNITUDE < value.adjusted() < MAX_MAGNITUDE):
+                        known[index], until_ms[index], graded[index] = said, until, said
+                        new.append(index)
+                        own_ms.append(own)
+                        if not same:
+                            changed.append(index)
+                            values.append(float(value))
+                        continue
             self._grade_one(state, index, said, at_ms)
+        if new:
+            state.own_ms[new] = own_ms
         if changed:
             state.bits[changed] = BITS[_OK]
             state.values[changed] = state.any_values[changed] = values
-            state.own_ms[changed] = own_ms
 
     def missing_since_ms(self, state: GradeState) -> dict[str, int]:
         """Since when each source that should be in the snapshot has not been in it: a part of what is said of it."""

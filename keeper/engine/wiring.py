@@ -120,7 +120,9 @@ class Wiring:
         if len(self._other_sources):
             board.values[sources:first, 0] = grades.accepted(self._other_sources, self._other_accepts)
             board.own_ms[sources:first, 0] = grades.own_ms[self._other_sources]
-        board.status[:first, 0] = np.where(np.isnan(board.values[:first, 0]), NO_INPUT, READY)
+        status = board.status[:first, 0]
+        status.fill(READY)
+        status[np.isnan(board.values[:first, 0])] = NO_INPUT
 
     def _other_qualities(self, wanted: Sequence[_Wanted]) -> dict[tuple[int, Needs], int]:
         """The rows of the sources that are needed in other qualities than OK alone."""

@@ -64,9 +64,10 @@ class Opener:
     ) -> Sequence[Work]:
         for tries_left in reversed(range(OPENING_TRIES)):
             planned = opening.plan(items, list(self._open.values()), self._pen.sender, marks)
-            if self._pen.sender is not None:
-                opening.simulate_meanwhile(planned, self._edges.accounts, self._pen.sender, block, self._declined)
             try:
+                if self._pen.sender is not None:
+                    accounts = self._edges.accounts
+                    await opening.simulate_meanwhile(planned, accounts, self._pen.sender, block, self._declined)
                 await self._append_signed(planned)
             except (IntentAlreadyOpen, InvalidTransition):
                 planned.drop()

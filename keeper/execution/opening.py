@@ -64,20 +64,22 @@ def plan(items: Sequence[Item], open_works: Sequence[Work], sender: str | None, 
     return Opening(tuple(drafts), tuple(works))
 
 
-def simulate_meanwhile(
+async def simulate_meanwhile(
     opening: Opening,
     accounts: AccountReader,
     sender: str,
     block: BlockStamp,
     declined: Declined,
 ) -> None:
-    """Starts the simulations while the intents are being written: both must be done before anything is sent. What is ``declined`` needs none."""
+    """Asks for the simulations before the intents are written: both must be done before anything is sent. What is ``declined`` needs none."""
     for work in opening.works:
         armed = work.armed
         if armed is None or not_adjusted(armed) is not None or declined.outcome(armed) is not None:
             continue
         if already_there(armed, work.intent.effect_before) is None:
             work.simulation = asyncio.ensure_future(accounts.simulate(work.call, sender, block))
+    # They are on their way before the writing begins: two threads that both want the interpreter would hold each other up.
+    await asyncio.sleep(0)
 
 
 async def sign_ahead(opening: Opening, pen: Pen, open_works: Iterable[Work]) -> Opening:

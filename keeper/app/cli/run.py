@@ -30,6 +30,7 @@ def run(output: Output, config: str, *, shadow: bool) -> int:
 
 async def _serve(config: Config) -> int:
     from keeper.adapters.audit.sole import sole_keeper
+    from keeper.app.huge_pages import collapse
     from keeper.app.service import Service
     from keeper.app.wiring import build
 
@@ -46,6 +47,7 @@ async def _serve(config: Config) -> int:
     with sole_keeper(config.audit.url.reveal()):
         parts = await build(config)
         gc.freeze()  # a full collection would walk 200,000 objects of the libraries: 90 ms in which no head is heard
+        collapse()
         try:
             await Service(parts).run(stop)
         finally:
