@@ -25,11 +25,12 @@ from keeper.engine.grade import BITS, FOREVER, Grader
 from keeper.engine.kernel import Kernel
 from keeper.engine.spec import EngineSpec, MarketSpec, SourceSpec
 from keeper.rules import codes as rule_codes
-from keeper.rules.codes import NOT_ENOUGH_DATA, NOT_USABLE, TRIPPED
+from keeper.rules.codes import INSIDE, NOT_ENOUGH_DATA, NOT_USABLE, TRIPPED, reasons_seen, turns_of
 from keeper.signals.bank import NEVER, NO_INPUT, READY, Board, Bytes, Floats, Ints, empty_board
+from keeper.signals.registry import SIGNALS
 
-CHUNK = 16_384
-"""Ticks on the board at once: few enough to stay near the processor, many enough to make the calls cheap."""
+CHUNK = 65_536
+"""Ticks on the board at once: few enough to take little memory, many enough to make the calls cheap."""
 
 QUALITIES = tuple(Quality)
 OK, STALE, MISSING = (QUALITIES.index(one) for one in (Quality.OK, Quality.STALE, Quality.MISSING))
@@ -117,69 +118,69 @@ class Sweeper:
 
     def run(self, ticks: Ticks) -> MarketRun:
         """Everything from the first tick to the last."""
-        columns = _columns_of(self._spec.sources, self._tracks, ticks)
+        timed = any(SIGNALS[row.spec.kind].timed for row in self._wiring.signals)
+        columns = _columns_of(self._spec.sources, self._tracks, ticks, timed=timed)
+        at_ms, block = np.require(ticks.at_ms, np.int64, ["C", "W"]), np.require(ticks.block, np.int64, ["C", "W"])
         board = codes = None
-        for first in range(0, len(ticks.at_ms), CHUNK):
-            here = slice(first, min(first + CHUNK, len(ticks.at_ms)))
+        for first in range(0, len(at_ms), CHUNK):
+            here = slice(first, min(first + CHUNK, len(at_ms)))
             count = here.stop - here.start
             if board is None or codes is None or count != len(board.at_ms):
                 board = empty_board(self._wiring.rows, count)
                 codes = rule_codes.blank(len(self._wiring.rules), count)
-            board.at_ms[:], board.block[:] = ticks.at_ms[here], ticks.block[here]
+            board = board._replace(at_ms=at_ms[here], block=block[here])
             qualities = columns.read(board, here)
             self._others(board, qualities)
             before = self._memory.rules.state.copy()
             self._kernel.run(board, self._memory, codes)
-            self._note(board, codes, before)
-            self._hold(codes, qualities)
+            seen = reasons_seen(codes.reason).tolist()
+            self._note(board, codes, before, seen)
+            self._hold(codes, qualities, seen)
             self._market.ticks += count
         self._market.trips += [trip for _, trip in sorted(self._open.items())]
         self._market.trips.sort(key=lambda trip: trip.at_ms)
         return self._market
 
-    def _others(self, board: Board, qualities: Sequence[Bytes]) -> None:
+    def _others(self, board: Board, qualities: Sequence[Bytes | None]) -> None:
         """The rows of sources that are needed in other qualities than OK alone, then those of OK alone; ``values`` hold every quality so far."""
         sources = len(qualities)
         for row, (source, accepts) in enumerate(self._wiring.other_sources, start=sources):
-            good = _BITS[qualities[source]] & accepts != 0
+            quality = qualities[source]
+            good = _BITS[OK if quality is None else quality] & accepts != 0
             board.values[row] = np.where(good, board.values[source], np.nan)
             board.own_ms[row] = board.own_ms[source]
             board.status[row] = np.where(np.isnan(board.values[row]), NO_INPUT, READY)
         for row, quality in enumerate(qualities):
-            if quality.any():
+            if quality is not None and quality.any():
                 board.values[row][quality != OK] = np.nan
                 board.status[row] = np.where(np.isnan(board.values[row]), NO_INPUT, READY)
             else:
                 board.status[row] = READY
 
-    def _note(self, board: Board, codes: rule_codes.Codes, before: Bytes) -> None:
-        """The trips that begin and end at these ticks."""
-        turns: list[tuple[int, int, bool]] = []
-        for rule, states in enumerate(codes.state):
-            was_up = bool(before[rule] >= TRIPPED)
-            if not was_up and not states.any():
-                continue  # clear throughout, as nearly always
-            up = states >= TRIPPED
-            turned = np.flatnonzero(np.diff(up, prepend=was_up))
-            turns += [(int(tick), rule, bool(up[tick])) for tick in turned]
-        for tick, rule, tripped in sorted(turns):
+    def _note(self, board: Board, codes: rule_codes.Codes, before: Bytes, seen: Sequence[int]) -> None:
+        """The trips that begin and end at these ticks; ``seen`` are the reasons of each rule."""
+        turns: list[tuple[int, int]] = []
+        for rule, reasons in enumerate(seen):
+            if reasons != 1 << INSIDE or before[rule] >= TRIPPED:  # else clear throughout, as nearly always
+                found = turns_of(codes.state[rule], bool(before[rule] >= TRIPPED))
+                turns += [(tick, rule) for tick in found.tolist()]
+        for tick, rule in sorted(turns):
             at_ms = int(board.at_ms[tick])
-            if tripped:
-                self._open[rule] = self._trip(rule, tick, at_ms, board)
-            else:
+            if rule in self._open:
                 self._market.trips.append(replace(self._open.pop(rule), cleared_ms=at_ms))
+            else:
+                self._open[rule] = self._trip(rule, tick, at_ms, board)
 
     def _trip(self, rule: int, tick: int, at_ms: int, board: Board) -> Trip:
         row = self._wiring.rules[rule]
         member, value, level = self._kernel.shown(rule, tick, board)
         return Trip(row.rule.name, at_ms, row.rule.when.members[member].signal, value, level)
 
-    def _hold(self, codes: rule_codes.Codes, qualities: Sequence[Bytes]) -> None:
+    def _hold(self, codes: rule_codes.Codes, qualities: Sequence[Bytes | None], seen: Sequence[int]) -> None:
         """Counts the ticks at which some rule was held, each once, by the worst that stands in its way."""
-        reasons_of = [(rule, codes.reason[rule]) for rule in self._seeing]
-        held = [(rule, reasons == NOT_USABLE) for rule, reasons in reasons_of if NOT_USABLE in reasons]
+        held = [(rule, codes.reason[rule] == NOT_USABLE) for rule in self._seeing if seen[rule] & 1 << NOT_USABLE]
         blind = np.logical_or.reduce([ticks for _, ticks in held]) if held else None
-        warming = [reasons == NOT_ENOUGH_DATA for _, reasons in reasons_of if NOT_ENOUGH_DATA in reasons]
+        warming = [codes.reason[rule] == NOT_ENOUGH_DATA for rule in self._seeing if seen[rule] & 1 << NOT_ENOUGH_DATA]
         if warming:
             early = np.logical_or.reduce(warming)
             if count := int(np.count_nonzero(early if blind is None else early & ~blind)):
@@ -190,7 +191,9 @@ class Sweeper:
         for rule, ticks in held:
             for signal in self._wiring.rules[rule].signals:
                 for source in self._wiring.signals[signal].evidence:
-                    np.maximum(worst, np.where(ticks, qualities[source], OK), out=worst)
+                    quality = qualities[source]
+                    if quality is not None:
+                        np.maximum(worst, np.where(ticks, quality, OK), out=worst)
         for code, count in zip(*np.unique(worst[blind], return_counts=True), strict=True):
             self._market.held["not-a-number" if code == OK else str(QUALITIES[code])] += int(count)
 
@@ -198,31 +201,39 @@ class Sweeper:
 class _Columns:
     """All sources of one market, tick by tick, whatever they are made of."""
 
-    def __init__(self, sources: Sequence[SourceSpec], tracks: Mapping[str, Track], ticks: Ticks) -> None:
-        self._sources = sources
+    def __init__(
+        self, sources: Sequence[SourceSpec], tracks: Mapping[str, Track], ticks: Ticks, *, timed: bool
+    ) -> None:
+        """``timed``: some signal looks at own times, so they must be on the board."""
+        self._sources, self._timed = sources, timed
         self._missing: Bytes = np.full(min(CHUNK, len(ticks.at_ms)), MISSING, dtype=np.int8)
         self._plain = [
-            (place, source, track, _same(track.known_ms, ticks.at_ms))
+            (place, source, track, _same(track.known_ms, ticks.at_ms), not track.quality.any())
             for place, source in enumerate(sources)
             if (track := tracks.get(source.name)) is not None
         ]
 
-    def read(self, board: Board, here: slice) -> list[Bytes]:
-        """Writes values of every quality and own times, and gives the quality of each source at each tick."""
-        qualities = [self._missing[: len(board.at_ms)]] * len(self._sources)
-        for place, source, track, at_every_tick in self._plain:
-            if at_every_tick:
-                qualities[place] = _copy(source, track, here, board.at_ms, board.values[place], board.own_ms[place])
+    def read(self, board: Board, here: slice) -> list[Bytes | None]:
+        """Writes values of every quality and own times, and gives the quality of each source at each tick; None: OK throughout."""
+        qualities: list[Bytes | None] = [self._missing[: len(board.at_ms)]] * len(self._sources)
+        for place, source, track, at_every_tick, good in self._plain:
+            values, own_ms = board.values[place], board.own_ms[place]
+            if not at_every_tick:
+                qualities[place] = _align(source, track, board.at_ms, values, own_ms)
+            elif track.own_ms is track.known_ms and not self._timed:  # never too old, and nobody asks for its time
+                values[:], qualities[place] = track.values[here], None if good else track.quality[here]
             else:
-                qualities[place] = _align(source, track, board.at_ms, board.values[place], board.own_ms[place])
+                qualities[place] = _copy(source, track, here, board.at_ms, values, own_ms)
         return qualities
 
 
 class _Derived(_Columns):
     """The same where some sources are made of others or need others: through the objects that do it live, one tick after the other."""
 
-    def __init__(self, sources: Sequence[SourceSpec], tracks: Mapping[str, Track], ticks: Ticks) -> None:
-        super().__init__(sources, {}, ticks)
+    def __init__(
+        self, sources: Sequence[SourceSpec], tracks: Mapping[str, Track], ticks: Ticks, *, timed: bool
+    ) -> None:
+        super().__init__(sources, {}, ticks, timed=timed)
         self._tracks = [(source, tracks[source.name]) for source in sources if source.name in tracks]
         self._next = [0] * len(self._tracks)
         self._latest: dict[str, Observation] = {}
@@ -230,7 +241,7 @@ class _Derived(_Columns):
         self._grades, self._gated = self._grader.initial_state(), self._gates.initial_state()
         self._made = self._deriver.initial_state()
 
-    def read(self, board: Board, here: slice) -> list[Bytes]:
+    def read(self, board: Board, here: slice) -> list[Bytes | None]:
         qualities = np.empty((len(self._sources), len(board.at_ms)), dtype=np.int8)
         for tick, at in enumerate(board.at_ms):
             at_ms = int(at)
@@ -267,9 +278,9 @@ def observation(source: SourceSpec, track: Track, place: int) -> Observation:
     )
 
 
-def _columns_of(sources: Sequence[SourceSpec], tracks: Mapping[str, Track], ticks: Ticks) -> _Columns:
+def _columns_of(sources: Sequence[SourceSpec], tracks: Mapping[str, Track], ticks: Ticks, *, timed: bool) -> _Columns:
     made_of_others = any(source.derived is not None or source.needs is not None for source in sources)
-    return (_Derived if made_of_others else _Columns)(sources, tracks, ticks)
+    return (_Derived if made_of_others else _Columns)(sources, tracks, ticks, timed=timed)
 
 
 def _same(one: Ints, other: Ints) -> bool:

@@ -23,11 +23,11 @@ from keeper.engine.grade import FOREVER, MAX_MAGNITUDE
 from keeper.engine.kernel import Kernel, Memory
 from keeper.engine.plain import NotPlain, from_plain, to_plain
 from keeper.engine.spec import EngineSpec
-from keeper.rules.codes import CLEAR, INSIDE, REASONS, STATES
+from keeper.rules.codes import CLEAR, INSIDE, REASONS, STATES, STILL_TRIPPED, TRIPPED
 from keeper.rules.persistence import STREAK
 from keeper.signals.bank import NEVER
 
-VERSION = "1"
+VERSION = "2"
 """Of what is written. To be raised when a statistic, a rule or the desk comes to mean something else by the same numbers."""
 
 Changes = dict[str, list[tuple[Decimal, int]]]
@@ -142,8 +142,11 @@ def _check_rules(memory: Memory, kernel: Kernel) -> None:
     members = [len(row.rule.when.members) for row in kernel.wiring.rules]
     _demand(bool(((rules.state >= 0) & (rules.state < len(STATES))).all()), "memory.rules.state: no such state")
     _demand(bool(((rules.reason >= 0) & (rules.reason < len(REASONS))).all()), "memory.rules.reason: no such reason")
-    # the short way takes a rule that says so for a clear one, without a look at its state
+    # the short way takes a rule that says so for a clear or tripped one, without a look at its state
     _demand(bool((rules.state[rules.reason == INSIDE] == CLEAR).all()), "memory.rules.reason: not of this state")
+    _demand(
+        bool((rules.state[rules.reason == STILL_TRIPPED] == TRIPPED).all()), "memory.rules.reason: not of this state"
+    )
     _demand(
         all(0 <= one < count for one, count in zip(rules.member.tolist(), members, strict=True)),
         "memory.rules.member: no such condition",

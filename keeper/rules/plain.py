@@ -35,6 +35,9 @@ from keeper.rules.persistence import BY_BLOCKS
 from keeper.rules.spec import Condition, Group, RuleSpec, Side, Without
 from keeper.signals.bank import NEVER, READY, WARMING, Board, Bytes, Floats, Ints
 
+AT_ONCE = 256
+"""Ticks that are looked at together."""
+
 
 class Plain(NamedTuple):
     """Per plain rule.
@@ -163,50 +166,70 @@ def room_left(value: float, threshold: float, above: bool) -> float:
     return left if threshold == 0.0 else left / abs(threshold)
 
 
-@njit(cache=True, inline="always", error_model="numpy")
-def calm_until(tick: int, board: Board, row: int, trip_at: float, above: bool, place: int, codes: Codes) -> int:
-    """The first tick from this one on that does not leave a clear rule clear; writes the codes of those before it."""
-    while (
-        tick < len(board.at_ms)
-        and board.status[row, tick] == READY
-        and not passed(board.values[row, tick], trip_at, above)
+@njit(cache=True, error_model="numpy")
+def none_passed(values: Floats, status: Bytes, threshold: float, above: bool) -> bool:
+    """Whether all of these are there, and none is on that side of the threshold."""
+    odd, known = np.int64(0), np.int8(READY)
+    for one in status:
+        known = np.int8(known | one)
+    if known != READY:
+        return False
+    if above:
+        for tick in range(len(values)):
+            odd |= np.int64(values[tick] > threshold)
+    else:
+        for tick in range(len(values)):
+            odd |= np.int64(values[tick] < threshold)
+    return bool(odd == 0)
+
+
+@njit(cache=True, error_model="numpy")
+def unmoved_until(tick: int, values: Floats, status: Bytes, threshold: float, above: bool) -> int:
+    """The first tick from this one on that has no value, or one on that side of the threshold."""
+    last = len(values)
+    while tick + AT_ONCE <= last and none_passed(
+        values[tick : tick + AT_ONCE], status[tick : tick + AT_ONCE], threshold, above
     ):
-        codes.state[place, tick], codes.reason[place, tick] = CLEAR, INSIDE
+        tick += AT_ONCE
+    while tick < last and status[tick] == READY and not passed(values[tick], threshold, above):
         tick += 1
     return tick
 
 
+@njit(cache=True, forceinline=True, error_model="numpy")
+def next_of(
+    code: int,
+    run: int,
+    first_ms: int,
+    last_block: int,
+    known: int,
+    value: float,
+    at_ms: int,
+    block: int,
+    above: bool,
+    trip_at: float,
+    clear_at: float,
+    blind: bool,
+    hold_ms: int,
+    hold_blocks: int,
+) -> tuple[int, int, int, int, int]:
+    """(state, reason, run, first_ms, last_block) after one more tick; the hold is that of what would turn the rule."""
+    up = code >= TRIPPED
+    holds, reason = stand_of(known, value, up, above, trip_at, clear_at, blind)
+    if not holds:
+        return TRIPPED if up else CLEAR, reason, 0, first_ms, last_block
+    run, first_ms = counted(at_ms, block, run, first_ms, last_block)
+    long = run >= hold_blocks if hold_ms == BY_BLOCKS else at_ms - first_ms >= hold_ms
+    code, reason, run = turned(up, long, run, reason)
+    return code, reason, run, first_ms, block
+
+
 @njit(cache=True, inline="always", error_model="numpy")
-def judge_from(tick: int, each: int, board: Board, plain: Plain, state: State, codes: Codes) -> None:
-    """One plain rule from this tick on."""
-    place, row = plain.place[each], plain.signal[each]
-    above, trip_at, clear_at = plain.above[each] == 1, plain.trip_at[each], plain.clear_at[each]
-    code, reason = state.state[place], state.reason[place]
-    since_ms, since_block = state.since_ms[place], state.since_block[place]
-    memory = state.clear[place] if code >= TRIPPED else state.trip[place]
-    run, first_ms, last_block = memory["run"], memory["first_ms"], memory["block"]
-    while tick < len(board.at_ms):
-        if code == CLEAR and run == 0 and since_ms != NEVER:
-            calm = calm_until(tick, board, row, trip_at, above, place, codes)
-            if calm > tick:
-                tick, reason = calm, INSIDE
-                continue
-        at_ms, block, before, up = board.at_ms[tick], board.block[tick], code, code >= TRIPPED
-        value, known = board.values[row, tick], board.status[row, tick]
-        holds, reason = stand_of(known, value, up, above, trip_at, clear_at, plain.blind[each] == 1)
-        hold_ms = plain.clear_ms[each] if up else plain.trip_ms[each]
-        if holds:
-            run, first_ms = counted(at_ms, block, run, first_ms, last_block)
-            last_block = block
-            blocks = plain.clear_blocks[each] if up else plain.trip_blocks[each]
-            long = run >= blocks if hold_ms == BY_BLOCKS else at_ms - first_ms >= hold_ms
-            code, reason, run = turned(up, long, run, reason)
-        else:
-            code, run = TRIPPED if up else CLEAR, 0
-        if code != before or since_ms == NEVER:
-            since_ms, since_block = at_ms, block
-        codes.state[place, tick], codes.reason[place, tick] = code, reason
-        tick += 1
+def remember(
+    place: int, code: int, reason: int, trip_at: float, since_ms: int, since_block: int, run: int, first_ms: int,
+    last_block: int, state: State,
+) -> None:  # fmt: skip
+    """Where a rule stands after the last tick."""
     state.state[place], state.reason[place], state.threshold[place] = code, reason, trip_at
     state.since_ms[place], state.since_block[place] = since_ms, since_block
     gathered = state.clear[place] if code >= TRIPPED else state.trip[place]
@@ -217,19 +240,110 @@ def judge_from(tick: int, each: int, board: Board, plain: Plain, state: State, c
     gathered["run"], gathered["first_ms"], gathered["block"] = run, first_ms, last_block
 
 
+@njit(cache=True, error_model="numpy")
+def judge_over(board: Board, plain: Plain, state: State, codes: Codes) -> None:
+    """All plain rules over many ticks, one rule after the other."""
+    for each in range(len(plain.place)):
+        place, row = plain.place[each], plain.signal[each]
+        values, status = board.values[row], board.status[row]
+        states, reasons = codes.state[place], codes.reason[place]
+        above, trip_at, clear_at = plain.above[each] == 1, plain.trip_at[each], plain.clear_at[each]
+        code, reason = int(state.state[place]), int(state.reason[place])
+        since_ms, since_block = state.since_ms[place], state.since_block[place]
+        memory = state.clear[place] if code >= TRIPPED else state.trip[place]
+        run, first_ms, last_block = memory["run"], memory["first_ms"], memory["block"]
+        tick = 0
+        while tick < len(values):
+            up = code >= TRIPPED
+            if run == 0 and since_ms != NEVER:
+                until = unmoved_until(tick, values, status, clear_at if up else trip_at, above != up)
+                if until > tick:
+                    reason = STILL_TRIPPED if up else INSIDE
+                    states[tick:until] = code
+                    reasons[tick:until] = reason
+                    tick = until
+                    continue
+            at_ms, block, before = board.at_ms[tick], board.block[tick], code
+            code, reason, run, first_ms, last_block = next_of(
+                code, run, first_ms, last_block, status[tick], values[tick], at_ms, block,
+                above, trip_at, clear_at, plain.blind[each] == 1,
+                plain.clear_ms[each] if up else plain.trip_ms[each],
+                plain.clear_blocks[each] if up else plain.trip_blocks[each],
+            )  # fmt: skip
+            if code != before or since_ms == NEVER:
+                since_ms, since_block = at_ms, block
+            states[tick], reasons[tick] = code, reason
+            tick += 1
+        remember(place, code, reason, trip_at, since_ms, since_block, run, first_ms, last_block, state)
+        state.value[place], state.headroom[place] = values[-1], room_left(values[-1], trip_at, above)
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def judge_one(
+    each: int, known: int, value: float, at_ms: int, block: int, plain: Plain, state: State
+) -> tuple[int, int]:
+    """(state, reason) of one plain rule after one more tick."""
+    place, trip_at = plain.place[each], plain.trip_at[each]
+    before = int(state.state[place])
+    up = before >= TRIPPED
+    memory = state.clear[place] if up else state.trip[place]
+    code, reason, run, first_ms, last_block = next_of(
+        before, memory["run"], memory["first_ms"], memory["block"], known, value, at_ms, block,
+        plain.above[each] == 1, trip_at, plain.clear_at[each], plain.blind[each] == 1,
+        plain.clear_ms[each] if up else plain.trip_ms[each],
+        plain.clear_blocks[each] if up else plain.trip_blocks[each],
+    )  # fmt: skip
+    since_ms, since_block = state.since_ms[place], state.since_block[place]
+    if code != before or since_ms == NEVER:
+        since_ms, since_block = at_ms, block
+    remember(place, code, reason, trip_at, since_ms, since_block, run, first_ms, last_block, state)
+    return code, reason
+
+
+@njit(cache=True, error_model="numpy")
+def judge_once(board: Board, plain: Plain, state: State, codes: Codes) -> None:
+    """All plain rules at the only tick: first in one go those that stay as they are, clear or tripped, then the others one by one."""
+    values, status = board.values.reshape(-1), board.status.reshape(-1)
+    states, reasons = codes.state.reshape(-1), codes.reason.reshape(-1)
+    at_ms, block, count = board.at_ms[0], board.block[0], len(plain.place)
+    known, moved = np.empty(count, np.int8), np.empty(count, np.int8)
+    first, end = plain.place[0], plain.place[-1] + 1
+    together = end - first == count  # no other rule is between them
+    if together:
+        seen, room = state.value[first:end], state.headroom[first:end]
+        kept, code_of, reason_of = state.reason[first:end], states[first:end], reasons[first:end]
+    else:
+        seen, room = np.empty(count), np.empty(count)
+        kept, code_of, reason_of = state.reason[plain.place], np.empty(count, np.int8), np.empty(count, np.int8)
+    for each in range(count):
+        seen[each], known[each] = values[plain.signal[each]], status[plain.signal[each]]
+    for each in range(count):
+        room[each] = room_left(seen[each], plain.trip_at[each], plain.above[each] == 1)
+    for each in range(count):
+        value, up, above = seen[each], kept[each] == STILL_TRIPPED, plain.above[each] == 1
+        threshold = plain.clear_at[each] if up else plain.trip_at[each]
+        out = value > threshold if above != up else value < threshold
+        moved[each] = out | (known[each] != READY) | ((kept[each] != INSIDE) & (not up))
+    for each in range(count):
+        code_of[each] = TRIPPED if kept[each] == STILL_TRIPPED else CLEAR
+        reason_of[each] = kept[each]
+    if not together:
+        for each in range(count):
+            place = plain.place[each]
+            state.value[place], state.headroom[place] = seen[each], room[each]
+            states[place], reasons[place] = code_of[each], reason_of[each]
+    for each in range(count):
+        if moved[each]:
+            place = plain.place[each]
+            states[place], reasons[place] = judge_one(each, known[each], seen[each], at_ms, block, plain, state)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def judge_plain(board: Board, plain: Plain, state: State, codes: Codes) -> None:
     """All plain rules over all ticks of the board, one at least; ``state`` is afterwards that of the last tick."""
-    last = len(board.at_ms) - 1
-    for each in range(len(plain.place)):
-        place, row = plain.place[each], plain.signal[each]
-        above, trip_at = plain.above[each] == 1, plain.trip_at[each]
-        tick = 0
-        if (
-            state.reason[place] == INSIDE
-        ):  # clear, and nothing has gathered: as long as that lasts, nothing else is looked at
-            tick = calm_until(0, board, row, trip_at, above, place, codes)
-        if tick <= last:
-            judge_from(tick, each, board, plain, state, codes)
-        value = board.values[row, last]
-        state.value[place], state.headroom[place] = value, room_left(value, trip_at, above)
+    if len(plain.place) == 0:
+        return
+    if len(board.at_ms) == 1:
+        judge_once(board, plain, state, codes)
+    else:
+        judge_over(board, plain, state, codes)

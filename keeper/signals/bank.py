@@ -12,8 +12,10 @@ Most have ``one(...)`` besides, for one slot at one tick. What a compiled functi
 takes longer than most statistics. So functions that are handed many are inlined, and the quickest statistics keep a slot's memory in plain
 variables while they go over the ticks.
 
-There is one compiled loop: live the board has one tick, over history many. So the two cannot differ, not even in the last bit. All slots
-are independent of each other, which is why each goes over all ticks before the next begins: its state stays in the nearest cache.
+There is one compiled step: live the board has one tick, over history many. All slots are independent of each other, which is why each goes
+over all ticks before the next begins: its state stays in the nearest cache. The quickest statistics take a board of one tick slot
+after slot instead, and stretches at which nothing is odd all at once (see ``stretch``): with the same operations on the same numbers, so that the
+ways cannot differ, not even in the last bit. A test holds them against each other.
 
 Ticks never go back in time (whoever fills the board sees to that); several may have the same time. Block numbers may go back.
 """

@@ -27,9 +27,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from keeper.signals.bank import NO_INPUT, READY, WARMING, Board, Floats, Ints, Slots, is_price, write
+from keeper.signals.bank import NO_INPUT, READY, WARMING, Board, Bytes, Floats, Ints, Slots, is_price, write
 from keeper.signals.middle import enter_sorted, middle_of
 from keeper.signals.spec import SignalSpec
+from keeper.signals.stretch import all_ready
 
 EITHER, ABOVE, BELOW = 0, 1, 2
 SIDES = {"either": EITHER, "above": ABOVE, "below": BELOW}
@@ -76,46 +77,87 @@ def reference(board: Board, slots: Slots, slot: int, tick: int, named: int, numb
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def one(of: float, against: float, side: int) -> tuple[float, int]:
-    """(value, status) for two inputs that are there."""
-    if not (is_price(of) and is_price(against)):
-        return np.nan, NO_INPUT
+def share_of(of: float, against: float, side: int) -> float:
+    """The value for two inputs; NaN where they are no prices. Without a question, so that several are under way at a time."""
     share = (of - against) / against
-    if share == np.inf:  # too far apart for a float: no number is better than a wrong one
-        return np.nan, NO_INPUT
-    if side == EITHER:
-        share = abs(share)
-    elif side == BELOW:
-        share = -share
-    return share, READY
+    share = abs(share) if side == EITHER else share
+    share = -share if side == BELOW else share
+    fine = (of > 0.0) & (of < np.inf) & (against > 0.0) & (against < np.inf)
+    return (
+        share if fine & (abs(share) < np.inf) else np.nan
+    )  # too far apart for a float: none is better than a wrong one
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def pair(board: Board, of: int, against: int, row: int, side: int) -> None:
-    """All ticks of a slot that is held against one other."""
-    values, status = board.values, board.status
-    for tick in range(len(board.at_ms)):
-        known = max(status[of, tick], status[against, tick])
-        value = np.nan
-        if known == READY:
-            value, known = one(values[of, tick], values[against, tick], side)
-        values[row, tick] = value
-        status[row, tick] = known
+def one(of: float, against: float, side: int) -> tuple[float, int]:
+    """(value, status) for two inputs that are there."""
+    value = share_of(of, against, side)
+    return value, NO_INPUT if np.isnan(value) else READY
+
+
+@njit(cache=True, error_model="numpy")
+def pairs(
+    of: Floats, against: Floats, ready: Bytes, other_ready: Bytes, side: int, values: Floats, found: Bytes
+) -> None:
+    """All ticks of a slot that is held against one other: several are under way at a time."""
+    odd = np.int64(0)
+    for tick in range(len(values)):
+        value = share_of(of[tick], against[tick], side)
+        values[tick] = value
+        odd |= np.int64(np.isnan(value))
+    for tick in range(len(found)):
+        found[tick] = max(ready[tick], other_ready[tick])
+    if odd != 0 or not all_ready(found):
+        for tick in range(len(found)):
+            if found[tick] != READY:
+                values[tick] = np.nan
+            elif np.isnan(values[tick]):
+                found[tick] = NO_INPUT
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def step(board: Board, slots: Slots, params: Params, state: State) -> None:
     """The inputs are ``of`` and all that it is held against."""
+    values, status = board.values, board.status
+    if len(board.at_ms) == 1:
+        step_once(board, slots, params)
+        if slots.inputs.shape[1] == 2:
+            return  # none is held against more than one
     for slot in range(len(slots.rows)):
-        of, named, side = slots.inputs[slot, 0], params.named[slot], params.side[slot]
-        if named == 1:  # by far the commonest: nothing to put in order
-            pair(board, of, slots.inputs[slot, 1], slots.rows[slot], side)
-            continue
-        numbers = state.numbers[slot]
-        for tick in range(len(board.at_ms)):
-            against, status = reference(board, slots, slot, tick, named, numbers)
-            status = max(status, board.status[of, tick])
-            value = np.nan
-            if status == READY:
-                value, status = one(board.values[of, tick], against, side)
-            write(board, slots, slot, tick, value, status)
+        of, named, side, row = slots.inputs[slot, 0], params.named[slot], params.side[slot], slots.rows[slot]
+        if named > 1:
+            medians(slot, board, slots, named, side, state)
+        elif len(board.at_ms) > 1:  # by far the commonest: nothing to put in order
+            other = slots.inputs[slot, 1]
+            pairs(values[of], values[other], status[of], status[other], side, values[row], status[row])
+
+
+@njit(cache=True, error_model="numpy")
+def step_once(board: Board, slots: Slots, params: Params) -> None:
+    """All slots at the only tick, as if each were held against one other."""
+    values, status = board.values.reshape(-1), board.status.reshape(-1)
+    count = len(slots.rows)
+    of, against, known = np.empty(count), np.empty(count), np.empty(count, np.int8)
+    for slot in range(count):
+        of[slot], against[slot] = values[slots.inputs[slot, 0]], values[slots.inputs[slot, 1]]
+    for slot in range(count):
+        known[slot] = max(status[slots.inputs[slot, 0]], status[slots.inputs[slot, 1]])
+    for slot in range(count):
+        of[slot] = share_of(of[slot], against[slot], params.side[slot])
+    for slot in range(count):
+        fine = (known[slot] == READY) & (of[slot] == of[slot])
+        values[slots.rows[slot]] = of[slot] if fine else np.nan
+        status[slots.rows[slot]] = NO_INPUT if (known[slot] == READY) & (not fine) else known[slot]
+
+
+@njit(cache=True, error_model="numpy")
+def medians(slot: int, board: Board, slots: Slots, named: int, side: int, state: State) -> None:
+    """All ticks of a slot that is held against the median of several."""
+    of, numbers = slots.inputs[slot, 0], state.numbers[slot]
+    for tick in range(len(board.at_ms)):
+        against, status = reference(board, slots, slot, tick, named, numbers)
+        status = max(status, board.status[of, tick])
+        value = np.nan
+        if status == READY:
+            value, status = one(board.values[of, tick], against, side)
+        write(board, slots, slot, tick, value, status)

@@ -43,8 +43,9 @@ from numba import njit
 from keeper.signals.bank import NEVER, NO_INPUT, READY, WARMING, Board, Floats, Ints, Slots
 from keeper.signals.fading import FORGOTTEN, Fade, fade_of, faded
 from keeper.signals.ring import BY_BLOCK, Cut, cut_of, interval_of
-from keeper.signals.scores import directed, direction_of, is_number, score
+from keeper.signals.scores import LARGEST, directed, direction_of, is_number, score
 from keeper.signals.spec import SignalSpec
+from keeper.signals.stretch import AT_ONCE, SEGMENT, even_until
 
 
 class Params(NamedTuple):
@@ -99,30 +100,93 @@ def close(
     return mean + share * apart, old / weight * (variance + share * apart * apart), weight
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def step(board: Board, slots: Slots, params: Params, state: State) -> None:
-    """The only input is the value. What a slot remembers is in registers while it goes over the ticks."""
-    cut, fade = params.cut, params.fade
-    for slot in range(len(slots.rows)):
-        of, row, floor, direction = slots.inputs[slot, 0], slots.rows[slot], params.floor[slot], params.direction[slot]
-        by, each, length = cut.by[slot], cut.each[slot], cut.length[slot]
-        interval, first, latest = state.interval[slot], state.first[slot], state.latest[slot]
-        mean, variance, weight = state.mean[slot], state.variance[slot], state.weight[slot]
-        for tick in range(len(board.at_ms)):
-            seen, status, value = board.values[of, tick], board.status[of, tick], np.nan
+@njit(cache=True, inline="always", error_model="numpy")
+def step_slot(slot: int, board: Board, slots: Slots, params: Params, state: State) -> None:
+    """One slot over all ticks. What it remembers is in registers."""
+    cut, fade, ticks = params.cut, params.fade, len(board.at_ms)
+    floor, direction = params.floor[slot], params.direction[slot]
+    by, each, length = cut.by[slot], cut.each[slot], cut.length[slot]
+    rate, kept_of_one, gained_by_one = fade.rate[slot], fade.kept[slot], fade.gained[slot]
+    interval, first, latest = state.interval[slot], state.first[slot], state.latest[slot]
+    mean, variance, weight = state.mean[slot], state.variance[slot], state.weight[slot]
+    given, ready = board.values[slots.inputs[slot, 0]], board.status[slots.inputs[slot, 0]]
+    values, found = board.values[slots.rows[slot]], board.status[slots.rows[slot]]
+    where = board.block if by == BY_BLOCK else board.at_ms
+    tick = 0
+    while tick < ticks:
+        if interval != NEVER and ticks > 1:
+            until = even_until(tick, where, interval, by, each, given, ready, -LARGEST, LARGEST)
+            if until > tick:
+                mean, variance, weight = step_even(
+                    given[tick:until], latest, kept_of_one, gained_by_one, mean, variance, weight,
+                    floor, direction, values[tick:until],
+                )  # fmt: skip
+                early = min(max(first + length - interval - 1, 0), until - tick)
+                values[tick : tick + early] = np.nan
+                found[tick : tick + early] = WARMING
+                found[tick + early : until] = READY
+                interval, latest, tick = interval + until - tick, given[until - 1], until
+        end = min(tick + AT_ONCE, ticks)
+        while tick < end:
+            seen, status, value = given[tick], ready[tick], np.nan
             if status == READY and not is_number(seen):
                 status = NO_INPUT
             if status == READY:
-                now = interval_of(board.block[tick] if by == BY_BLOCK else board.at_ms[tick], interval, by, each)
+                now = interval_of(where[tick], interval, by, each)
                 if interval == NEVER or now - interval > FORGOTTEN * length:
                     first, mean, variance, weight = now, 0.0, 0.0, 0.0
                 elif now > interval:
-                    kept, gained = faded(now - interval, fade.rate[slot], fade.kept[slot], fade.gained[slot])
+                    kept, gained = faded(now - interval, rate, kept_of_one, gained_by_one)
                     mean, variance, weight = close(latest - mean, kept, gained, mean, variance, weight)
                 interval, latest = now, seen
                 status = READY if now - first >= length else WARMING
                 if status == READY:
                     value = directed(score(seen - mean, math.sqrt(variance), floor * abs(mean)), direction)
-            board.values[row, tick], board.status[row, tick] = value, status
-        state.interval[slot], state.first[slot], state.latest[slot] = interval, first, latest
-        state.mean[slot], state.variance[slot], state.weight[slot] = mean, variance, weight
+            values[tick], found[tick] = value, status
+            tick += 1
+    state.interval[slot], state.first[slot], state.latest[slot] = interval, first, latest
+    state.mean[slot], state.variance[slot], state.weight[slot] = mean, variance, weight
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def step(board: Board, slots: Slots, params: Params, state: State) -> None:
+    """The only input is the value."""
+    for slot in range(len(slots.rows)):
+        step_slot(slot, board, slots, params, state)
+
+
+@njit(cache=True, error_model="numpy")
+def step_even(
+    given: Floats,
+    latest: float,
+    kept: float,
+    gained: float,
+    mean: float,
+    variance: float,
+    weight: float,
+    floor: float,
+    direction: int,
+    values: Floats,
+) -> tuple[float, float, float]:
+    """A stretch (see ``stretch``) as if it were warm; (mean, variance, weight) afterwards. ``latest`` is the value before it."""
+    count = min(len(given), SEGMENT)
+    means, variances = np.empty(count), np.empty(count)
+    for start in range(0, len(given), SEGMENT):
+        seen, scores = given[start : start + SEGMENT], values[start : start + SEGMENT]
+        tick, count = 0, len(seen)
+        while tick < count and kept * weight + gained != weight:
+            mean, variance, weight = close(latest - mean, kept, gained, mean, variance, weight)
+            means[tick], variances[tick], latest = mean, variance, seen[tick]
+            tick += 1
+        share, left = gained / weight, kept * weight / weight
+        while tick < count:  # the weight does not change any more, and needs no division
+            apart = latest - mean
+            step_by = share * apart
+            mean, variance = mean + step_by, left * (variance + step_by * apart)
+            means[tick], variances[tick], latest = mean, variance, seen[tick]
+            tick += 1
+        for tick in range(count):
+            scores[tick] = directed(
+                score(seen[tick] - means[tick], math.sqrt(variances[tick]), floor * abs(means[tick])), direction
+            )
+    return mean, variance, weight

@@ -49,10 +49,11 @@ from keeper.signals.bank import (
     Slots,
     is_price,
 )
-from keeper.signals.log_return import log_return
+from keeper.signals.log_return import log_return, squared_returns
 from keeper.signals.ring import BY_BLOCK, Cut, cut_of, interval_of
-from keeper.signals.sliding_sum import begin, push
+from keeper.signals.sliding_sum import begin, push, sums_of
 from keeper.signals.spec import SignalSpec
+from keeper.signals.stretch import AT_ONCE, SEGMENT, even_until
 from keeper.signals.windows import scale_of
 
 
@@ -96,7 +97,7 @@ def allocate(params: Params) -> State:
         square=np.zeros(slots),
         place=np.zeros(slots, dtype=np.int64),
         head=np.zeros(slots),
-        parts=np.zeros((slots, longest)),
+        parts=np.zeros((longest, slots)),
     )
 
 
@@ -117,20 +118,103 @@ def close(square: float, intervals: int, place: int, head: float, parts: Floats)
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def step(board: Board, slots: Slots, params: Params, state: State) -> None:
-    """The only input is the price. What a slot remembers is in registers while it goes over the ticks."""
-    cut = params.cut
+    """The only input is the price."""
+    if len(board.at_ms) == 1:
+        step_once(board, slots, params, state)
+        return
     for slot in range(len(slots.rows)):
-        of, row, scale = slots.inputs[slot, 0], slots.rows[slot], params.scale[slot]
-        by, each, length = cut.by[slot], cut.each[slot], cut.length[slot]
-        interval, first, latest = state.interval[slot], state.first[slot], state.price[slot]
-        base, square = state.base[slot], state.square[slot]
-        place, head, parts = state.place[slot], state.head[slot], state.parts[slot, : length - 1]
-        for tick in range(len(board.at_ms)):
-            price, status, value = board.values[of, tick], board.status[of, tick], np.nan
+        step_slot(slot, board, slots, params, state)
+
+
+@njit(cache=True, error_model="numpy")
+def roll(slot: int, now: int, interval: int, length: int, state: State) -> None:
+    """Closes the interval in progress of a slot and begins ``now``, which is a later one."""
+    state.interval[slot] = now
+    place = state.place[slot]
+    parts = state.parts[: length - 1, slot]
+    if interval == NEVER or now - interval > length:
+        state.first[slot], state.base[slot], state.head[slot] = now, np.nan, 0.0
+        state.place[slot] = begin(now, parts)
+        return
+    state.base[slot] = state.price[slot]
+    state.place[slot], state.head[slot] = close(state.square[slot], now - interval, place, state.head[slot], parts)
+
+
+@njit(cache=True, error_model="numpy")
+def step_once(board: Board, slots: Slots, params: Params, state: State) -> None:
+    """All slots at the only tick: the squares of all returns are formed together."""
+    cut = params.cut
+    at_ms, block = board.at_ms[0], board.block[0]
+    values, statuses = board.values.reshape(-1), board.status.reshape(-1)
+    for slot in range(len(slots.rows)):
+        of = slots.inputs[slot, 0]
+        price, status = values[of], statuses[of]
+        if status == READY and not is_price(price):
+            status = NO_INPUT
+        if status == READY:
+            by, each, length = cut.by[slot], cut.each[slot], cut.length[slot]
+            interval = state.interval[slot]
+            now = interval_of(block if by == BY_BLOCK else at_ms, interval, by, each)
+            place = state.place[slot]
+            if now == interval + 1 and place + 2 < length:  # as nearly always, and what ``push`` does then
+                state.interval[slot], state.place[slot] = now, place + 1
+                state.parts[place, slot] = state.square[slot]
+                state.head[slot] += state.square[slot]
+                state.base[slot] = state.price[slot]
+            elif now > interval:
+                roll(slot, now, interval, length, state)
+            state.price[slot] = price
+            status = READY if now - state.first[slot] >= length else WARMING
+        statuses[slots.rows[slot]] = status
+    squared_returns(state.price, state.base, state.square)
+    rest = np.empty(len(slots.rows))
+    for slot in range(len(rest)):
+        rest[slot] = state.parts[state.place[slot], slot]
+    for slot in range(len(rest)):
+        rest[slot] = total_root(state.head[slot], rest[slot], state.square[slot], params.scale[slot])
+    for slot in range(len(rest)):
+        row = slots.rows[slot]
+        values[row] = rest[slot] if statuses[row] == READY else np.nan
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def total_root(head: float, rest: float, square: float, scale: float) -> float:
+    """The value: from what ``sliding_sum`` keeps, and the square of the interval in progress."""
+    return math.sqrt(head + rest + square) * scale
+
+
+@njit(cache=True, error_model="numpy")
+def step_slot(slot: int, board: Board, slots: Slots, params: Params, state: State) -> None:
+    """One slot over all ticks. What it remembers is in registers."""
+    cut, ticks = params.cut, len(board.at_ms)
+    by, each, length, scale = cut.by[slot], cut.each[slot], cut.length[slot], params.scale[slot]
+    interval, first, latest = state.interval[slot], state.first[slot], state.price[slot]
+    base, square = state.base[slot], state.square[slot]
+    place, head, parts = state.place[slot], state.head[slot], state.parts[: length - 1, slot]
+    prices, statuses = board.values[slots.inputs[slot, 0]], board.status[slots.inputs[slot, 0]]
+    values, found = board.values[slots.rows[slot]], board.status[slots.rows[slot]]
+    where = board.block if by == BY_BLOCK else board.at_ms
+    tick = 0
+    while tick < ticks:
+        if interval != NEVER:
+            until = even_until(tick, where, interval, by, each, prices, statuses, 0.0, np.inf)
+            if until > tick:
+                early = min(max(first + length - interval - 1, 0), until - tick)
+                place, head, square = step_even(
+                    prices[tick:until], latest, square, place, head, parts, scale, values[tick:until]
+                )
+                values[tick : tick + early] = np.nan
+                found[tick : tick + early] = WARMING
+                found[tick + early : until] = READY
+                base = prices[until - 2] if until - tick > 1 else latest
+                interval, latest, tick = interval + until - tick, prices[until - 1], until
+        end = min(tick + AT_ONCE, ticks)
+        while tick < end:
+            price, status, value = prices[tick], statuses[tick], np.nan
             if status == READY and not is_price(price):
                 status = NO_INPUT
             if status == READY:
-                now = interval_of(board.block[tick] if by == BY_BLOCK else board.at_ms[tick], interval, by, each)
+                now = interval_of(where[tick], interval, by, each)
                 if interval == NEVER or now - interval > length:
                     first, base, place, head = now, np.nan, begin(now, parts), 0.0
                 elif now > interval:
@@ -139,7 +223,26 @@ def step(board: Board, slots: Slots, params: Params, state: State) -> None:
                 interval, latest, square = now, price, squared(price, base)
                 status = READY if now - first >= length else WARMING
                 if status == READY:
-                    value = math.sqrt(head + parts[place] + square) * scale
-            board.values[row, tick], board.status[row, tick] = value, status
-        state.interval[slot], state.first[slot], state.price[slot] = interval, first, latest
-        state.base[slot], state.square[slot], state.place[slot], state.head[slot] = base, square, place, head
+                    value = total_root(head, parts[place], square, scale)
+            values[tick], found[tick] = value, status
+            tick += 1
+    state.interval[slot], state.first[slot], state.price[slot] = interval, first, latest
+    state.base[slot], state.square[slot], state.place[slot], state.head[slot] = base, square, place, head
+
+
+@njit(cache=True, error_model="numpy")
+def step_even(
+    prices: Floats, latest: float, square: float, place: int, head: float, parts: Floats, scale: float, values: Floats
+) -> tuple[int, float, float]:
+    """A stretch (see ``stretch``) as if its window were full; (place, head, square) afterwards. ``latest`` is the price before it."""
+    squares = np.empty(min(len(prices), SEGMENT) + 1)
+    for start in range(0, len(prices), SEGMENT):
+        end = min(start + SEGMENT, len(prices))
+        own, roots = squares[: end - start + 1], values[start:end]
+        own[0], own[1] = square, squared(prices[start], latest)
+        squared_returns(prices[start + 1 : end], prices[start : end - 1], own[2:])
+        place, head = sums_of(own, place, head, parts, roots)
+        for tick in range(len(roots)):
+            roots[tick] = math.sqrt(roots[tick]) * scale
+        latest, square = prices[end - 1], own[-1]
+    return place, head, square

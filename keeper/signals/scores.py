@@ -42,11 +42,10 @@ def directed(value: float, direction: int) -> float:
 def score(distance: float, deviation: float, floor: float) -> float:
     """The distance in standard deviations."""
     least = max(deviation, floor)
-    if distance == 0.0:
-        return 0.0
+    found = min(max(distance / least, -HIGHEST), HIGHEST)
     if least == 0.0:
-        return HIGHEST if distance > 0.0 else -HIGHEST
-    return float(min(max(distance / least, -HIGHEST), HIGHEST))
+        found = HIGHEST if distance > 0.0 else -HIGHEST
+    return 0.0 if distance == 0.0 else found
 
 
 @njit(cache=True, error_model="numpy")

@@ -15,6 +15,7 @@ The relative error is at most n * 1.1e-16, and about the root of n times that.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from keeper.signals.bank import Floats
@@ -38,3 +39,44 @@ def push(number: float, place: int, head: float, parts: Floats) -> tuple[int, fl
         total += parts[back]
         parts[back] = total
     return 0, 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def sums_of(numbers: Floats, place: int, head: float, parts: Floats, sums: Floats) -> tuple[int, float]:
+    """Takes in all numbers but the last, one after the other, and gives the new (place, head); ``sums`` (one fewer) are those after each, and
+    with the next number in addition.
+
+    The additions of ``push``; where a whole block is there, in an order in which several are under way at a time.
+    """
+    at, count, size = 0, len(sums), len(parts)
+    while at < count and (place > 0 or size > count - at):
+        place, head = push(numbers[at], place, head, parts)
+        sums[at] = head + parts[place] + numbers[at + 1]
+        at += 1
+    if at == count:
+        return place, head
+    old, new = parts.copy(), np.empty(size)
+    while size <= count - at:
+        whole_block(numbers[at : at + size + 1], old, new, sums[at : at + size])
+        old, new = new, old
+        at += size
+    parts[:] = old
+    while at < count:
+        place, head = push(numbers[at], place, head, parts)
+        sums[at] = head + parts[place] + numbers[at + 1]
+        at += 1
+    return place, head
+
+
+@njit(cache=True, error_model="numpy")
+def whole_block(numbers: Floats, old: Floats, new: Floats, sums: Floats) -> None:
+    """A block from its first number on: ``old`` are the parts before it, ``new`` those after it."""
+    size, head, total = len(old), 0.0, 0.0
+    for step in range(size - 1):
+        head += numbers[step]
+        sums[step] = head + old[step + 1] + numbers[step + 1]
+        back = size - 1 - step
+        total += numbers[back]
+        new[back] = total
+    new[0] = total + numbers[0]
+    sums[size - 1] = new[0] + numbers[size]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import accumulate
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,6 +54,21 @@ def histories(draw: st.DrawFn, spec: SignalSpec, bad: bool = True, wild: bool = 
     moves = draw(st.lists(st.tuples(steps, columns), min_size=1, max_size=40))
     times = accumulate((step for step, _ in moves), initial=draw(st.integers(-(10**6), 10**13)))
     return [(at, values) for at, (_, values) in zip(times, moves, strict=False)]
+
+
+def odd_walk(spec: SignalSpec, ticks: int, odd: int, seed: int) -> list[Input]:
+    """An interval from tick to tick, as in a file of bars, and small moves; but so many ticks are odd in one of several ways."""
+    chance, unit = np.random.default_rng(seed), interval_ms(spec)
+    steps = np.full(ticks, unit)
+    moves = np.exp(chance.normal(0, 0.004, (ticks, len(spec.sources))))
+    here = chance.integers(0, ticks, (6, odd))
+    steps[here[0]], steps[here[1]] = 0, unit // 2
+    steps[here[2]] = unit * chance.integers(2, 30, odd)
+    moves[here[3]] *= 1.04
+    moves[here[4]] *= chance.choice([1e-3, 0.4, 3.0, 1e3], (odd, 1))
+    values = np.cumprod(moves, axis=0)
+    values[here[5]] = chance.choice([math.nan, 0.0, -1.0, math.inf], (odd, len(spec.sources)))
+    return [(int(at), tuple(row)) for at, row in zip(np.cumsum(steps), values.tolist(), strict=True)]
 
 
 @st.composite
@@ -172,5 +188,26 @@ def test_sig_6__all_ticks_in_one_call__equal_one_call_a_tick_to_the_last_bit(ref
         own_ms = data.draw(own_times(reference, ticks))
         live, over = drive(spec, ticks, own_ms), drive_over(spec, ticks, own_ms)
         assert [(status, value.hex()) for status, value in live] == [(status, value.hex()) for status, value in over]
+
+    holds()
+
+
+@ALL
+def test_sig_6__long_even_stretches_with_odd_ticks_between__equal_one_call_a_tick_to_the_last_bit(
+    reference: Reference,
+) -> None:
+    @settings(max_examples=12, deadline=None)
+    @given(
+        spec=reference.specs,
+        ticks=st.integers(2, 700),
+        odd=st.sampled_from([0, 0, 1, 3, 40]),
+        seed=st.integers(0, 2**32 - 1),
+        cut=st.integers(1, 699),
+    )
+    def holds(spec: SignalSpec, ticks: int, odd: int, seed: int, cut: int) -> None:
+        walk = odd_walk(spec, ticks, odd, seed)
+        live = [(status, value.hex()) for status, value in drive(spec, walk)]
+        for cuts in ([], [min(cut, ticks - 1)]):
+            assert live == [(status, value.hex()) for status, value in drive_over(spec, walk, cuts=cuts)]
 
     holds()

@@ -102,7 +102,7 @@ def test_ewma_z_score__blocks_and_samples__are_the_same_as_time(cut: tuple[Span,
 def test_ewma_z_score__interpreted__says_the_same_as_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = [*values(1, 2, NAN, 8, 16, 15, 17), (66_000, (3.0,)), (99_000, (3.0,)), (900_000, (1.0,))]
     compiled = run(ticks)
-    for name in ("close", "step"):
+    for name in ("close", "step_even", "step_slot", "step"):
         monkeypatch.setattr(ewma_z_score, name, getattr(ewma_z_score, name).py_func)
     interpreted = run(ticks)
     assert [status for status, _ in interpreted] == [status for status, _ in compiled]

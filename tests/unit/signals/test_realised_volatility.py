@@ -235,14 +235,14 @@ def test_allocate__slots_of_different_windows__sums_fit_the_widest() -> None:
     )
     assert params.cut.length.tolist() == [2, 5]
     state = allocate(params)
-    assert state.parts.shape == (2, 4)
+    assert state.parts.shape == (4, 2)
     assert state.interval.tolist() == [NEVER, NEVER]
 
 
 def test_step__interpreted__says_the_same_as_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = [*prices(1, 2, NAN, 8, 16, 15, 17), (66_000, (3.0,)), (69_000, (3.0,)), (200_000, (1.0,))]
     compiled = drive(SPEC, ticks)
-    for name in ("squared", "close", "step"):
+    for name in ("squared", "close", "roll", "total_root", "step_once", "step"):
         monkeypatch.setattr(realised_volatility, name, getattr(realised_volatility, name).py_func)
     interpreted = drive(SPEC, ticks)
     assert [status for status, _ in interpreted] == [status for status, _ in compiled]
