@@ -14,7 +14,7 @@ from keeper.config import model
 from keeper.domain.chain_events import ChainEvent
 from keeper.domain.errors import OutsideError, Unreachable
 from keeper.domain.evm import Log
-from keeper.ports.chain import Broadcaster, EventReader, Witness
+from keeper.ports.chain import Broadcaster, ContractReader, Witness
 from keeper.ports.clock import Clock
 
 MAX_EVENTS = 10_000
@@ -39,9 +39,9 @@ class ChainEvents:
 
 
 class EventLog:
-    """What contracts told, as the primary in use has it; the others are asked where that one does not answer, or has nothing."""
+    """What contracts told and are, as the primary in use has it; the others are asked where that one does not answer, or has nothing."""
 
-    def __init__(self, nodes: Mapping[str, EventReader], in_use: Callable[[], str]) -> None:
+    def __init__(self, nodes: Mapping[str, ContractReader], in_use: Callable[[], str]) -> None:
         self._nodes = nodes
         self._in_use = in_use
 
@@ -62,6 +62,17 @@ class EventLog:
             raise error
         return ()
 
+    async def code(self, address: str) -> bytes:
+        """Of the contract at the newest block. Raises the last node's error when none answers."""
+        active = self._in_use()
+        error: OutsideError = Unreachable("no node was asked")
+        for name in sorted(self._nodes, key=lambda each: each != active):
+            try:
+                return await self._nodes[name].code(address)
+            except OutsideError as caught:
+                error = caught
+        raise error
+
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
@@ -75,7 +86,7 @@ class Nodes:
     broadcasters: Sequence[Broadcaster]
     events: ChainEvents
     others: Sequence[NodeClient]
-    told: EventReader
+    told: EventLog
 
     async def close(self) -> None:
         """Lets go of all connections. Safe to call twice."""

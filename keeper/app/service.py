@@ -103,6 +103,7 @@ class Service:
             ended=self._ended,
             tell=self._courier.put,
             audit_failed=self._audit_failed,
+            incidents=lambda: parts.engine.open_incidents(self._state),
         )
         self._acting = Acting(
             self._executor,

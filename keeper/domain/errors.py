@@ -14,6 +14,7 @@
     │   └── WrongChain            the node serves another chain than the configuration names
     ├── SigningError              the key cannot be read or does not fit
     ├── SetupError                a tool that the local world needs is not there
+    ├── Interrupted               somebody at a terminal ended it at a question
     └── AuditError
         ├── StoreUnavailable      the database does not take or give records
         ├── StoreNotMigrated      the schema is older or newer than the code
@@ -117,6 +118,10 @@ class SigningError(KeeperError):
 
 class SetupError(KeeperError):
     """A tool that the local world needs is not there."""
+
+
+class Interrupted(KeeperError):
+    """Somebody at a terminal ended it at a question."""
 
 
 class AuditError(KeeperError):

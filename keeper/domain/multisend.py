@@ -25,6 +25,11 @@ MULTI_SEND_CALL_ONLY: Final = {
 MULTI_SEND_CALL_ONLY_EIP155: Final = "0xA1dabEF33b3B82c7814B6D82A79e50F4AC44102B"
 """That of 1.3.0 on chains that take no transaction without a chain id."""
 TRUSTED_MULTI_SEND: Final = frozenset({*MULTI_SEND_CALL_ONLY.values(), MULTI_SEND_CALL_ONLY_EIP155})
+MULTI_SEND_CALL_ONLY_CODE: Final = {
+    "1.4.1": bytes.fromhex("ecd5bd14a08c5d2122379900b2f272bdf107a7e92423c10dd5fe3254386c9939"),
+    "1.3.0": bytes.fromhex("a9865ac2d9c7a1591619b188c4d88167b50df6cc0c5327fcbd1c8c75f7c066ad"),
+}
+"""keccak256 of its runtime code, as its authors publish it: on a chain where nobody has put it there, its address runs nothing."""
 MAX_CALLS: Final = 256
 """More than anybody reads, and than fits into a block with any work in it."""
 

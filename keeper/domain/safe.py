@@ -5,7 +5,7 @@ Field by field that of ``Safe.getTransactionHash``: nothing here is taken from a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -49,6 +49,8 @@ class SafeTransaction:
     gas_price: int = 0
     gas_token: str = ZERO_ADDRESS
     refund_receiver: str = ZERO_ADDRESS
+    _hash: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    """Computed once: queues of strangers may be long, and each of their transactions large."""
 
     def __post_init__(self) -> None:
         """Raises UnitError for what no Safe could take."""
@@ -102,7 +104,11 @@ class SafeTransaction:
     @property
     def hash(self) -> bytes:
         """The safeTxHash, which owners sign: 32 bytes."""
-        return keccak256(b"\x19\x01" + self.domain_hash + self.message_hash)
+        found = self._hash
+        if found is None:
+            found = keccak256(b"\x19\x01" + self.domain_hash + self.message_hash)
+            object.__setattr__(self, "_hash", found)
+        return found
 
     @property
     def hash_text(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -73,6 +74,24 @@ def recover_owner(digest: bytes, signature: bytes) -> str:
     """
     if len(digest) != WORD:
         raise UnitError(f"a safeTxHash has {WORD} bytes, not {len(digest)}")
+    if len(signature) > SIGNATURE_BYTES:
+        raise UnitError(f"a key's signature has {SIGNATURE_BYTES} bytes, not {len(signature)}")
+    owner, why = _recovered(digest, signature)
+    if why:
+        raise UnitError(why)
+    return owner
+
+
+@lru_cache(maxsize=8192)
+def _recovered(digest: bytes, signature: bytes) -> tuple[str, str]:
+    """The owner, or why there is none: the same signatures are looked at again at every block."""
+    try:
+        return _recover(digest, signature), ""
+    except UnitError as error:
+        return "", error.message
+
+
+def _recover(digest: bytes, signature: bytes) -> str:
     kind = kind_of(signature)
     if kind is SignatureKind.EOA:
         return recover(digest, signature)

@@ -76,11 +76,15 @@ class EventReader(Protocol):
         """
 
 
-class ContractReader(EventReader, Protocol):
-    """What contracts are, and what they told. Raises as ChainReader does."""
+class CodeReader(Protocol):
+    """What contracts are. Raises as ChainReader does."""
 
     async def code(self, address: str) -> bytes:
         """The runtime code at the newest block; empty where there is no contract."""
+
+
+class ContractReader(EventReader, CodeReader, Protocol):
+    """What contracts are, and what they told. Raises as ChainReader does."""
 
     async def logs_of(self, tx_hash: str) -> Sequence[Log] | None:
         """What all contracts told in this transaction, in order; None while there is no receipt."""

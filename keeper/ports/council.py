@@ -20,10 +20,14 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class QueuePage:
-    """In the order of nonce and then of submission. What cannot be read is told, and hides nothing else."""
+    """In the order of nonce and then of submission. What cannot be read is told, and hides nothing else.
+
+    One entry for each claimed hash. ``whole`` False: more lies there, or may; those with the lowest nonces were read.
+    """
 
     queued: tuple[Queued, ...]
     skipped: tuple[Skipped, ...] = ()
+    whole: bool = True
 
 
 class ProposalService(Protocol):
@@ -34,7 +38,7 @@ class ProposalService(Protocol):
     """
 
     async def queue(self, safe: str, since_nonce: int) -> QueuePage:
-        """Everything not executed whose nonce is ``since_nonce`` or higher, all pages."""
+        """Everything not executed whose nonce is ``since_nonce`` or higher, as far as it can be read in a few seconds."""
 
     async def find(self, safe_tx_hash: str) -> Queued | None:
         """The one with this hash, executed or not; None when the service does not know it."""

@@ -38,6 +38,7 @@ def drawn_tree() -> dict[str, str]:
                 "Open",
                 "Running",
                 "Busy",
+                "Interrupted",
             )
         ):
             continue

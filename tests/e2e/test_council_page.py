@@ -98,6 +98,11 @@ def test_member__reads_compares_and_approves__and_sees_the_new_signature(member:
     expect(member.page.locator("#signatures")).to_contain_text(f"✓ signed Bob {OWNERS[1].address}")
     expect(member.page.locator("#standing")).to_contain_text("Ready: enough owners have signed")
     expect(member.page.get_by_role("button", name="Approve with my wallet")).to_be_hidden()
+    expect(member.page.locator("#commands")).to_contain_text(
+        f"execute {one.hash} \\ --keystore FILE --password-file FILE"
+    )
+    expect(member.page.locator("#commands")).not_to_contain_text(" confirm ")
+    expect(member.page.locator("#approve-how")).to_contain_text("Enough owners have signed")
     assert member.wallet.asked == ["eth_requestAccounts", "eth_chainId", "eth_signTypedData_v4"]
     assert member.wallet.shown == [one.transaction.typed_data()]
     assert [(safe_tx_hash, via) for safe_tx_hash, _, via in view.confirmed] == [(one.hash, "page")]

@@ -284,7 +284,7 @@ def test_stages_of__a_trip_without_some_steps__counts_them_as_nothing() -> None:
 # -- the other peers do the same work ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["audit-verify", "start-up"])
+@pytest.mark.parametrize("name", ["audit-query", "audit-verify", "start-up"])
 def test_bench__one_trial__agrees_with_its_peer_and_gives_figures(name: str) -> None:
     results = BENCHES[name].load()(quiet(1))
     assert results

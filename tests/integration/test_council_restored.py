@@ -21,7 +21,7 @@ from keeper.app.cli import run_command
 from keeper.devnet.accounts import Account
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.safe import DevSafe, deploy_safe_contracts
-from keeper.devnet.safe_service import SafeService
+from keeper.devnet.safe_service import SafeService, faults
 from keeper.devnet.world import Role, World, deploy_world
 from keeper.domain.record import Draft, Json, RecordKind
 from tests.support.keeper_stage import MARKET, OTHER, Setup, Stage
@@ -49,6 +49,7 @@ class Council:
 
     stage: Stage
     safe: DevSafe
+    service: SafeService
     folder: Path
 
     @property
@@ -122,7 +123,7 @@ async def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         text = text.replace("{public: {kind: public}}", route).replace("[pause-market]", "[pause-market, tighten]")
         stage.config.write_text(text + UNDO.format(exchange=world.exchange, tight=TIGHT), "utf-8")
         monkeypatch.chdir(tmp_path)
-        yield Council(stage, safe, tmp_path)
+        yield Council(stage, safe, service, tmp_path)
 
 
 async def test_restore__from_the_log_to_what_is_read_back(built: Council) -> None:
@@ -169,6 +170,16 @@ async def test_restore__from_the_log_to_what_is_read_back(built: Council) -> Non
     code, said = await built.restore("ETH-PERP@7")
     assert code == 0
     assert [item["fate"] for item in said["items"]] == ["as-before", "as-before"]
+    _, said = await built.council("show", name)
+    assert (said["standing"], said["failed"], said["alarms"]) == ("executed", False, [])
+
+    world, market = built.world, built.world.market_id(MARKET)
+    await world.transact(world.keeper, world.exchange, "pauseMarket(bytes32)", market)
+    code, said = await built.restore("ETH-PERP@7", "--yes")
+    assert (code, said["proposed"]) == (0, False)
+    fates = {item["action"]: item for item in said["items"]}
+    assert fates["pause-market"]["fate"] == "changed-since", "somebody paused it again: that is their decision"
+    assert "put back already" in fates["pause-market"]["why"]
 
 
 async def test_restore__without_a_service__goes_by_files_and_the_chain(built: Council) -> None:
@@ -182,6 +193,7 @@ async def test_restore__without_a_service__goes_by_files_and_the_chain(built: Co
     assert list((built.folder / "proposals").glob("*.json"))
     code, again = await built.restore("ETH-PERP@9", "--yes")
     assert (code, again["matter"]["hash"]) == (0, name)
+    (built.folder / "keeper.key").unlink()  # members have keys of their own, and not the keeper's
     assert (await built.council("confirm", name, *built.key(alice), "--yes"))[0] == 0
     _, said = await built.council("confirm", name, "--typed-data", str(built.folder / "sign.json"))
     signature = built.safe.sign(bob, bytes.fromhex(said["transaction"]["safe_tx_hash"][2:]))
@@ -206,7 +218,12 @@ async def test_reject__uses_the_nonce_up_and_the_other_is_dead(built: Council) -
     code, said = await built.council("execute", rejection, *built.key(built.stage.node.accounts[9]), "--yes")
     assert (code, said["executed"]) == (0, True), said
     _, said = await built.council("show", name)
-    assert said["standing"] == "dead"
+    assert (said["standing"], said["unsure"], said["executed_tx"]) == ("dead", False, None)
+    built.service.alter = faults.executed()
+    code, said = await built.council("show", name)
+    assert (code, said["standing"], said["executed_tx"]) == (1, "dead", None)
+    assert "by the Safe's own events" in said["alarms"][0]
+    built.service.alter = None
     code, said = await built.council("confirm", name, *built.key(alice), "--yes")
     assert code == 1
     assert "can never be executed" in said["error"]["message"]

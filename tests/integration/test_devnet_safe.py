@@ -11,7 +11,9 @@ import pytest_asyncio
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.safe import MULTI_SEND_CALL_ONLY, DevSafe, SafeContracts, deploy_safe_contracts
 from keeper.devnet.transactions import calldata, view
+from keeper.domain.address import keccak256
 from keeper.domain.errors import Refused, SetupError
+from keeper.domain.multisend import MULTI_SEND_CALL_ONLY_CODE
 from keeper.domain.safe import VERSIONS, Operation, SafeTransaction, rejection
 
 # One node for the whole file: the tests share its event loop.
@@ -56,6 +58,8 @@ async def safe(contracts: SafeContracts) -> AsyncIterator[DevSafe]:
 async def test_contracts__any_version__at_the_known_addresses(contracts: SafeContracts) -> None:
     assert (contracts.singleton, contracts.factory, contracts.fallback_handler) == KNOWN[contracts.version]
     assert contracts.multi_send == MULTI_SEND_CALL_ONLY
+    code = str(await contracts.node.rpc("eth_getCode", contracts.multi_send, "latest"))
+    assert keccak256(bytes.fromhex(code[2:])) == MULTI_SEND_CALL_ONLY_CODE["1.4.1"]
     assert contracts.multi_send_any == "0x38869bf66a61cF6bDB996A6aE40D5853Fd43B526"
     for place in (contracts.singleton, contracts.factory, contracts.fallback_handler, contracts.multi_send):
         assert len(await contracts.node.rpc("eth_getCode", place, "latest")) > 400

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from keeper.app.council.ledger import Place, What
+from keeper.app.council.opening import open_council
+from keeper.config import load
 from keeper.devnet.transactions import calldata
 from keeper.devnet.world import Role
 from keeper.domain.record import RecordKind
@@ -217,3 +220,71 @@ async def test_council_executes_the_rejection__the_keeper_does_not_argue(council
     assert len(council.bodies("made")) == 1
     declined = [record.body["reason"] for record in stage.records(RecordKind.DECISION)]
     assert "taken-back" in declined
+
+
+async def test_restore_signed_by_enough_in_an_open_incident__the_keeper_holds_it_back_and_executes_the_pause(
+    council: CouncilStage,
+) -> None:
+    stage = council.stage
+    council.write(execute=True)
+    loosen = calldata("setWithdrawalLimit(bytes32,uint256)", stage.world.market_id(MARKET), 10**15)
+    place = Place(MARKET, None, f"{MARKET}@1")
+    async with open_council(load(stage.config)) as people:
+        matter = await people.draft(
+            [(stage.world.exchange, 0, loosen)], title="Put back", why=["quiet again"], what=What.RESTORE, place=place
+        )
+        await people.propose(matter, what=What.RESTORE, place=place)
+    async with inside(stage.config) as keeper:
+        await keeper.watching()
+        await stage.shock()
+        await stage.mine_until(lambda: len(council.bodies("sent")) == 2, ended=keeper.ended)
+        await council.confirm(matter.transaction, *council.owners[:2])
+        await stage.mine_until(lambda: any(fault.reason == "held-back" for fault in keeper.faults), ended=keeper.ended)
+        assert await council.safe.nonce() == 0
+        (pause,) = [one.transaction for one in await council.queue() if one.transaction != matter.transaction]
+        assert pause.nonce == matter.transaction.nonce == 0, "it does not wait behind the restore"
+        await council.confirm(pause, *council.owners[1:])
+        await stage.mine_until(lambda: ("included", "effect-verified") in stage.outcomes()[1:], ended=keeper.ended)
+        await stage.mine_until(lambda: "superseded" in council.steps(), ended=keeper.ended)
+        await keeper.end()
+    assert await stage.world.paused(MARKET)
+    stage.assert_log_holds()
+
+
+async def test_rejection_of_junk_at_the_same_nonce__is_no_no_to_the_pause(council: CouncilStage) -> None:
+    stage = council.stage
+    owner = council.owners[2]
+    junk = council.safe.transaction(owner.address, b"\1\2\3\4", 0)
+    await council.client.propose(junk, owner.address, council.safe.sign(owner, junk.hash), "")
+    async with inside(stage.config) as keeper:
+        await keeper.watching()
+        await council.tripped(keeper)
+        await council.execute(rejection(stage.node.chain_id, council.safe.address, 0), *council.owners[:2])
+        await stage.mine_until(lambda: len(council.bodies("sent")) == 2, ended=keeper.ended)
+        (anew,) = await council.queue()
+        await keeper.end()
+    assert (anew.transaction.nonce, anew.transaction.to) == (1, stage.world.exchange)
+    assert stage.outcomes() == []
+
+
+async def test_approved_in_an_earlier_incident__executed_only_when_owners_say_it_anew(council: CouncilStage) -> None:
+    stage = council.stage
+    council.write(execute=True)
+    pause = council.safe.transaction(
+        stage.world.exchange, calldata("pauseMarket(bytes32)", stage.world.market_id(MARKET)), 0
+    )
+    for owner in council.owners[:2]:
+        await council.safe.approve_hash(owner, pause.hash)
+    async with inside(stage.config) as keeper:
+        await keeper.watching()
+        await council.tripped(keeper)
+        assert council.bodies("made")[0]["safe_tx_hash"] == pause.hash_text
+        await stage.mine_until(lambda: any(fault.reason == "held-back" for fault in keeper.faults), ended=keeper.ended)
+        assert not await stage.world.paused(MARKET)
+        async with open_council(load(stage.config)) as people:
+            for owner in council.owners[:2]:
+                matter = await people.matter(pause.hash_text)
+                await people.confirm(matter, council.safe.sign(owner, pause.hash), via="a test")
+        await stage.mine_until(lambda: ("included", "effect-verified") in stage.outcomes()[1:], ended=keeper.ended)
+        await keeper.end()
+    assert await stage.world.paused(MARKET)

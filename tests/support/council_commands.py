@@ -33,6 +33,7 @@ class CommandCouncil(FakeCouncil):
     proposed: list[tuple[Matter, dict[str, Any]]] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
     carried_out: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
     drafted: Matter | None = None
     asked: dict[str, Any] = field(default_factory=dict)
 
@@ -71,6 +72,9 @@ class CommandCouncil(FakeCouncil):
 
     async def withdraw(self, matter_: Matter, /) -> None:
         self.withdrawn.append(matter_.hash)
+
+    async def unwanted(self, matter_: Matter, /, *, owner: str, via: str) -> None:
+        self.rejected.append((matter_.hash, owner))
 
     async def executed(self, matter_: Matter, /, **said: Any) -> None:
         self.carried_out.append((matter_.hash, said))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ from keeper.adapters.signing.local import LocalSigner
 from keeper.app.council.council import Council
 from keeper.app.council.desk import Desk
 from keeper.app.council.explaining import Explainer
+from keeper.app.council.filing import Filing
 from keeper.app.council.known import Known
 from keeper.app.council.ledger import Ledger, Proposed, Step
 from keeper.app.council.matter import After
 from keeper.app.council.onchain import EXECUTED_TOPIC, FAILED_TOPIC, SafeReader
-from keeper.app.council.proposer import Proposer, file_writer
+from keeper.app.council.proposer import Proposer
+from keeper.app.council.reading import CallReader
 from keeper.app.council.telling import Links
 from keeper.app.council.told import Gathering
 from keeper.app.council.vigil import Vigil
@@ -41,7 +45,7 @@ from keeper.domain.safe import SafeTransaction
 from keeper.execution.edges import Edges, Terms
 from keeper.execution.planner import arm
 from keeper.execution.work import Order
-from keeper.ports.council import QueuePage
+from keeper.ports.council import QueuePage, Skipped
 from keeper.ports.notifier import Notice
 from tests.support.manual_clock import ManualClock
 from tests.support.orders import KEYS
@@ -56,6 +60,12 @@ FIRST_NONCE = 7
 
 def _selector(text: str) -> bytes:
     return keccak256(text.encode())[:4]
+
+
+def multi_send_code() -> bytes:
+    """The runtime code of MultiSendCallOnly 1.4.1, as its authors compiled it."""
+    place = files("safe_eth").joinpath("eth", "contracts", "abis", "MultiSendCallOnly_V1_4_1.json")
+    return bytes.fromhex(json.loads(place.read_text(encoding="utf-8"))["deployedBytecode"][2:])
 
 
 def safe_contract(data: bytes, sender: str, storage: Storage) -> bytes:
@@ -102,6 +112,8 @@ class SafeChain(MemoryChain):
         self._safe_logs: list[Log] = []
         self._safe_receipts: dict[str, Receipt] = {}
         self._layout = version
+        self.libraries = {MULTISEND: multi_send_code()}
+        self.codes_asked: list[str] = []
         self.install(
             SAFE, safe_contract, version=version, owners=list(OWNERS), threshold=2, nonce=FIRST_NONCE, approved=frozenset(), takes=frozenset()
         )  # fmt: skip
@@ -123,6 +135,10 @@ class SafeChain(MemoryChain):
         self._safe_logs.append(Log(SAFE, topics, data, block.number, block.hash, tx_hash, 0))
         self._safe_receipts[tx_hash] = Receipt(tx_hash, 1, block.number, block.hash, 21_000, 1)
         return block
+
+    async def code(self, address: str) -> bytes:
+        self.codes_asked.append(address)
+        return self.libraries.get(address, b"")
 
     def undo(self, depth: int, nonce: int) -> BlockStamp:
         """A reorganisation: what was executed in those blocks was not."""
@@ -154,7 +170,10 @@ class SafeChain(MemoryChain):
 
 
 class TellingService(MemoryProposalService):
-    """``tell`` changes what it says of its queue; ``lost`` are hashes that it does not show; ``asked`` are the questions put to it."""
+    """``tell`` changes what it says of its queue; ``lost`` are hashes that it does not show; ``asked`` are the questions put to it.
+
+    ``skipped`` and ``whole`` are what it says of its queue beside that.
+    """
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(CHAIN_ID, clock=clock)
@@ -162,12 +181,19 @@ class TellingService(MemoryProposalService):
         self.lost: set[str] = set()
         self.asked: list[str] = []
         self.lose_answers = False
+        self.skipped: tuple[Skipped, ...] = ()
+        self.whole = True
 
     async def queue(self, safe: str, since_nonce: int) -> QueuePage:
         self.asked.append("queue")
         page = await super().queue(safe, since_nonce)
         told = page.queued if self.tell is None else tuple(self.tell)
-        return QueuePage(tuple(one for one in told if one.claimed_hash not in self.lost))
+        kept = tuple(one for one in told if one.claimed_hash not in self.lost)
+        return QueuePage(kept, self.skipped, self.whole)
+
+    async def find(self, safe_tx_hash: str) -> Queued | None:
+        self.asked.append("find")
+        return await super().find(safe_tx_hash)
 
     async def propose(self, transaction: SafeTransaction, sender: str, signature: bytes, origin: str) -> None:
         self.asked.append("propose")
@@ -190,6 +216,9 @@ class CarryingFake:
     ) -> bool:
         self.given.append((proposed.hash, tuple(one.owner for one in confirmations)))
         return True
+
+    def keep(self, hashes: Collection[str]) -> None:
+        """Nothing to let go of."""
 
     def rest(self) -> None:
         """Nothing to let go of."""
@@ -260,8 +289,8 @@ class CouncilWorld:
         self.faults = Faults(self.clock, self.faults_said.append, self.notices.append)
         self.ledger = Ledger(self.store, self.clock, SAFE)
         self.reader = SafeReader(self.chain, self.chain, CHAIN_ID, SAFE)
-        writer = file_writer(self.route)
-        self.proposer = Proposer(self.route, service, self.ledger, self.signer, self.clock, writer)
+        self.filing = Filing(self.route)
+        self.proposer = Proposer(self.route, service, self.ledger, self.signer, self.clock, self.filing)
         self.gathering = Gathering(self.route, service, self.ledger, self.reader)
         links = Links(self.route, "")
         self.vigil = Vigil(
@@ -283,7 +312,14 @@ class CouncilWorld:
             judge=judge, ended=lambda work, outcome: self.ends.append(outcome), tell=self.notices.append,
         )  # fmt: skip
         explainer = Explainer(
-            self.chain, self.store, self.ledger, links, [one.action for one in self.armed.values()], self.chain, joint
+            self.chain,
+            self.store,
+            self.ledger,
+            links,
+            [one.action for one in self.armed.values()],
+            self.chain,
+            joint,
+            CallReader(self.chain),
         )
         self.council = Council(
             self.route, self.reader, self.chain, self.store, self.ledger, self.proposer, self.gathering, explainer, service,

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -88,7 +88,12 @@ class ForkedRunning(Running):
         for path in (self._out, self._err):
             path.touch()
         inside = (self._module, list(command), cwd or Path.cwd(), dict(env), self._out, self._err)
-        return ForkedProcess(_context.Process(target=_child, args=inside))
+        return forked(_child, inside)
+
+
+def forked(target: Callable[..., None], args: tuple[object, ...]) -> ForkedProcess:
+    """A process that runs ``target``, a function of a module."""
+    return ForkedProcess(_context.Process(target=target, args=args))
 
 
 def forked_keeper(*args: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:

@@ -7,13 +7,19 @@ from dataclasses import dataclass, field, replace
 
 from keeper.adapters.audit.pages import matches
 from keeper.adapters.chain.memory import MemoryChain, Reverted, Storage
+from keeper.app.council.facts import change_body
+from keeper.app.council.ledger import Place, Proposed, Step, What, transaction_body
+from keeper.app.council.matter import Change
+from keeper.app.council.restored import LookUp
 from keeper.app.council.restoring import Restore, plan_restore
 from keeper.domain.abi import parse_signature
 from keeper.domain.abi_codec import encode_values
 from keeper.domain.action import PREVIOUS, Action, ActionKind, BreakerTrip, Effect, FunctionCall, SafeSide
 from keeper.domain.record import GENESIS, Json, Record, RecordKind, RecordQuery
+from keeper.domain.safe import SafeTransaction
 
 VAULT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+SAFE = "0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0"
 INCIDENT = "ETH-PERP@1"
 MARKET = "ETH-PERP"
 LIMIT_VIEW = FunctionCall(VAULT, "limit()(uint256)")
@@ -80,7 +86,8 @@ class Log:
         self, what: str, before: str | None, *, incident: str = INCIDENT, breaker: BreakerTrip | None = None
     ) -> str:
         intent = f"i-{len(self.records) + 1}"
-        body: dict[str, Json] = {"effect_before": before, "call": VIEWS[what].signature}
+        signature = VIEWS[what].signature
+        body: dict[str, Json] = {"effect_before": before, "call": signature, "effect_call": signature}
         if breaker is not None:
             body["breaker"] = {"contract": breaker.contract, "id": breaker.id, "name": "b"}
         self.add(RecordKind.INTENT, body, what=what, incident=incident, intent=intent)
@@ -108,6 +115,39 @@ class Log:
         self.effect(what, before, after, intent, incident)
         self.ended(what, "included", intent, incident)
 
+    def proposed(self, what: str, of: What = What.RESTORE, *, incident: str = INCIDENT, nonce: int = 5) -> Proposed:
+        """A proposal that would set this value, as the log has it when it is made."""
+        view = VIEWS[what]
+        transaction = SafeTransaction(1, SAFE, nonce, view.target, b"\x01\x02\x03\x04")
+        change = Change(view.target, view.signature, view.args, "250", None, "1000", what)
+        place = Place(MARKET, None, incident)
+        facts: dict[str, Json] = {"changes": [change_body(change)]}
+        made = Proposed(transaction, of, f"Put back {incident}", "", place, 0, 8, facts=facts)
+        self.step(
+            made, Step.MADE, **transaction_body(transaction), what=of.value, title=made.title, block=8, facts=facts
+        )
+        return made
+
+    def step(self, proposed: Proposed, step: Step, **facts: Json) -> None:
+        """One step of it, told by the keeper or by a command."""
+        body: dict[str, Json] = {"step": step.value, "safe": SAFE, "safe_tx_hash": proposed.hash, **facts}
+        seq = len(self.records) + 1
+        incident = proposed.place.incident
+        self.records.append(
+            Record(
+                seq,
+                "2026-03-10T12:00:00.000Z",
+                RecordKind.PROPOSAL,
+                MARKET,
+                None,
+                incident,
+                None,
+                body,
+                GENESIS,
+                GENESIS,
+            )
+        )
+
     async def page(self, query: RecordQuery) -> Sequence[Record]:
         kept = list(reversed(self.records)) if query.newest_first else self.records
         found = [one for one in kept if matches(one, query) and (query.newest_first or one.seq > query.after)]
@@ -120,13 +160,14 @@ async def planned(
     actions: Sequence[Action] = ACTIONS,
     incident: str = INCIDENT,
     chain: MemoryChain | None = None,
+    look_up: LookUp | None = None,
     **now: object,
 ) -> Restore:
     """With these values in the vault now."""
     chain = chain or MemoryChain()
     chain.install(VAULT, vault, **now)
     chain.mine()
-    return await plan_restore(incident, log.page, actions, chain)
+    return await plan_restore(incident, log.page, actions, chain, look_up)
 
 
 def words(*values: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -75,12 +76,18 @@ def drive(
     return found
 
 
-def drive_over(spec: SignalSpec, ticks: Sequence[Input], own_ms: Sequence[int] | None = None) -> list[Output]:
-    """The same, all ticks in one call, as over history."""
+def drive_over(
+    spec: SignalSpec, ticks: Sequence[Input], own_ms: Sequence[int] | None = None, cuts: Sequence[int] = ()
+) -> list[Output]:
+    """The same, all ticks in one call, as over history; with ``cuts`` a call up to each of these ticks, and one for the rest."""
     statistic, params, state = _fresh(spec)
-    board = board_of(ticks, own_ms)
-    statistic.step(board, slots_of(len(ticks[0][1]) if ticks else 1), params, state)
-    return answers_of(board)
+    found = []
+    for begin, end in pairwise([0, *cuts, len(ticks)]):
+        board = board_of(ticks, own_ms)
+        here = Board._make(column[..., begin:end].copy() for column in board)
+        statistic.step(here, slots_of(len(ticks[0][1]) if ticks else 1), params, state)
+        found += answers_of(here)
+    return found
 
 
 def _fresh(spec: SignalSpec) -> tuple[Statistic, object, object]:

@@ -83,9 +83,9 @@ class ServiceApi(TransactionServiceApi):
         """One page as it comes; the client's own methods drop whether there is another one."""
         return decoded(self.content(path, query))
 
-    def content(self, path: str, query: Mapping[str, object]) -> bytes:
+    def content(self, path: str, query: Mapping[str, object], within_s: float | None = None) -> bytes:
         """The same before it is read. Raises TooLarge for one that is not read."""
-        return self._send("GET", f"{path}?{urlencode(query)}" if query else path, None).content
+        return self._send("GET", f"{path}?{urlencode(query)}" if query else path, None, within_s).content
 
     def propose(self, transaction: SafeTransaction, sender: str, signature: bytes, origin: str) -> None:
         """As the client's ``post_transaction``, which writes an origin of its own."""
@@ -121,19 +121,20 @@ class ServiceApi(TransactionServiceApi):
     def _delete_request(self, url: str, payload: dict[str, Any]) -> Any:
         return self._send("DELETE", url, payload)
 
-    def _send(self, method: str, url: str, payload: dict[str, Any] | None) -> Answer:
+    def _send(self, method: str, url: str, payload: dict[str, Any] | None, within_s: float | None = None) -> Answer:
         started_ms = self._clock.monotonic_ms()
+        answer_s = self._answer_s if within_s is None else min(self._answer_s, within_s)
         try:
             with self.http_session.request(
                 method,
                 build_full_url(self.base_url, url),
                 json=payload,
                 headers=self._get_request_headers(include_json_body=payload is not None),
-                timeout=(CONNECT_S, SILENCE_S),
+                timeout=(min(CONNECT_S, answer_s), min(SILENCE_S, answer_s)),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = self._content(response, started_ms)
+                content = self._content(response, started_ms, answer_s)
         except (requests.RequestException, HTTPError, http.client.HTTPException, OSError, UnicodeError) as error:
             raise Unreachable(
                 f"the Safe service does not answer ({_cause(error)})",
@@ -144,7 +145,7 @@ class ServiceApi(TransactionServiceApi):
         waits = response.headers.get("retry-after")
         raise refusal(response.status_code, content, waits, self._clock.now_ms(), self._secrets)
 
-    def _content(self, response: requests.Response, started_ms: float) -> bytes:
+    def _content(self, response: requests.Response, started_ms: float, answer_s: float) -> bytes:
         if response.headers.get("content-encoding", "identity") != "identity":
             raise MalformedAnswer("the Safe service sent a compressed answer that was not asked for")
         content = bytearray()
@@ -152,8 +153,8 @@ class ServiceApi(TransactionServiceApi):
             content += piece
             if len(content) > MAX_ANSWER:
                 raise TooLarge(f"the Safe service sent more than {MAX_ANSWER} bytes")
-            if self._clock.monotonic_ms() - started_ms > self._answer_s * 1000:
-                raise Unreachable(f"the Safe service has not sent the whole answer within {self._answer_s:g} s")
+            if self._clock.monotonic_ms() - started_ms > answer_s * 1000:
+                raise Unreachable(f"the Safe service has not sent the whole answer within {answer_s:.3g} s")
         return bytes(content)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ LARGEST: Final = 4 << 20
 MOST_FILES: Final = 500
 """So many are read at most."""
 _MOST_LINES: Final = 100
+_NAME: Final = re.compile(r"(?P<safe>0x[0-9A-Fa-f]{40})-(?P<nonce>[0-9]{1,78})-[0-9a-f]{8,64}\.json")
 _DIGITS: Final = frozenset("0123456789abcdef")
 
 
@@ -53,9 +55,9 @@ class FolderPage:
     skipped: tuple[Skipped, ...] = ()
 
 
-def file_name(transaction: SafeTransaction) -> str:
-    """``SAFE-nonce-HASH8.json``."""
-    return f"{transaction.safe}-{transaction.nonce}-{transaction.hash.hex()[:8]}.json"
+def file_name(transaction: SafeTransaction, digits: int = 8) -> str:
+    """``SAFE-nonce-HASH8.json``; all 64 digits where another transaction has that name already."""
+    return f"{transaction.safe}-{transaction.nonce}-{transaction.hash.hex()[:digits]}.json"
 
 
 def write_proposal(folder: Path, transaction: SafeTransaction, summary: Sequence[str] = ()) -> ProposalFile:
@@ -63,16 +65,10 @@ def write_proposal(folder: Path, transaction: SafeTransaction, summary: Sequence
 
     A file that is in its place and cannot be read is replaced: nothing in it could be used.
     """
-    path = folder / file_name(transaction)
     lines = tuple(printable(line, 500) for line in summary[:_MOST_LINES])
     with _writing(folder):
-        signatures: Mapping[str, bytes] = {}
-        if path.exists():
-            try:
-                signatures = read_proposal(path).signatures
-            except UnitError:
-                signatures = {}
-        return _write(ProposalFile(path, transaction, lines, signatures))
+        path, there = _place(folder, transaction)
+        return _write(ProposalFile(path, transaction, lines, there.signatures if there is not None else {}))
 
 
 def add_signature(path: Path, owner: str, signature: bytes) -> ProposalFile:
@@ -85,10 +81,12 @@ def add_signature(path: Path, owner: str, signature: bytes) -> ProposalFile:
 
 def put_aside(folder: Path, transaction: SafeTransaction) -> Path | None:
     """Moves its file, with the signatures in it, to where nobody looks for something to sign; None: there is none. Raises Unreachable."""
-    path = folder / file_name(transaction)
-    if not path.exists():
+    if not folder.exists():
         return None
     with _writing(folder):
+        path, there = _place(folder, transaction)
+        if there is None:
+            return None
         try:
             (folder / ENDED).mkdir(exist_ok=True)
             number, aside = 1, folder / ENDED / path.name
@@ -119,10 +117,14 @@ def read_proposal(path: Path) -> ProposalFile:
     return _from_text(path, content)
 
 
-def read_folder(folder: Path) -> FolderPage:
-    """Every proposal in the folder; what is none is told. Raises Unreachable; a folder that is not there is empty."""
+def read_folder(folder: Path, safe: str | None = None, since_nonce: int = 0) -> FolderPage:
+    """The proposals in the folder; what is none is told. Raises Unreachable; a folder that is not there is empty.
+
+    A file whose name says that it is of another Safe than ``safe``, or of an earlier nonce, is not read. Those that are named as they are written
+    come first, the newest first, so that whatever else lies there hides none of them.
+    """
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".json"))
+        names = _names(folder, safe, since_nonce)
     except FileNotFoundError:
         return FolderPage(())
     except OSError as error:
@@ -130,7 +132,8 @@ def read_folder(folder: Path) -> FolderPage:
     found: list[ProposalFile] = []
     skipped: list[Skipped] = []
     if len(names) > MOST_FILES:
-        skipped.append(Skipped(str(folder), f"more than {MOST_FILES} files: the others are not read"))
+        others = f"more than {MOST_FILES} files: {len(names) - MOST_FILES} others are not read"
+        skipped.append(Skipped(str(folder), others))
     for name in names[:MOST_FILES]:
         try:
             found.append(read_proposal(folder / name))
@@ -159,6 +162,38 @@ def to_document(found: ProposalFile) -> dict[str, Json]:
 
 
 # -- inside --------------------------------------------------------------------------------------------------------------------
+
+
+def _place(folder: Path, transaction: SafeTransaction) -> tuple[Path, ProposalFile | None]:
+    """Its file, and what is in it; None: it is not there, or nothing in it could be used. Raises Unreachable."""
+    for name in (file_name(transaction), file_name(transaction, 64)):
+        path = folder / name
+        if not path.exists():
+            return path, None
+        try:
+            there = read_proposal(path)
+        except UnitError:
+            return path, None
+        if there.transaction == transaction:
+            return path, there
+    return path, None  # a file with its whole hash that holds another
+
+
+def _names(folder: Path, safe: str | None, since_nonce: int) -> list[str]:
+    """In the order in which they are read."""
+    found = []
+    for entry in os.scandir(folder):
+        if not entry.name.endswith(".json"):
+            continue
+        named = _NAME.fullmatch(entry.name)
+        if named and (safe not in (None, named["safe"]) or int(named["nonce"]) < since_nonce):
+            continue
+        try:
+            changed_ns = entry.stat(follow_symlinks=False).st_mtime_ns
+        except FileNotFoundError:
+            continue  # moved away meanwhile
+        found.append((named is None, -changed_ns, entry.name))
+    return [name for _, _, name in sorted(found)]
 
 
 def _write(found: ProposalFile) -> ProposalFile:

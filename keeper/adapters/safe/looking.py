@@ -57,8 +57,8 @@ class Look:
     _seen: set[tuple[str, bytes]] = field(default_factory=set)
     _left_out: list[Skipped] = field(default_factory=list)
 
-    def step(self, path: str, api: ServiceApi) -> None:
-        """One page. Blocks. Raises as every question to the service does."""
+    def step(self, path: str, within_s: float, api: ServiceApi) -> None:
+        """One page. Blocks, not longer than about ``within_s``. Raises as every question to the service does."""
         query = {
             "executed": False,
             "nonce__gte": self.since_nonce,
@@ -68,7 +68,7 @@ class Look:
         }
         self.asked += 1
         try:
-            content = api.content(path, query)
+            content = api.content(path, query, within_s)
         except answers.TooLarge as error:
             self._smaller(error)
         else:
@@ -100,7 +100,8 @@ class Look:
         if self.cut:
             words = f"{self.cut}: those with the lowest nonces were read, take back or reject what is old"
             skipped.append(Skipped("the rest of the queue", words))
-        return QueuePage(tuple(sorted(queued.values(), key=_turn)), tuple(skipped), whole=not self.cut)
+        told = {one.place: one for one in reversed(skipped)}  # of one hash once
+        return QueuePage(tuple(sorted(queued.values(), key=_turn)), tuple(told.values())[::-1], whole=not self.cut)
 
     # -- inside ----------------------------------------------------------------------------------------------------------------
 

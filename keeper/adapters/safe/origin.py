@@ -22,6 +22,20 @@ def note(incident: str, evidence: str) -> str:
     return text if len(text) <= MAX_ORIGIN else note("", evidence if len(evidence) <= 2 + 64 else "")
 
 
+def note_text(origin: str) -> str:
+    """A proposer's note for people: one as ``note`` writes it in words, any other as it is."""
+    try:
+        parts = json.loads(origin)
+    except (ValueError, RecursionError):
+        return origin
+    ours = (
+        isinstance(parts, dict) and parts.get("name") == "keeper" and parts.keys() <= {"name", "incident", "evidence"}
+    )
+    if not ours or not all(isinstance(part, str) for part in parts.values()):
+        return origin
+    return ", ".join(["keeper", *(f"{name} {parts[name]}" for name in ("incident", "evidence") if name in parts)])
+
+
 def check_proposal(transaction: SafeTransaction, chain_id: int, origin: str) -> None:
     """Raises UnitError for another chain than the service's, and for a note that is too long."""
     if transaction.chain_id != chain_id:

@@ -60,12 +60,13 @@ class SafeTransactionService:
             left_s = LOOK_S - (self._clock.monotonic_ms() - started_ms) / 1000
             try:
                 if left_s <= 0:
-                    raise Unreachable(f"the Safe service has not told all of its queue within {LOOK_S:g} s")
-                await self._ask(partial(look.step, path), left_s)
+                    raise Unreachable("the Safe service is slow")
+                await self._ask(partial(look.step, path, left_s), left_s)
             except Unreachable as error:
                 if not look.pages:
                     raise
-                look.end(error.message)  # what was read counts, and the lowest nonces come first
+                # what was read counts, and the lowest nonces come first
+                look.end(f"not all of it was told within {LOOK_S:g} s ({error.message})")
         self._before = look.pages
         return await asyncio.to_thread(look.result)
 

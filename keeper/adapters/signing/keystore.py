@@ -24,7 +24,7 @@ async def open_keystore(
     *,
     expected_address: str = "",
     setting: str = PATH_SETTING,
-    password_setting: str = "`signer.password`",
+    password_setting: str = "`signer.password`",  # noqa: S107 a place, not a password
 ) -> LocalSigner:
     """Decrypts the keystore once (about a second by design, in a thread) and keeps the key in memory.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from keeper.app.cli import logs
 from keeper.app.cli.council_document import brief, document, state_document
 from keeper.app.cli.council_table import file_text, table_of
-from keeper.app.cli.council_words import Line, row, say, shown
+from keeper.app.cli.council_words import alarms, row, say, shown
 from keeper.app.cli.output import Output
 from keeper.app.cli.typed import keeper_command, typed
 from keeper.app.exit_codes import Exit
@@ -75,9 +75,9 @@ def show(output: Output, place: Place, name: str) -> int:
     return run(output, _show(output, place, name))
 
 
-def export(output: Output, place: Place, name: str, file: Path, form: Form) -> int:
+def export(output: Output, place: Place, name: str, file: Path, form: Form, *, despite_alarms: bool) -> int:
     """Writes it as a new file; FOUND when it is alarming. Raises KeeperError."""
-    return run(output, _export(output, place, name, file, form))
+    return run(output, _export(output, place, name, file, form, despite_alarms=despite_alarms))
 
 
 def serve(output: Output, place: Place) -> int:
@@ -172,13 +172,16 @@ async def _show(output: Output, place: Place, name: str) -> int:
     return Exit.FOUND if matter.alarms else Exit.DONE
 
 
-async def _export(output: Output, place: Place, name: str, file: Path, form: Form) -> int:
+async def _export(output: Output, place: Place, name: str, file: Path, form: Form, *, despite_alarms: bool) -> int:
     async with opened(place) as (_, table):
         matter = await found(table, name)
+        if other := misnamed(matter, name):
+            return refused(output, "not written", other)
+        say(output, alarms(matter))
+        if alarming(output, matter, "not written", despite=despite_alarms):
+            return Exit.FOUND
         confirmations = await table.confirmations(matter) if form is Form.PROPOSAL else ()
     write_new(file, _as_file(matter, confirmations, file, form, place.now_ms))
-    for alarm in matter.alarms:
-        say(output, iter([Line(f"!! ALARM  {alarm.text}", "bold red")]))
     output.say(f"wrote {file}: {matter.hash}\n  {HOW[form]}")
     output.document({"ok": True, "file": str(file), "hash": matter.hash, "alarms": [one.text for one in matter.alarms]})
     return Exit.FOUND if matter.alarms else Exit.DONE
@@ -213,7 +216,7 @@ def _as_file(matter: Matter, confirmations: Sequence[Confirmation], file: Path, 
         calls,
         name=matter.title,
         created_ms=now_ms,
-        description=" ".join(matter.why),
+        description=" ".join(line if line.endswith((".", "!", "?")) else f"{line}." for line in matter.why),
     )
 
 

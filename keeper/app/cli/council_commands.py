@@ -59,8 +59,19 @@ Everywhere = Annotated[bool, typer.Option("--every-safe", help="For every Safe o
 SIGN_HELP = (
     "Compare the safeTxHash with what your wallet shows, digit by digit: it is computed here, from what would be executed. Without a key and "
     "without --signature nothing is signed, and what to sign elsewhere is printed. Exit codes: 0 signed or printed, 1 refused or alarming, "
-    "2 usage, 3 the node or the service is out of reach."
+    "2 usage, 3 the node or the service is out of reach, 130 interrupted: nothing was signed."
 )
+OUT_OF_REACH = "2 usage, 3 the node or the service is out of reach."
+LOOK_HELP = f"Exit codes: 0 nothing is alarming, 1 something is, {OUT_OF_REACH}"
+EXECUTE_HELP = (
+    "Exit codes: 0 executed, or printed what to send; 1 not yet, refused or alarming, or it came to something else than was signed; "
+    "2 usage; 3 the node or the service is out of reach; 130 interrupted."
+)
+EXPORT_HELP = f"Exit codes: 0 written, 1 not written, or alarming, {OUT_OF_REACH}"
+SERVE_HELP = (
+    "Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 usage, 3 it cannot listen, or the log or a node is out of reach."
+)
+DELEGATE_HELP = f"Exit codes: 0 done, or printed what to sign; 1 refused, {OUT_OF_REACH}"
 
 
 @council_app.callback()
@@ -71,15 +82,15 @@ def council(ctx: typer.Context, route: Route = None) -> None:
         council_queue(ctx)
 
 
-@council_app.command("queue")
+@council_app.command("queue", epilog=LOOK_HELP)
 def council_queue(ctx: typer.Context) -> None:
-    """List what is open, in the order in which it must be executed; also without a command. Exit code 1 where something is alarming."""
+    """List what is open, in the order in which it must be executed; also without a command."""
     from keeper.app.cli.council import queue
 
     raise typer.Exit(queue(ctx.ensure_object(Output), _place(ctx)))
 
 
-@council_app.command("show", epilog="For example: keeper council keeper.yaml show 0x4f0c12")
+@council_app.command("show", epilog=f"For example: keeper council keeper.yaml show 0x4f0c12. {LOOK_HELP}")
 def council_show(ctx: typer.Context, name: Hash) -> None:
     """Say in plain words what one proposal changes, why, what comes after it, who has signed, and which hashes to compare."""
     from keeper.app.cli.council import show
@@ -124,15 +135,16 @@ def council_reject(
             "--withdraw", help="Take this keeper's own proposal out of the queue, while nobody has signed it."
         ),
     ] = False,
+    despite_alarms: DespiteAlarms = False,
 ) -> None:
     """Propose and sign what uses the proposal's nonce up and does nothing else; it must be executed, as every other proposal."""
     from keeper.app.cli.council_signing import reject
 
-    signing = _signing(keystore, password_file, key_file, signature, approve_on_chain, typed_data, yes, False)
+    signing = _signing(keystore, password_file, key_file, signature, approve_on_chain, typed_data, yes, despite_alarms)
     raise typer.Exit(reject(ctx.ensure_object(Output), _place(ctx), name, signing, withdraw=withdraw))
 
 
-@council_app.command("execute")
+@council_app.command("execute", epilog=EXECUTE_HELP)
 def council_execute(
     ctx: typer.Context,
     name: Hash,
@@ -150,7 +162,7 @@ def council_execute(
     raise typer.Exit(execute(ctx.ensure_object(Output), _place(ctx), name, key, yes=yes, despite_alarms=despite_alarms))
 
 
-@council_app.command("export")
+@council_app.command("export", epilog=EXPORT_HELP)
 def council_export(
     ctx: typer.Context,
     name: Hash,
@@ -159,16 +171,18 @@ def council_export(
         str,
         typer.Option("--as", help="proposal: to sign without a service; typed-data: for a wallet; safe-app: a batch."),
     ] = "proposal",
+    despite_alarms: DespiteAlarms = False,
 ) -> None:
     """Write a proposal as a file: for others to sign, for a wallet, or for the Safe web app."""
     from keeper.app.cli.council import Form, export
 
     if form not in set(Form):
         raise typer.BadParameter(f"one of: {', '.join(Form)}", param_hint="--as")
-    raise typer.Exit(export(ctx.ensure_object(Output), _place(ctx), name, file, Form(form)))
+    code = export(ctx.ensure_object(Output), _place(ctx), name, file, Form(form), despite_alarms=despite_alarms)
+    raise typer.Exit(code)
 
 
-@council_app.command("serve")
+@council_app.command("serve", epilog=SERVE_HELP)
 def council_serve(ctx: typer.Context) -> None:
     """Serve the council's page alone, without a keeper, until Ctrl-C; `http` of the configuration says where."""
     from keeper.app.cli.council import serve
@@ -176,7 +190,7 @@ def council_serve(ctx: typer.Context) -> None:
     raise typer.Exit(serve(ctx.ensure_object(Output), _place(ctx)))
 
 
-@delegate_app.command("list")
+@delegate_app.command("list", epilog=DELEGATE_HELP)
 def delegate_list(ctx: typer.Context) -> None:
     """List who may propose in the owners' names."""
     from keeper.app.cli.council_delegates import show
@@ -184,7 +198,7 @@ def delegate_list(ctx: typer.Context) -> None:
     raise typer.Exit(show(ctx.ensure_object(Output), _place(ctx)))
 
 
-@delegate_app.command("add")
+@delegate_app.command("add", epilog=DELEGATE_HELP)
 def delegate_add(
     ctx: typer.Context,
     address: DelegateArgument = None,
@@ -203,7 +217,7 @@ def delegate_add(
     raise typer.Exit(add(ctx.ensure_object(Output), _place(ctx), asked))
 
 
-@delegate_app.command("remove")
+@delegate_app.command("remove", epilog=DELEGATE_HELP)
 def delegate_remove(
     ctx: typer.Context,
     address: DelegateArgument = None,
@@ -224,7 +238,7 @@ def delegate_remove(
 RESTORE_HELP = (
     "Only what is still as the keeper left it is put back, to what the log says it was before the incident; what somebody changed since is left "
     "alone. The keeper never loosens by itself: the owners of the Safe sign this, or do not. Exit codes: 0 proposed, or nothing to do; 1 it cannot "
-    "be put back from here, would fail, or nobody said yes; 2 usage or an unknown incident; 3 a node or the service is out of reach."
+    "be put back from here, would fail, or nobody said yes; 2 usage or an unknown incident; 3 a node or the service is out of reach; 130 interrupted."
 )
 
 
@@ -249,6 +263,10 @@ def restore(
     from keeper.app.cli.council import Place
     from keeper.app.cli.restore import Asked, run
 
+    if incident is None and (config == "-" or Path(config).suffix in (".yaml", ".yml") or Path(config).exists()):
+        raise typer.BadParameter(
+            f"which one? keeper audit {config} log --kind incident lists them", param_hint="INCIDENT"
+        )
     if incident is None:  # CONFIG may be left out
         config, incident = DEFAULT_CONFIG, config
     asked = Asked(incident, dry_run=dry_run, out=out, yes=yes)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from keeper.domain.council_words import Delegation
 
 LABEL: Final = "keeper"
+NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +120,25 @@ async def _change(output: Output, place: Place, asked: Asked, *, removes: bool) 
                         for one in await service.delegates(table.route.address, owners)
                         if one.delegate == delegate
                     ]
-                    for delegator in [signer] if signer in owners else delegators:
+                    if not (asked_for := [signer] if signer in owners else delegators):
+                        return refused(output, "not removed", f"{delegate} proposes for nobody here", _listed(place))
+                    for delegator in asked_for:
                         await service.remove(Delegate(delegate, delegator, asked.label, scope), signature)
                 else:
                     await service.add(Delegate(delegate, signer, asked.label, scope), signature)
             except Refused as error:
+                if removes and error.code == NOT_FOUND:
+                    why = f"the service knows no such delegate of {signer} (any more)"
+                    return refused(output, "not removed", why, _listed(place))
                 return refusal_of(output, "the service did not take it", error)
     did = "may not propose any more" if removes else "may propose"
     output.say(f"{delegate} {did} in the name of {signer}", "bold green")
     output.document({"ok": True, "delegate": delegate, "delegator": signer, "safe": scope, "removed": removes})
     return Exit.DONE
+
+
+def _listed(place: Place) -> str:
+    return f"those that there are: {keeper_command()} council {place.typed} delegate list"
 
 
 async def _delegate(config: Config, named: str | None) -> str:

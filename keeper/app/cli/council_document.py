@@ -43,6 +43,8 @@ def document(matter: Matter) -> Document:
         "from_service": matter.from_service,
         "web_url": matter.web_url,
         "executed_tx": matter.executed_tx,
+        "failed": matter.failed,
+        "unsure": matter.unsure,
     }
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from keeper.app.cli.council import VIA, Place, alarming, found, misnamed, opened, refusal_of, refused, run
 from keeper.app.cli.council_document import brief, transaction_document
 from keeper.app.cli.council_keys import NOBODY_ASKED, Key, agreed
-from keeper.app.cli.council_words import Line, after, alarms, changes, hashes, missing_text, say, short
+from keeper.app.cli.council_words import after, alarms, changes, hashes, missing_text, named, say, short, wrapped
 from keeper.app.cli.output import Output
 from keeper.app.cli.typed import keeper_command
 from keeper.app.council.matter import Standing
 from keeper.app.exit_codes import Exit
+from keeper.app.pages.amounts import grouped
+from keeper.app.pages.wording import dead_text
 from keeper.domain.errors import AuditError, UnitError
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ async def _execute(output: Output, place: Place, name: str, key: Key, *, yes: bo
         call = exec_call(matter.transaction, signatures)
         if not key.named:
             return _by_hand(output, matter, call)
-        if why := agreed(output, matter.hash, yes=yes):
+        if why := agreed(output, matter.hash, yes=yes, verb="execute"):
             return refused(output, "not executed", why, "--yes answers for you" if why == NOBODY_ASKED else "")
         try:
             receipt, ok, read = await _send(config, matter, call, key)
@@ -81,7 +83,7 @@ def _not_yet(matter: Matter, place: Place) -> str:
         case Standing.EXECUTED:
             return f"it was executed already{f' by {matter.executed_tx}' if matter.executed_tx else ''}"
         case Standing.DEAD:
-            return f"its nonce {matter.transaction.nonce} was used by another transaction: it can never be executed"
+            return dead_text(matter)
 
 
 def _by_hand(output: Output, matter: Matter, call: Call) -> int:
@@ -144,10 +146,9 @@ def _told(output: Output, matter: Matter, receipt: Receipt, read: Read, *, ok: b
         output.say(f"FAILED: {reverted}: {where}", "bold red")
     for change, now in read:
         odd = now != change.after if change.after is not None else False
-        expected = f", expected {change.after}" if odd else ""
-        what = change.text or change.asked
-        line = f"  {what}: {change.before} -> {now if now is not None else '(not readable)'}{expected}"
-        say(output, iter([Line(line, "bold red" if odd else None)]))
+        expected = f", and {change.after} was expected" if odd else ""
+        value = now if now is not None else "(not readable)"
+        say(output, wrapped("  ", grouped(f"{named(change)} is {value} now{expected}"), "bold red" if odd else None))
     output.document(
         {
             "ok": ok and not differs,

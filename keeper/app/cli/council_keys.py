@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from keeper.app.cli.asking import NOTHING_TYPED, ask, ask_hidden
 from keeper.domain.errors import UnitError
 
 if TYPE_CHECKING:
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 ASKED_DIGITS: Final = 6
 """So many of the hash must be typed: whoever types them has compared the end of it."""
+DONE: Final = {"sign": "signed", "execute": "executed"}
+_A_KEY: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
 NOBODY_ASKED: Final = "nobody was asked: this is no terminal"
 
 
@@ -42,38 +47,51 @@ class Key:
         return "keystore" if self.keystore is not None else "key-file"
 
     async def open(self) -> LocalSigner:
-        """Raises SigningError, UnitError without a password."""
+        """Raises SigningError, UnitError without a password, Interrupted."""
         from keeper.adapters.signing.files import read_key_material
         from keeper.adapters.signing.key_file import open_key_file
         from keeper.adapters.signing.keystore import open_keystore
 
         if self.key_file is not None:
-            return await open_key_file(self.key_file)
+            return await open_key_file(self.key_file, setting=_option("--key-file", self.key_file))
         assert self.keystore is not None, "named was not asked"
+        keystore = _option("--keystore", self.keystore)
+        read_key_material(self.keystore, what="keystore", private=False, setting=keystore)  # before a password is asked
         if self.password_file is not None:
-            password = read_key_material(self.password_file, what="password file", private=True).rstrip("\r\n")
+            typed = _option("--password-file", self.password_file)
+            password = read_key_material(self.password_file, what="password file", private=True, setting=typed)
+            password = password.rstrip("\r\n")
         else:
-            password = _password(self.keystore)
-        return await open_keystore(self.keystore, password)
+            typed, password = "the password that was typed", _password(self.keystore)
+        return await open_keystore(self.keystore, password, setting=keystore, password_setting=typed)
+
+
+def _option(name: str, file: Path) -> str:
+    """The option as it was typed; without its file where somebody has typed the key itself."""
+    return name if _A_KEY.fullmatch(str(file)) else f"{name} {shlex.quote(str(file))}"
 
 
 def _password(keystore: Path) -> str:
     if not sys.stdin.isatty():
         raise UnitError("the keystore's password is not given", remedy="--password-file FILE, or run it on a terminal")
-    import getpass
+    password = ask_hidden(f"Password of {keystore}: ", "signed")
+    if password is None:
+        raise UnitError("no password was typed: nothing was signed", remedy="type the keystore's password")
+    return password
 
-    return getpass.getpass(f"Password of {keystore}: ", stream=sys.stderr)
 
+def agreed(output: Output, safe_tx_hash: str, *, yes: bool, verb: str = "sign") -> str:
+    """Why it may not be done; empty when whoever sits here has said yes: by ``--yes``, or by typing the end of the hash on a terminal.
 
-def agreed(output: Output, safe_tx_hash: str, *, yes: bool) -> str:
-    """Why it may not be signed; empty when whoever sits here has said yes: by ``--yes``, or by typing the end of the hash on a terminal."""
+    ``verb`` is what is asked for, of DONE. Raises Interrupted.
+    """
     if yes:
         return ""
     if output.as_json or not sys.stdin.isatty():
         return NOBODY_ASKED
-    sys.stderr.write(f"Type the last {ASKED_DIGITS} digits of the hash to sign: ")
-    sys.stderr.flush()
-    typed = sys.stdin.readline().strip().lower()
+    typed = ask(f"Type the last {ASKED_DIGITS} digits of the hash to {verb}: ", DONE[verb]).lower()
+    if not typed:
+        return NOTHING_TYPED
     return "" if typed == safe_tx_hash[-ASKED_DIGITS:] else "the digits typed are not those of the hash"
 
 

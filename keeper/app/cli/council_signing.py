@@ -23,12 +23,13 @@ from keeper.app.cli.council import (
 from keeper.app.cli.council_document import document, transaction_document
 from keeper.app.cli.council_keys import NOBODY_ASKED, Key, agreed, read_signature
 from keeper.app.cli.council_table import file_text
-from keeper.app.cli.council_words import Line, about, hashes, missing_text, say, short, wrapped
+from keeper.app.cli.council_words import Line, about, alarms, hashes, missing_text, say, short, wrapped
 from keeper.app.cli.output import Output
 from keeper.app.cli.typed import keeper_command
 from keeper.app.council.matter import Standing
 from keeper.app.exit_codes import Exit
-from keeper.domain.errors import Refused, UnitError
+from keeper.app.pages.wording import dead_text
+from keeper.domain.errors import AuditError, Refused, UnitError
 from keeper.domain.safe_signatures import SignatureKind, approve_call, kind_of, named_owner, recover_owner
 
 if TYPE_CHECKING:
@@ -86,7 +87,12 @@ async def _confirm(output: Output, place: Place, name: str, signing: Signing) ->
 async def _sign(output: Output, place: Place, table: CouncilTable, matter: Matter, signing: Signing) -> int:
     if signing.approve_on_chain or not (signing.key.named or signing.signature is not None):
         return _elsewhere(output, matter.transaction, signing, f"{place.typed} confirm {short(matter.hash)}")
-    hand = await _hand(matter.transaction, signing)
+    return await _sign_by(output, place, table, matter, signing, await _hand(matter.transaction, signing))
+
+
+async def _sign_by(
+    output: Output, place: Place, table: CouncilTable, matter: Matter, signing: Signing, hand: _Hand
+) -> int:
     if why := _kept_from(output, matter, hand, signing):
         return refused(output, "not signed", why, ANSWER if NOBODY_ASKED in why else "")
     signature = await hand.sign(matter.transaction)
@@ -133,8 +139,8 @@ def _no_use(matter: Matter, owner: str) -> str:
     """Why a signature of this address would be worth nothing; empty when it counts."""
     if owner not in matter.state.owners:
         return f"{owner} is no owner of the Safe {matter.state.safe}"
-    if any(one.owner == owner and one.counts for one in matter.signed):
-        return f"{owner} has signed it already"
+    if owner not in matter.former and any(one.owner == owner and one.counts for one in matter.signed):
+        return f"{_who(matter, owner)} has signed it already"
     return ""
 
 
@@ -142,13 +148,19 @@ def _over(matter: Matter) -> str:
     if matter.standing is Standing.EXECUTED:
         return f"it was executed{f' by {matter.executed_tx}' if matter.executed_tx else ''}"
     if matter.standing is Standing.DEAD:
-        return f"its nonce {matter.transaction.nonce} was used by another transaction: it can never be executed"
+        return dead_text(matter)
     return ""
+
+
+def _who(matter: Matter, owner: str) -> str:
+    """With the member's name, where the configuration has one."""
+    name = next((one.name for one in (*matter.signed, *matter.not_signed) if one.owner == owner), "")
+    return f"{name} {owner}" if name else owner
 
 
 def _signed(output: Output, place: Place, matter: Matter, owner: str) -> int:
     output.say("")
-    output.say(f"signed by {owner}", "bold green")
+    output.say(f"signed by {_who(matter, owner)}", "bold green")
     if matter.missing:
         say(output, wrapped("", missing_text(matter, matter.not_signed)))
     else:
@@ -200,39 +212,68 @@ def _instructions(transaction: SafeTransaction, file: Path | None, back: str) ->
 
 
 async def _reject(output: Output, place: Place, name: str, signing: Signing, *, withdraw: bool) -> int:
-    from keeper.app.council.ledger import Place as InLog
-    from keeper.app.council.ledger import What
-
     async with opened(place) as (_, table):
         matter = await found(table, name)
+        if other := misnamed(matter, name):  # its nonce may be that of what somebody needs
+            return refused(output, "not rejected", other)
         if over := _over(matter):
             return refused(output, "nothing to reject", over)
         if withdraw:
             return await _withdraw(output, table, matter)
         if matter.transaction.is_rejection:
             return refused(output, "nothing to reject", "this is a rejection itself: sign it with `confirm`")
-        say(output, wrapped("Rejects: ", f"{matter.title} ({short(matter.hash)})", "bold"))
+        what = f"{matter.title} ({short(matter.hash)}, nonce {matter.transaction.nonce})"
+        say(output, wrapped("Rejects: ", what, "bold"))
         say(output, wrapped("", REJECTION))
         proposal = await table.draft_rejection(matter)
+        say(output, alarms(proposal))
+        if alarming(output, proposal, "not rejected", despite=signing.despite_alarms):
+            return Exit.FOUND
         say(output, hashes(proposal.transaction))
         if signing.approve_on_chain or not (signing.key.named or signing.signature is not None):
             return _elsewhere(output, proposal.transaction, signing, f"{place.typed} reject {short(matter.hash)}")
-        if proposal.from_service:  # somebody has proposed it before: one more signature
-            return await _sign(output, place, table, proposal, signing)
         hand = await _hand(proposal.transaction, signing)
-        if why := _kept_from(output, proposal, hand, signing):
-            return refused(output, "not rejected", why, ANSWER if NOBODY_ASKED in why else "")
-        signature = await hand.sign(proposal.transaction)
-        in_log = InLog(matter.market, matter.action, matter.incident)
-        try:
-            now = await table.propose(
-                proposal, what=What.REJECTION, place=in_log, signature=signature, sender=hand.owner
-            )
-            if not any(one.owner == hand.owner for one in now.signed):  # a service takes it as a signature too
-                now = await table.confirm(now, signature, via=hand.via, despite_alarms=signing.despite_alarms)
-        except (UnitError, Refused) as error:
-            return refusal_of(output, "the rejection was not taken", error)
-        return _signed(output, place, now, hand.owner)
+        if proposal.from_service:  # somebody has proposed it before: one more signature
+            code = await _sign_by(output, place, table, proposal, signing, hand)
+        else:
+            code = await _propose_rejection(output, place, table, matter, proposal, signing, hand)
+        if code == Exit.DONE:
+            await _unwanted(output, table, matter, hand)
+        return code
+
+
+async def _unwanted(output: Output, table: CouncilTable, matter: Matter, hand: _Hand) -> None:
+    """The rejection itself does not say which proposal with its nonce it is for."""
+    try:
+        await table.unwanted(matter, owner=hand.owner, via=hand.via)
+    except AuditError as error:  # it is signed, whatever the log says
+        output.error(f"it is not written down which proposal was rejected: {error.message}", error.remedy)
+
+
+async def _propose_rejection(
+    output: Output,
+    place: Place,
+    table: CouncilTable,
+    matter: Matter,
+    proposal: Matter,
+    signing: Signing,
+    hand: _Hand,
+) -> int:
+    """``proposal`` rejects ``matter``."""
+    from keeper.app.council.ledger import Place as InLog
+    from keeper.app.council.ledger import What
+
+    if why := _kept_from(output, proposal, hand, signing):
+        return refused(output, "not rejected", why, ANSWER if NOBODY_ASKED in why else "")
+    signature = await hand.sign(proposal.transaction)
+    in_log = InLog(matter.market, matter.action, matter.incident)
+    try:
+        now = await table.propose(proposal, what=What.REJECTION, place=in_log, signature=signature, sender=hand.owner)
+        if not any(one.owner == hand.owner for one in now.signed):  # a service takes it as a signature too
+            now = await table.confirm(now, signature, via=hand.via, despite_alarms=signing.despite_alarms)
+    except (UnitError, Refused) as error:
+        return refusal_of(output, "the rejection was not taken", error)
+    return _signed(output, place, now, hand.owner)
 
 
 async def _withdraw(output: Output, table: CouncilTable, matter: Matter) -> int:

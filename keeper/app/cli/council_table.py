@@ -31,7 +31,7 @@ class CouncilTable(Protocol):
         """What is open, in the order of nonce."""
 
     async def history(self) -> Sequence[Matter]:
-        """What was executed or can never be, newest first."""
+        """What is over by the log, newest first."""
 
     async def incident(self, incident_id: str, /) -> IncidentStory | None:
         """What the log says of one incident; None when it knows none of this name."""
@@ -79,6 +79,9 @@ class CouncilTable(Protocol):
 
     async def withdraw(self, matter: Matter, /) -> None:
         """Takes the keeper's own proposal out of the service's queue. Raises UnitError when it is not its own."""
+
+    async def unwanted(self, matter: Matter, /, *, owner: str, via: str) -> None:
+        """Writes down that this owner rejected this very one."""
 
     async def executed(self, matter: Matter, /, *, tx_hash: str, block: int, ok: bool, via: str) -> None:
         """Writes down that it was executed."""

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from keeper.adapters.safe.origin import note_text
 from keeper.app.cli.output import Output, counted
 from keeper.app.cli.typed import folded, keeper_command
 from keeper.app.council.matter import Change, Decoded, Level, Matter, Signed, Standing, Times
+from keeper.app.pages.amounts import grouped, share, timed, with_share
 from keeper.app.pages.wording import ago, groups, standing_text, utc_text, wei_text
 from keeper.domain.safe import SafeTransaction
 
@@ -61,20 +63,23 @@ def about(matter: Matter, now_ms: int) -> Iterator[Line]:
     """The whole matter."""
     yield from alarms(matter)
     yield Line(matter.title, "bold")
-    yield Line(f"  {standing_text(matter)}", STANDING_STYLES.get(matter.standing))
+    yield Line(f"  {standing_text(matter)}", "bold red" if matter.failed else STANDING_STYLES.get(matter.standing))
+    if matter.executed_tx is not None:
+        yield Line(f"  executed in {matter.executed_tx}")
     state = matter.state
     yield Line(f"  nonce {matter.transaction.nonce}, the Safe's next one is {state.nonce} (block {state.block})")
     yield Line(f"  Safe {state.safe}, version {state.version}, {state.threshold} of {len(state.owners)} owners sign")
-    if matter.pointless:
-        yield from wrapped("  Becomes pointless: ", matter.pointless)
+    if matter.pointless and not matter.over:
+        yield from wrapped("  Becomes pointless: ", timed(matter.pointless, now_ms))
     yield from changes(matter)
     yield from _section("Why", (line for why in matter.why for line in wrapped("  - ", why)))
     yield from _section("What is called", _call(matter.decoded, "  ", ""))
-    yield from after(matter)
-    yield from _section("Who signs", _people(matter))
+    if not matter.over:
+        yield from after(matter)
+    yield from _section("Who signed" if matter.over else "Who signs", _people(matter))
     yield from _section("When", _clock(matter.times, now_ms))
     yield from _section("Remarks", _remarks(matter))
-    yield from hashes(matter.transaction)
+    yield from hashes(matter.transaction, to_sign=not matter.over)
 
 
 def alarms(matter: Matter) -> Iterator[Line]:
@@ -86,10 +91,11 @@ def alarms(matter: Matter) -> Iterator[Line]:
         yield Line("")
 
 
-def hashes(transaction: SafeTransaction) -> Iterator[Line]:
+def hashes(transaction: SafeTransaction, *, to_sign: bool = True) -> Iterator[Line]:
     """In groups, as wallets show them."""
+    title = "Compare on your hardware wallet" if to_sign else "Hashes"
     yield Line("")
-    yield Line("Compare on your hardware wallet (computed here, never taken from a service)", "bold")
+    yield Line(f"{title} (computed here, never taken from a service)", "bold")
     named = (
         ("domain hash", transaction.domain_hash),
         ("message hash", transaction.message_hash),
@@ -112,17 +118,35 @@ def _section(title: str, lines: Iterator[Line]) -> Iterator[Line]:
 
 def changes(matter: Matter) -> Iterator[Line]:
     """Each value as it is and as it would be."""
-    yield from _section("What changes", (line for each in matter.changes for line in _change(each)))
+    if not matter.over:
+        yield from _section("What changes", (line for each in matter.changes for line in _change(each)))
+        return
+    happened = matter.standing is Standing.EXECUTED and not matter.failed
+    title = "What it was to change" if happened else "What it would have changed"
+    lines = (f"{named(each, matter.market)}: {_read(each.before)} -> {_read(each.after)}" for each in matter.changes)
+    yield from _section(title, (line for text in lines for line in wrapped("  ", text)))
+
+
+def named(change: Change, market: str | None = None) -> str:
+    """What changes, without its values."""
+    name, colon, _ = change.text.partition(": ")
+    if name and (colon or "->" not in name):
+        return name
+    return f"{change.asked.partition('(')[0]} of {market}" if market else f"{change.asked} at {change.contract}"
 
 
 def _change(change: Change) -> Iterator[Line]:
-    yield from wrapped("  ", change.text or f"{change.asked} at {change.contract}", "bold")
+    what = (
+        with_share(change.text, change.before, change.after) if change.text else f"{change.asked} at {change.contract}"
+    )
+    yield from wrapped("  ", what, "bold")
     odd = change.recorded is not None and change.after is not None and change.recorded != change.after
     if odd or "->" not in change.text:
-        values = f"{_read(change.before)} -> {_read(change.after)}"
+        part = share(change.before, change.after)
+        values = f"{_read(change.before)} -> {_read(change.after)}{f' ({part})' if part else ''}"
         if change.recorded is not None:
             values += f"  (by the log {change.recorded} before the incident)"
-        yield from wrapped("      ", values, "bold red" if odd else "bold")
+        yield from wrapped("      ", grouped(values), "bold red" if odd else "bold")
 
 
 def _read(value: str | None) -> str:
@@ -130,7 +154,7 @@ def _read(value: str | None) -> str:
 
 
 def _call(call: Decoded, indent: str, number: str) -> Iterator[Line]:
-    yield from wrapped(f"{indent}{number}", call.text or call.function or "a call that nobody here can read")
+    yield from wrapped(f"{indent}{number}", grouped(call.text) or call.function or "a call that nobody here can read")
     inside = indent + " " * len(number) + "  "
     name = f" ({call.contract_name})" if call.contract_name else ""
     yield Line(f"{inside}to {call.to}{name}" + (", BY DELEGATECALL" if call.delegatecall else ""))
@@ -159,7 +183,7 @@ def after(matter: Matter) -> Iterator[Line]:
     yield Line(f"What comes after it{at}", "bold")
     yield from wrapped("  ", f"{word}: {said.text}" if said.text else word, style)
     for kept in said.kept:
-        values = f"{kept.before} -> {kept.after}. " if kept.before or kept.after else ""
+        values = grouped(f"{kept.before} -> {kept.after}. ") if kept.before or kept.after else ""
         loud = {True: None, False: "bold red", None: "yellow"}[kept.holds]
         yield from wrapped(f"  {KEPT[kept.holds]:<8} ", f"{kept.name}: {values}{kept.text}".rstrip(), loud)
 
@@ -172,13 +196,13 @@ def _people(matter: Matter) -> Iterator[Line]:
         else:
             yield from wrapped(f"  IGNORED  {_person(one)}: ", one.why or "the Safe would not take it", "bold yellow")
     for one in matter.not_signed:
-        yield Line(f"  not yet  {_person(one)}")
+        yield Line(f"  {'not     ' if matter.over else 'not yet '} {_person(one)}")
     if matter.proposer is not None:
         yield Line(f"  proposed for {matter.proposer}", "dim")
         if matter.delegate is not None:
             yield Line(f"    by its delegate {matter.delegate}", "dim")
     if matter.origin:
-        yield from wrapped("  the proposer's note: ", matter.origin, "dim")
+        yield from wrapped("  the proposer's note: ", note_text(matter.origin), "dim")
 
 
 def _person(one: Signed) -> str:
@@ -213,7 +237,7 @@ def _remarks(matter: Matter) -> Iterator[Line]:
 
 def _next(matter: Matter, config: str) -> Iterator[Line]:
     """What can be done about it now."""
-    if matter.standing in (Standing.EXECUTED, Standing.DEAD):
+    if matter.over:
         return
     yield Line("")
     yield Line("Next", "bold")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from keeper.app.cli import logs, nothing_yet
+from keeper.app.cli.asking import NOTHING_TYPED, ask
 from keeper.app.cli.council import Place, refusal_of, refused, write_new
 from keeper.app.cli.council_document import document
 from keeper.app.cli.council_keys import NOBODY_ASKED
@@ -18,12 +21,16 @@ from keeper.app.cli.output import Output, counted
 from keeper.app.cli.typed import keeper_command
 from keeper.app.council.restoring import Fate, Restore
 from keeper.app.exit_codes import Exit
+from keeper.app.pages.amounts import with_share
 from keeper.domain.abi import encode_call
 from keeper.domain.errors import OutsideError, Refused, UnitError
 
 if TYPE_CHECKING:
     from keeper.app.cli.council_table import CouncilTable
+    from keeper.app.council.executions import Ended
+    from keeper.app.council.ledger import Proposed
     from keeper.app.council.matter import Change, Matter
+    from keeper.app.nodes import Nodes
     from keeper.config.model import Config
 
 STYLES: Final = {Fate.BACK: "bold", Fate.AS_BEFORE: "dim", Fate.CHANGED_SINCE: "yellow", Fate.LEFT: "bold yellow"}
@@ -126,16 +133,36 @@ async def planned(config: Config, incident: str) -> Restore:
     store = await SqlAuditStore.open(config.audit.url.reveal())
     nodes = open_nodes(config.chain, SystemClock())
     try:
-        return await plan_restore(incident, store.page, config.actions, nodes.fleet)
+        look_up = partial(_ends, config.chain.id, nodes)
+        return await plan_restore(incident, store.page, config.actions, nodes.fleet, look_up)
     finally:
         await nodes.close()
         await store.close()
 
 
+async def _ends(chain_id: int, nodes: Nodes, asked: Sequence[Proposed]) -> dict[str, Ended]:
+    """What became of these proposals, by the chain: the log knows of an execution only when the keeper was running, or a command did it."""
+    from keeper.app.council.executions import Ended, Executions
+    from keeper.app.council.onchain import SafeReader
+
+    found: dict[str, Ended] = {}
+    block = await nodes.fleet.head()
+    for safe in sorted({one.transaction.safe for one in asked}):
+        reader = SafeReader(nodes.fleet, nodes.told, chain_id, safe)
+        mine = [(one.transaction, one) for one in asked if one.transaction.safe == safe]
+        try:
+            state = await reader.state(block)
+        except OutsideError as error:  # a Safe of former days is no reason to leave a market paused
+            found |= {one.hash_text: Ended(unsure=error.message) for one, _ in mine}
+        else:
+            found |= await Executions(reader).of(mine, state)
+    return found
+
+
 def _show(output: Output, restore: Restore) -> None:
     output.say(f"{restore.incident}, at block {restore.block.number}", "bold")
     for item in restore.items:
-        say(output, wrapped("  ", item.text, STYLES[item.fate]))
+        say(output, wrapped("  ", with_share(item.text, item.now, item.old), STYLES[item.fate]))
     if not restore.items:
         output.say("  the keeper changed nothing in it")
     for note in restore.notes:
@@ -160,9 +187,10 @@ def _agreed(output: Output, *, yes: bool) -> str:
         return ""
     if output.as_json or not sys.stdin.isatty():
         return NOBODY_ASKED
-    sys.stderr.write("Propose this to the council? (yes/no) ")
-    sys.stderr.flush()
-    return "" if sys.stdin.readline().strip().lower() in ("y", "yes") else "the answer was not yes"
+    answer = ask("Propose this to the council? (yes/no) ", "proposed")
+    if not answer:
+        return NOTHING_TYPED
+    return "" if answer.lower() in ("y", "yes") else "the answer was not yes"
 
 
 def _told(output: Output, place: Place, restore: Restore, matter: Matter) -> int:
@@ -173,10 +201,9 @@ def _told(output: Output, place: Place, restore: Restore, matter: Matter) -> int
 
 def why_of(restore: Restore) -> list[str]:
     """For whoever is asked to sign it."""
-    count = counted(len(restore.back), "value")
-    lead = f"In {restore.incident} the keeper changed {count} that are still as it left them"
+    count, one = counted(len(restore.back), "value"), len(restore.back) == 1
     return [
-        lead if len(restore.back) > 1 else lead.replace("are still", "is still"),
+        f"In {restore.incident} the keeper changed {count} that {'is still as it left it' if one else 'are still as it left them'}",
         *restore.notes,
         *(item.text for item in restore.rest),
     ]

@@ -138,7 +138,8 @@ def _proposal(body: Body, where: str) -> str:
     details = {
         "made": body.get("title"),
         "adopted": body.get("title"),
-        "signed": f"by {body.get('owner')}",
+        "signed": f"by {body.get('owner')}"
+        + (f" ({body['count']} of {body['threshold']})" if {"count", "threshold"} <= body.keys() else ""),
         "confirmed": f"by {body.get('owner')} via {body.get('via')}",
         "executed": f"in {body.get('tx_hash')}, block {body.get('block')}",
         "superseded": body.get("why"),

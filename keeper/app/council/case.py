@@ -34,6 +34,10 @@ class Case:
     """Owners whose signatures the service was given from the proposal's file."""
     asked: bool = False
     """Owners were asked to sign, by this run or an earlier one."""
+    deadline_ms: float = 0.0
+    """Before this (monotonic) its time is not over, whatever the machine's clock says: it may have been set forward."""
+    former_told: bool = False
+    """People were told of signatures that are older than the proposal."""
     over: bool = False
     """The incident that it was made for has ended."""
 

@@ -25,7 +25,10 @@ UNREADABLE: Final = "unreadable"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One change. ``before`` None: nobody could read it then. ``breaker``: the registered one that made the call; ``seq`` is the effect's record."""
+    """One change. ``before`` None: nobody could read it then. ``breaker``: the registered one that made the call; ``seq`` is the effect's record.
+
+    ``block`` is where the effect was read, None where the log does not say.
+    """
 
     seq: int
     market: str
@@ -34,6 +37,7 @@ class Made:
     before: str | None
     after: str
     breaker: BreakerTrip | None = None
+    block: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,14 @@ def changes_of(records: Iterable[Record]) -> tuple[tuple[Made, ...], tuple[Doubt
 def change_of(effect: Record, intent: Record | None = None) -> Made | None:
     """What an effect's record says; None where nothing changed, or it is not as this version writes it."""
     body = effect.body
-    view, after, before = _view(body), body.get("after"), body.get("before")
+    view, after, before = view_in(body), body.get("after"), body.get("before")
     if view is None or not isinstance(after, str) or after.startswith(UNREADABLE) or after == before:
         return None
     trip = _trip(intent.body) if intent is not None else None
     known = before if isinstance(before, str) else None
-    return Made(effect.seq, effect.market or "", effect.action or "", view, known, after, trip)
+    block = body.get("block")
+    number = block if isinstance(block, int) else None
+    return Made(effect.seq, effect.market or "", effect.action or "", view, known, after, trip, number)
 
 
 def _judged(told: _Told) -> Made | Doubt | None:
@@ -125,7 +131,7 @@ def _judged(told: _Told) -> Made | Doubt | None:
 def _of_effect(told: _Told, intent: Record) -> Made | Doubt | None:
     assert told.effect is not None, "whoever asks has looked"
     after = told.effect.body.get("after")
-    if not isinstance(after, str) or after.startswith(UNREADABLE) or _view(told.effect.body) is None:
+    if not isinstance(after, str) or after.startswith(UNREADABLE) or view_in(told.effect.body) is None:
         return _doubt(told, "it was carried out, and the log does not say what the value became")
     return change_of(told.effect, intent)
 
@@ -138,8 +144,9 @@ def _doubt(told: _Told, why: str) -> Doubt:
 _NOBODY: Final = Record(0, "", RecordKind.INTENT, None, None, None, None, {}, "", "")
 
 
-def _view(body: Mapping[str, Json]) -> FunctionCall | None:
-    contract, call, args = body.get("contract"), body.get("call"), body.get("args")
+def view_in(body: Mapping[str, Json], name: str = "call") -> FunctionCall | None:
+    """The view that a record names, its signature under ``name``; None where it names none."""
+    contract, call, args = body.get("contract"), body.get(name), body.get("args")
     if not isinstance(contract, str) or not isinstance(call, str) or not isinstance(args, list):
         return None
     return FunctionCall(contract, call, tuple(map(str, args)))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from keeper.adapters.safe.files import add_signature, write_proposal
+from keeper.app.council.executions import Executions
 from keeper.app.council.explaining import Explainer, Scene
 from keeper.app.council.facts import after_body, change_body
 from keeper.app.council.known import Known
@@ -29,7 +30,7 @@ from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, UnitErr
 from keeper.domain.proposal import Confirmation, SafeState
 from keeper.domain.record import Json
 from keeper.domain.safe import SafeTransaction, rejection
-from keeper.domain.safe_signatures import recover_owner
+from keeper.domain.safe_signatures import SignatureKind, kind_of, named_owner, recover_owner
 from keeper.domain.text import shown
 from keeper.ports.audit import AuditStore
 from keeper.ports.chain import ChainReader
@@ -60,6 +61,8 @@ class Council:
         signer: SafeSigner | None,
         known: Known,
         clock: Clock,
+        *,
+        no_signer: str = "",
     ) -> None:
         self.route = route
         self._reader = reader
@@ -71,8 +74,13 @@ class Council:
         self._explainer = explainer
         self._service = service
         self._signer = signer
+        self._no_signer = (
+            f"the keeper's key cannot be used here: {no_signer}" if no_signer else "no signer is configured"
+        )
         self._known = known
         self._clock = clock
+        self._executions = Executions(reader)
+        self._recording = asyncio.Lock()
 
     # -- looking --------------------------------------------------------------------------------------------------------------
 
@@ -109,14 +117,21 @@ class Council:
             )
         if len(hits) > 1:
             raise UnitError(f"{len(hits)} proposals begin with {wanted}", remedy="write more digits of the hash")
-        return await self._explainer.matter(await self._with_approvals(hits[0], scene), scene)
+        hit = hits[0]
+        ended = await self._executions.of([(hit.transaction, hit.proposed)], scene.state)
+        told = await self._with_approvals(hit, scene)
+        return await self._explainer.matter(told, scene, ended=ended.get(hit.transaction.hash_text))
 
     async def history(self, limit: int = 20) -> Sequence[Matter]:
-        """What was executed or can never be, newest first, by the log; nothing is simulated."""
+        """What is over by the log, newest first; nothing is simulated."""
         scene = await self._scene()
-        over = [one for one in reversed(await self._ledger.all()) if not one.open]
+        over = [one for one in reversed(await self._ledger.all()) if not one.open][:limit]
+        ended = await self._executions.of([(one.transaction, one) for one in over], scene.state)
         return [
-            await self._explainer.matter(Told(one.transaction, proposed=one), scene, light=True) for one in over[:limit]
+            await self._explainer.matter(
+                Told(one.transaction, proposed=one), scene, light=True, ended=ended.get(one.hash)
+            )
+            for one in over
         ]
 
     async def incident(self, incident_id: str) -> IncidentStory | None:
@@ -155,7 +170,10 @@ class Council:
         scene = await self._scene()
         gathered = await self._gathering.open(scene.state)
         if any(one.transaction == transaction for one in gathered.told):
-            return await self.matter(transaction.hash_text)
+            found = await self.matter(transaction.hash_text)
+            if found.transaction != transaction:
+                raise MalformedAnswer("the service tells something else under the hash of the rejection")
+            return found
         if transaction.nonce < scene.state.nonce:
             raise UnitError(f"the nonce {transaction.nonce} is used already", remedy="there is nothing to reject")
         title = f"Rejects {matter.hash[:10]}.. (nonce {transaction.nonce}): {matter.title}"
@@ -172,13 +190,20 @@ class Council:
     async def confirm(self, matter: Matter, signature: bytes, *, via: str, despite_alarms: bool = False) -> Matter:
         """Adds an owner's signature over the hash computed here, after checking it; the matter as it stands then.
 
-        It is in the proposal's file first, where it counts for the keeper, so that a service that is down or has not got the proposal loses nothing:
-        a running keeper gives it the signature later. Raises UnitError for a signature that the Safe would not take, and while there are alarms.
+        A key's is in the proposal's file first, where it counts for the keeper, so that a service that is down or has not got the proposal loses
+        nothing: a running keeper gives it the signature later. A contract's (EIP-1271) goes to the service alone: no file keeps it. The same again
+        is no new record. Raises UnitError for a signature that the Safe would not take, and while there are alarms.
         """
         self._check_alarms(matter, despite_alarms)
-        state = await self.state()
-        owner = recover_owner(matter.transaction.hash, signature)
-        checked = check_confirmation(matter.transaction, Confirmation(owner, signature), state)
+        scene = await self._scene()
+        state = scene.state
+        by_contract = kind_of(signature) is SignatureKind.CONTRACT
+        owner = named_owner(signature) if by_contract else recover_owner(matter.transaction.hash, signature)
+        given = Confirmation(owner, signature)
+        taken = await self._reader.taken(matter.transaction, [given], scene.block) if owner in state.owners else ()
+        checked = check_confirmation(
+            matter.transaction, given, state, frozenset({owner}) if signature in taken else frozenset()
+        )
         if not checked.counts:
             raise UnitError(
                 f"the signature is {owner}'s for {matter.hash}, and the Safe would not take it: {checked.why}",
@@ -186,6 +211,11 @@ class Council:
             )
         if matter.transaction.nonce < state.nonce:
             raise UnitError(f"the nonce {matter.transaction.nonce} is used already", remedy="there is nothing to sign")
+        if by_contract and self._service is None:
+            raise UnitError(
+                "files keep the signatures of keys only, and this is a contract's",
+                remedy="let the contract approve the hash on chain: keeper council CONFIG confirm HASH --approve-on-chain",
+            )
         filed = await asyncio.to_thread(self._file_signature, matter, owner, signature)
         if self._service is not None:
             try:
@@ -194,7 +224,7 @@ class Council:
                 unknown = isinstance(error, Refused) and error.code == UNKNOWN
                 if not filed or not (unknown or isinstance(error, Unreachable)):
                     raise
-        await self._note(matter, Step.CONFIRMED, owner=owner, via=via, despite_alarms=bool(matter.alarms))
+        await self._confirmed(matter, owner, via)
         return await self.matter(matter.hash)
 
     async def propose(
@@ -245,10 +275,14 @@ class Council:
         if self._service is None or not matter.from_service:
             raise UnitError("it is not in a service's queue", remedy="there is nothing to take back")
         if self._signer is None:
-            raise UnitError("no signer is configured", remedy="configure `signer`, or take it back in the Safe web app")
+            raise UnitError(self._no_signer, remedy="configure `signer`, or take it back in the Safe web app")
         words = Withdrawal(matter.transaction.chain_id, self.route.address, matter.hash, hour_of(self._clock.now_ms()))
         await self._service.withdraw(self.route.address, matter.hash, await self._signer.sign_safe(words))
         await self._note(matter, Step.SUPERSEDED, why="taken back by hand", withdrawn=True, left_there="")
+
+    async def unwanted(self, matter: Matter, *, owner: str, via: str) -> None:
+        """Writes down that this owner rejected this very one, so that nobody takes the used nonce for a no to something else."""
+        await self._note(matter, Step.UNWANTED, owner=owner, via=via)
 
     async def executed(self, matter: Matter, *, tx_hash: str, block: int, ok: bool, via: str) -> None:
         """Writes down that somebody executed it here. A running keeper finds it on the chain by itself, and writes down what came of it."""
@@ -298,7 +332,7 @@ class Council:
     ) -> None:
         if signature is None or sender is None:
             if self._signer is None:
-                raise UnitError("no signer is configured", remedy="configure `signer`, or sign with an owner's key")
+                raise UnitError(self._no_signer, remedy="configure `signer`, or sign with an owner's key")
             sender, signature = self._signer.address, await self._signer.sign_safe(proposed.transaction)
         try:
             await service.propose(proposed.transaction, sender, signature, proposed.origin)
@@ -310,6 +344,8 @@ class Council:
 
     def _file_signature(self, matter: Matter, owner: str, signature: bytes) -> bool:
         """Whether it is in the file now. One that cannot be written is no reason to refuse a signature that a service takes."""
+        if kind_of(signature) is SignatureKind.CONTRACT:
+            return False  # nobody can check it without asking the chain
         try:
             filed = write_proposal(Path(self.route.files), matter.transaction, [matter.title])
             add_signature(filed.path, owner, signature)
@@ -318,6 +354,17 @@ class Council:
                 raise
             return False
         return True
+
+    async def _confirmed(self, matter: Matter, owner: str, via: str) -> None:
+        """Written down once for each owner."""
+        async with self._recording:  # a browser may send it twice at once
+            known = await self._ledger.find(matter.hash)
+            if known is None:
+                there = any(one.counts and one.owner == owner for one in matter.signed)
+            else:
+                there = any(step is Step.CONFIRMED and body.get("owner") == owner for step, _, body in known.told)
+            if not there:
+                await self._note(matter, Step.CONFIRMED, owner=owner, via=via, despite_alarms=bool(matter.alarms))
 
     async def _note(self, matter: Matter, step: Step, **facts: Json) -> None:
         known = await self._ledger.find(matter.hash)

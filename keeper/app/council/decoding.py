@@ -21,6 +21,8 @@ from keeper.domain.text import printable
 
 CONTAINERS: Final = CARRIES | {MULTI_SEND}
 """Functions whose arguments are calls: what of them cannot be read could be anything."""
+MAX_BYTES: Final = 131_072
+"""Of a transaction's calldata: more than 256 calls with a dozen arguments each have."""
 MAX_DEPTH: Final = 4
 MAX_LIST_BYTES: Final = 16_384
 """Of calldata with lists: entries of a list may overlap, so that few bytes could become very many."""
@@ -32,7 +34,25 @@ _WEI = 10**18
 def decode(transaction: SafeTransaction, known: Known) -> Decoded:
     """The transaction's call, with those inside of it."""
     call = InnerCall(transaction.operation, transaction.to, transaction.value, transaction.data)
+    if len(call.data) > MAX_BYTES:
+        return _too_large(call, known)
     return _Reader(known, MAX_CALLS + 1).read(call, 0)
+
+
+def _too_large(call: InnerCall, known: Known) -> Decoded:
+    """Whoever wrote so much may want that nobody reads it."""
+    where = known.names.get(call.to) or f"{call.to} (an unknown address)"
+    return Decoded(
+        to=call.to,
+        contract_name=known.names.get(call.to, ""),
+        value_wei=call.value,
+        delegatecall=call.operation is Operation.DELEGATECALL,
+        function=None,
+        args=(),
+        data=_text(call.data),
+        text=f"Calls {where} with {len(call.data)} bytes, which are too many to be read here",
+        doubt=f"too large to be read here: {len(call.data)} bytes; do not sign what cannot be read",
+    )
 
 
 @dataclass(frozen=True, slots=True)

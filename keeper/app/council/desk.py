@@ -6,41 +6,38 @@ The chain decides what became of a proposal; the service only says who has signe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 
 from keeper.app.breakers.views import effect_at
 from keeper.app.council import telling
+from keeper.app.council.asking import Asking, Judge
+from keeper.app.council.carrying import is_fresh
 from keeper.app.council.case import Case, Sight
-from keeper.app.council.facts import evidence_of, facts_of
-from keeper.app.council.ledger import Ledger, Place, Proposed, Step, What
-from keeper.app.council.matter import After
+from keeper.app.council.facts import evidence_of
+from keeper.app.council.ledger import Ledger, Proposed, Step
 from keeper.app.council.onchain import Execution, SafeReader
-from keeper.app.council.proposer import Proposer, SafeCall
+from keeper.app.council.proposer import Proposer
+from keeper.app.council.rivals import Rivals
 from keeper.app.council.tidying import Tidying
 from keeper.app.council.vigil import Vigil
 from keeper.app.faults import Faults
 from keeper.config.model import SafeRoute
-from keeper.domain.action import Action
 from keeper.domain.block import BlockStamp
 from keeper.domain.decision import IncidentEvent, IncidentPhase
 from keeper.domain.errors import IntentAlreadyOpen, KeeperError, OutsideError, SigningError, UnitError
-from keeper.domain.future import Step as FutureStep
-from keeper.domain.outcome import Outcome, OutcomeKind, Reason
+from keeper.domain.outcome import Outcome
 from keeper.domain.record import Draft, Json
 from keeper.execution import endings, journal, written
 from keeper.execution.edges import Edges, Terms
 from keeper.execution.effect import effect_after
-from keeper.execution.gate import not_adjusted, overtaken, simulated
+from keeper.execution.gate import not_adjusted, overtaken
 from keeper.execution.opening import intent_of
 from keeper.execution.planner import ArmedAction
 from keeper.execution.work import Order, Work
 from keeper.ports.notifier import Notice
 
 Key = tuple[str, str]
-Judge = Callable[[Action, Sequence[FutureStep], BlockStamp], Awaitable[tuple[After, Outcome | None]]]
-"""What holds in the state after these calls of the Safe, and the end of an action that may not break what it would break."""
-
 EVERY_S = 4.0
 """How often the service is asked while something waits and no new block comes."""
 
@@ -73,7 +70,8 @@ class Desk:
         self._terms = terms
         self._armed = armed
         self._faults = faults
-        self._judge = judge
+        self._asking = Asking(reader, proposer, ledger, edges, terms, judge)
+        self._rivals = Rivals(proposer, ledger)
         self._ended = ended
         self._tell = tell
         self._tidying = Tidying(proposer, ledger, edges.clock)
@@ -101,7 +99,7 @@ class Desk:
         sender = self._proposer.address
         await self._edges.store.append([journal.intent_draft(work.intent, armed, sender)])
         evidence = "0x" + order.evidence.hex() if order.evidence else None
-        self._cases.append(Case(work, evidence=evidence))
+        self._cases.append(Case(work, evidence=evidence, deadline_ms=self._deadline_ms(work)))
         self._news.set()
 
     async def recover(self) -> None:
@@ -116,7 +114,11 @@ class Desk:
                 over = bool(intent.incident) and await self._ledger.closed(intent.incident)
                 evidence = await evidence_of(self._edges.store, intent)
                 proposed = by_intent.pop(intent.id, None)
-                self._cases.append(Case(work, proposed, evidence, over=over, asked=intent.id in asked))
+                case = Case(work, proposed, evidence, over=over, asked=intent.id in asked)
+                case.deadline_ms = self._deadline_ms(work)
+                self._cases.append(case)
+                if proposed is not None:  # the earlier run may have ended before its file was there
+                    self._proposer.filing.later(proposed.transaction, proposed.title)
         taken = {case.proposed.hash for case in self._cases if case.proposed is not None}
         self._cases += [Case(None, one) for one in proposals if one.hash not in taken]
 
@@ -152,11 +154,13 @@ class Desk:
         try:
             known = await self._ledger.all()
             heard = await self._hear_of_others(known)
+            self._tidying.files(known)
             left = self._tidying.left(known)
             if not self._cases and not left:
                 self._faults.up(part)
                 self._vigil.rest()
                 return
+            early = await self._propose_first(block)
             sight = await self._vigil.look(block)
             for case in heard:
                 self._vigil.announce(case, sight)
@@ -169,21 +173,35 @@ class Desk:
         with suppress(SigningError):  # told where something is to be signed that is wanted
             await self._tidying.look(left, sight)
         for case in list(self._cases):
-            try:
-                await self._advance(case, sight, executions)
-                case.trouble = ""
-                self._faults.up(f"{part}/signer")
-            except SigningError as error:  # it must not keep anything else from being followed
-                case.trouble = error.message
-                self._faults.down(f"{part}/signer", "signing-failed", error.message, error.remedy)
-            except KeeperError as error:
-                if isinstance(error, OutsideError | UnitError):
-                    case.trouble = error.message
-                    continue
-                raise
-            finally:
-                self._cases = [each for each in self._cases if not _closed(each)]
+            if case.proposed is not None or not any(each is case for each in early):
+                await self._try(case, self._advance(case, sight, executions))
         self._vigil.tell_alarms(self._cases)
+
+    async def _propose_first(self, block: BlockStamp) -> list[Case]:
+        """What was not proposed yet is, before anybody waits for the service; gives what was tried. Raises OutsideError, AuditError."""
+        waiting = [case for case in self._cases if case.work is not None and case.proposed is None]
+        if waiting:
+            sight = Sight(block, await self._reader.state(block), None)
+            for case in waiting:
+                await self._try(case, self._begin(case, sight))
+        return waiting
+
+    async def _try(self, case: Case, step: Coroutine[None, None, None]) -> None:
+        """One of them must not keep the others from being followed. Raises AuditError."""
+        part = f"council:{self._route.name}/signer"
+        try:
+            await step
+            case.trouble = ""
+            self._faults.up(part)
+        except SigningError as error:
+            case.trouble = error.message
+            self._faults.down(part, "signing-failed", error.message, error.remedy)
+        except KeeperError as error:
+            if not isinstance(error, OutsideError | UnitError):
+                raise
+            case.trouble = error.message
+        finally:
+            self._cases = [each for each in self._cases if not _closed(each)]
 
     # -- one proposal ---------------------------------------------------------------------------------------------------------
 
@@ -191,14 +209,24 @@ class Desk:
         if case.proposed is not None and case.proposed.transaction.nonce < sight.state.nonce:
             await self._nonce_used(case, sight, executions)
             return
+        await self._begin(case, sight)
+        if case.proposed is not None and sight.page is not None:
+            case.proposed = await self._rivals.note(case.proposed, sight.page)
+        if case.proposed is not None:
+            await self._vigil.watch(case, sight)
+        if case.proposed is not None and case.work is not None and not case.former_told:
+            former = [one.owner for one in case.counting if not is_fresh(case.proposed, one)]
+            if former:
+                case.former_told = True
+                self._tell(telling.signed_before(case.proposed, former, sight.state, self._route.members))
+
+    async def _begin(self, case: Case, sight: Sight) -> None:
+        """Ends what is pointless, and asks for what was not asked for yet."""
         if case.work is not None and (outcome := await self._pointless(case, case.work, sight)) is not None:
             told = await self._moot(case, outcome.message)
             await self._close(case, outcome, told)
-            return
-        if case.proposed is None:
+        elif case.work is not None and case.proposed is None:
             await self._propose(case, sight)
-        if case.proposed is not None:
-            await self._vigil.watch(case, sight)
 
     async def _pointless(self, case: Case, work: Work, sight: Sight) -> Outcome | None:
         """Why nobody need sign any more."""
@@ -212,58 +240,23 @@ class Desk:
             return outcome
         if case.over:
             return telling.recovered()
-        if self._edges.clock.now_ms() >= work.intent.expires_ms:
+        clock = self._edges.clock
+        if clock.now_ms() >= work.intent.expires_ms and clock.monotonic_ms() >= case.deadline_ms:
             if case.proposed is None and not case.asked:
                 return telling.not_proposed(case.trouble)
             return telling.expired(sight.state, len(case.counting))
         return None
 
     async def _propose(self, case: Case, sight: Sight) -> None:
-        """From an intent to a proposal that is durable, or to its end."""
-        work = case.work
-        assert work is not None, "only intents are proposed here"
-        assert work.armed is not None, "what is not configured is pointless"
-        safe, call = self._route.address, work.call
-        simulation = await self._edges.accounts.simulate(call, safe)
-        refusal = simulated(work.armed, safe, simulation)
-        if not self._terms.live:
-            refusal = endings.shadow(refusal.message if refusal else f"the Safe {safe} would be asked to make the call")
-        calls: list[SafeCall] = [(call.to, 0, call.data)]
-        if refusal is None:
-            after, refusal = await self._judge(work.armed.action, [FutureStep(safe, call)], sight.block)
-        if refusal is not None:
-            await self._close(case, refusal)
+        found = await self._asking.ask(case, sight)
+        if isinstance(found, Outcome):
+            await self._close(case, found)
             return
-        try:
-            found = await self._proposer.reconcile(sight.state, calls, first=True)
-            equal = found.equal.transaction if found.equal is not None else None
-            transaction = equal or self._proposer.transaction(sight.state, calls, found.nonce)
-        except UnitError as error:
-            await self._close(
-                case, Outcome(OutcomeKind.FAILED, Reason.NOT_CONFIGURED, error.message, error.remedy or endings.BY_HAND)
-            )
-            return
-        case.unexplained_at, case.gap_at, case.counting = None, None, ()
-        case.proposed = await self._proposer.make(
-            transaction,
-            what=What.ACTION,
-            title=telling.title_of(work),
-            place=Place(work.intent.market, work.intent.action, work.intent.incident, work.intent.id),
-            block=sight.block.number,
-            expires_ms=work.intent.expires_ms,
-            evidence=case.evidence,
-            facts={**facts_of(work, after), "threshold": sight.state.threshold},
-            adopted=found.equal is not None and not self._proposer.is_mine(found.equal) and not found.own,
-        )
-        case.asked = True
-        # What people had proposed is followed as this action's from now on: as the log has it, with what was told of it before.
-        case.proposed = await self._ledger.find(case.proposed.hash) or case.proposed
+        assert case.proposed is not None, "it was asked for"
         others = [each for each in self._cases if each is not case and each.work is None]
         for each in others:
             if each.proposed is not None and each.proposed.hash == case.proposed.hash:
                 each.proposed = None
-        for conflict in found.conflicts:
-            case.proposed = await self._ledger.step(case.proposed, Step.CONFLICT, message=conflict)
         self._vigil.announce(case, sight, found.conflicts)
 
     async def _nonce_used(self, case: Case, sight: Sight, executions: Mapping[str, Execution]) -> None:
@@ -278,6 +271,9 @@ class Desk:
             await self._executed(case, proposed, execution, sight)
             return
         if no is not None:
+            if case.work is not None and (why := await self._rivals.not_meant(proposed)):
+                await self._give_up(case, f"its nonce was used up for nothing in block {no.block}: {why}")
+                return
             rejected = telling.rejected(no)
             told = await self._moot(case, rejected.message)
             if case.work is not None:
@@ -325,7 +321,7 @@ class Desk:
         outcome = endings.worked(work, receipt, after, read_at) if good else endings.no_effect(work, receipt, after)
         await self._close(case, outcome, [step, effect])
 
-    async def _moot(self, case: Case, why: str) -> list[Draft]:
+    async def _moot(self, case: Case, why: str, *, anew: bool = False) -> list[Draft]:
         """Taken out of the queue when it is ours; gives what is to be written down of that. Until it is, the case stays as it is."""
         proposed = case.proposed
         if proposed is None:
@@ -334,11 +330,11 @@ class Desk:
         _, step = self._ledger.draft(
             proposed, Step.SUPERSEDED, why=why, withdrawn=not left_there, left_there=left_there
         )
-        self._tell(telling.moot(proposed, why, left_there))
+        self._tell(telling.moot(proposed, why, left_there, anew=anew))
         return [step]
 
     async def _give_up(self, case: Case, why: str) -> None:
-        await self._edges.store.append(await self._moot(case, why))
+        await self._edges.store.append(await self._moot(case, why, anew=case.work is not None))
         case.proposed = None
 
     async def _close(self, case: Case, outcome: Outcome, told: Sequence[Draft] = ()) -> None:
@@ -363,6 +359,10 @@ class Desk:
                 if case.work is not None and superseded is not None:
                     await self._close(case, telling.taken_back(str(superseded[1].get("why"))))
         self._cases = [each for each in self._cases if not _closed(each)]
+        still = {one.hash: one for one in known if one.open}
+        for case in self._cases:
+            if case.proposed is not None:  # with what commands and the page wrote down since
+                case.proposed = still.get(case.proposed.hash, case.proposed)
         followed = {case.proposed.hash for case in self._cases if case.proposed is not None}
         heard = [Case(None, one) for one in known if one.open and one.place.intent is None and one.hash not in followed]
         self._cases += heard
@@ -376,6 +376,10 @@ class Desk:
         first = max(0, min(one.block for one in used))
         hashes = {name for one in used for name in (one.hash, one.rejection_hash)}
         return await self._reader.executions(hashes, first, sight.block.number)
+
+    def _deadline_ms(self, work: Work) -> float:
+        clock = self._edges.clock
+        return clock.monotonic_ms() + work.intent.expires_ms - clock.now_ms()
 
     def _lapse(self, why: str) -> None:
         for case in self._cases:

@@ -6,19 +6,22 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from keeper.app.council.carrying import Carrying, is_execution
+from keeper.app.council.checking import Checking
 from keeper.app.council.desk import Desk
+from keeper.app.council.filing import Filing
 from keeper.app.council.ledger import Ledger
 from keeper.app.council.onchain import SafeReader
 from keeper.app.council.opening import safe_routes
-from keeper.app.council.proposer import Proposer, file_writer
-from keeper.app.council.telling import Links
+from keeper.app.council.proposer import Proposer
+from keeper.app.council.telling import links_of
 from keeper.app.council.told import Gathering
 from keeper.app.council.vigil import Vigil
 from keeper.app.faults import Faults
 from keeper.app.parts import Parts
+from keeper.domain.action import ActionKind
 from keeper.domain.block import BlockStamp
 from keeper.domain.decision import IncidentEvent
-from keeper.domain.errors import AuditError
+from keeper.domain.errors import AuditError, Unreachable
 from keeper.domain.outcome import Outcome
 from keeper.execution.edges import Terms
 from keeper.execution.executor import Executor
@@ -99,18 +102,29 @@ def desks_of(
     ended: Callable[[Work, Outcome], None],
     tell: Callable[[Notice], None],
     audit_failed: Callable[[AuditError], None],
+    incidents: Callable[[], Mapping[str, str]],
 ) -> Desks:
-    """Put together from the service's parts; a route without a service leaves files only."""
+    """Put together from the service's parts; a route without a service leaves files only. ``incidents``: the open one of each market that has one."""
     config, edges = parts.config, parts.edges
     desks, carriers = [], {}
     for route in safe_routes(config):
         service = parts.proposal_services.get(route.name)
         ledger = Ledger(edges.store, edges.clock, route.address)
         reader = SafeReader(edges.chain, parts.nodes.told, config.chain.id, route.address)
-        proposer = Proposer(route, service, ledger, parts.safe_signer, edges.clock, file_writer(route))
-        carrying = Carrying(executor, edges.clock, faults, route.name) if route.execute else None
-        if carrying is not None:
-            carriers[route.name] = carrying
+        filing = Filing(route, _file_fault(faults, route.name))
+        proposer = Proposer(route, service, ledger, parts.safe_signer, edges.clock, filing)
+        carrying = None
+        if route.execute:
+            check = Checking(edges.accounts, parts.keeping, parts.armed, route.multisend, lambda: executor.sender)
+            carrying = carriers[route.name] = Carrying(
+                executor,
+                edges.clock,
+                faults,
+                route.name,
+                incidents=incidents,
+                check=check,
+                all_at_once=any(each.action.kind is ActionKind.PAUSE_ALL for each in parts.armed.values()),
+            )
         vigil = Vigil(
             route,
             reader,
@@ -120,7 +134,7 @@ def desks_of(
             edges.chain,
             edges.clock,
             faults,
-            Links(route, config.http.url if config.http is not None else ""),
+            links_of(config, route),
             live=terms.live,
             carrying=carrying,
             tell=tell,
@@ -132,6 +146,18 @@ def desks_of(
         )
         desks.append(desk)
     return Desks(desks, carriers, audit_failed)
+
+
+def _file_fault(faults: Faults, route: str) -> Callable[[Unreachable | None], None]:
+    def troubled(error: Unreachable | None) -> None:
+        part = f"council-file:{route}"
+        if error is None:
+            faults.up(part)
+        else:
+            remedy = "the proposal is in the log, and at the service if there is one; it is tried again"
+            faults.down(part, "unreachable", error.message, error.remedy or remedy)
+
+    return troubled
 
 
 def for_people(parts: Parts) -> frozenset[tuple[str, str]]:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from keeper.adapters.audit.times import to_iso
-from keeper.app.council.decoding import decode
+from keeper.app.council.executions import Ended
 from keeper.app.council.known import Known
 from keeper.app.council.ledger import Ledger, Proposed, Step, What
 from keeper.app.council.matter import After, Change, Decoded, Level, Matter, Remark, Signed, Standing
+from keeper.app.council.reading import CallReader
 from keeper.app.council.reasons import Reasons, reasons_of
 from keeper.app.council.remarks import altered, differences, remarks
 from keeper.app.council.telling import Links
 from keeper.app.council.told import Told, check_word
 from keeper.domain.abi import decode_results, encode_call, parse_signature, to_text
-from keeper.domain.action import Action, Call, FunctionCall
+from keeper.domain.action import Action, FunctionCall
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, OutsideError, UnitError
 from keeper.domain.evm import CallResult
 from keeper.domain.future import Step as FutureStep
-from keeper.domain.multisend import TRUSTED_MULTI_SEND, decode_multisend
+from keeper.domain.multisend import TRUSTED_MULTI_SEND
 from keeper.domain.proposal import SafeState
 from keeper.domain.record import Json
-from keeper.domain.safe import Operation, SafeTransaction
+from keeper.domain.safe import SafeTransaction
 from keeper.domain.text import printable
 from keeper.ports.audit import AuditStore
 from keeper.ports.chain import ChainReader
@@ -57,6 +59,7 @@ class Explainer:
         actions: Sequence[Action],
         future: StateAfter,
         joint: Joint,
+        calls: CallReader,
     ) -> None:
         self._chain = chain
         self._store = store
@@ -65,21 +68,24 @@ class Explainer:
         self._actions = actions
         self._future = future
         self._joint = joint
+        self._calls = calls
 
-    async def matter(self, told: Told, scene: Scene, *, light: bool = False) -> Matter:
-        """``light``: without simulation and chart, for a list of what is over."""
+    async def matter(self, told: Told, scene: Scene, *, light: bool = False, ended: Ended | None = None) -> Matter:
+        """``light``: without simulation and chart, for a list of what is over. ``ended``: what became of it, where its nonce is used."""
         transaction, proposed, state = told.transaction, told.proposed, scene.state
-        decoded = decode(transaction, scene.known)
-        signed = self._signed(told, state)
-        steps = steps_of(transaction, TRUSTED_MULTI_SEND | scene.known.multisend)
+        calls = await self._calls.read(transaction, scene.known)
+        decoded, steps, library = calls.decoded, calls.steps, None
+        signed = await asyncio.to_thread(self._signed, told, state)
         after, changes = After(None, "not simulated"), _recorded_changes(proposed)
         over = transaction.nonce < state.nonce
-        if not steps:
-            after = After(
-                None, "It cannot be simulated: it runs the code of another contract as the Safe (delegatecall)."
-            )
+        if not over and not light:
+            library = await self._calls.library(transaction, scene.known)
+        if calls.blind:
+            after = After(None, calls.blind)
         elif over:
             after = After(None, "There is nothing to simulate: its nonce is used.")
+        elif library is not None:
+            after = After(None, f"It cannot be simulated: {library.text}.")
         elif not light:
             after = await self._joint(steps, scene.block)
             changes = await self._changes(steps, decoded, changes, scene)
@@ -87,7 +93,7 @@ class Explainer:
         reasons = Reasons()
         if place is not None:
             reasons = await reasons_of(self._store, place.incident, place.action)
-        executed_tx = _executed_tx(told)
+        executed_tx = ended.tx_hash if ended is not None and over else None
         standing = _standing(transaction, state, sum(one.counts for one in signed), executed_tx)
         names = self._links.route.members
         counting = {one.owner for one in signed if one.counts}
@@ -104,7 +110,9 @@ class Explainer:
             not_signed=tuple(
                 Signed(owner, names.get(owner, ""), counts=False) for owner in state.owners if owner not in counting
             ),
-            remarks=self._remarks(told, scene, decoded, after),
+            remarks=await asyncio.to_thread(
+                self._remarks, told, scene, decoded, after, ended if over else None, library
+            ),
             pointless=_pointless(proposed, standing),
             times=await self._ledger.times(transaction.hash_text),
             chart=None if light else reasons.chart,
@@ -118,7 +126,10 @@ class Explainer:
             from_service=told.queued is not None,
             ours=proposed is not None and not proposed.adopted,
             web_url=self._links.web(transaction.chain_id, transaction.hash_text),
+            former=_former(proposed) & counting,
             executed_tx=executed_tx,
+            failed=executed_tx is not None and ended is not None and not ended.ok,
+            unsure=standing is Standing.DEAD and ended is not None and bool(ended.unsure),
         )
 
     def _signed(self, told: Told, state: SafeState) -> tuple[Signed, ...]:
@@ -135,13 +146,25 @@ class Explainer:
                 found[one.owner] = checked
         return tuple(found.values())
 
-    def _remarks(self, told: Told, scene: Scene, decoded: Decoded, after: After) -> tuple[Remark, ...]:
+    def _remarks(
+        self,
+        told: Told,
+        scene: Scene,
+        decoded: Decoded,
+        after: After,
+        ended: Ended | None,
+        library: Remark | None,
+    ) -> tuple[Remark, ...]:
         trusted = TRUSTED_MULTI_SEND | scene.known.multisend
         found = list(remarks(told.transaction, scene.state, decoded, trusted, known=scene.known.names))
+        if library is not None:
+            found.append(library)
         if told.queued is not None:
             found += differences(told.queued, scene.state, told.vouched, self._links.route.members)
             if told.proposed is not None:
                 found += altered(told.proposed.transaction, told.queued.transaction)
+        if ended is not None:
+            found += _of_end(told, ended)
         if told.unread:
             found.append(Remark(Level.ALARM, f"the service's answer about it cannot be used: {told.unread}"))
         if after.goes_through is False:
@@ -155,6 +178,7 @@ class Explainer:
             if one.holds is None
         ]
         if told.proposed is not None:
+            found += _of_former(told, told.proposed, self._links.route.members)
             for step, _, body in told.proposed.told:
                 if step is Step.CONFLICT:
                     found.append(Remark(Level.WARNING, str(body.get("message"))))
@@ -187,23 +211,6 @@ class Explainer:
             markets = (action.market for action in self._actions if action.effect.read == view)
             changes.append(replace(change, text=_in_words(change, view, scene.known, next(markets, None))))
         return tuple(changes)
-
-
-def steps_of(transaction: SafeTransaction, trusted_multisend: frozenset[str]) -> list[FutureStep]:
-    """The calls that the Safe itself would make: those of a batch one by one, for a library that is known to make calls only.
-
-    Empty for any other delegatecall: foreign code runs as the Safe then, and what it would do is not what its calldata looks like.
-    """
-    if transaction.operation is Operation.CALL:
-        return [_step(transaction.safe, transaction.to, transaction.data, transaction.value)]
-    inner = decode_multisend(transaction.data) or () if transaction.to in trusted_multisend else ()
-    if any(one.operation is not Operation.CALL for one in inner):
-        return []
-    return [_step(transaction.safe, one.to, one.data, one.value) for one in inner]
-
-
-def _step(safe: str, to: str, data: bytes, value: int) -> FutureStep:
-    return FutureStep(safe, Call(to, data), value)
 
 
 def _views(actions: Sequence[Action], decoded: Decoded, recorded: Sequence[Change]) -> list[FunctionCall]:
@@ -264,10 +271,38 @@ def _or_none(found: Json) -> str | None:
     return None if found is None else str(found)
 
 
-def _executed_tx(told: Told) -> str | None:
-    if told.proposed is not None and (executed := told.proposed.last(Step.EXECUTED)) is not None:
-        return str(executed[1].get("tx_hash"))
-    return told.queued.executed_tx if told.queued is not None and told.queued.executed else None
+def _former(proposed: Proposed | None) -> frozenset[str]:
+    """Owners whose words lay there when it was made and have not been given here since."""
+    if proposed is None:
+        return frozenset()
+    return proposed.former - {str(body.get("owner")) for step, _, body in proposed.told if step is Step.CONFIRMED}
+
+
+def _of_former(told: Told, proposed: Proposed, members: Mapping[str, str]) -> list[Remark]:
+    former = _former(proposed) & {one.owner for one in told.words}
+    if not former:
+        return []
+    names = ", ".join(members.get(owner, owner) for owner in sorted(former))
+    text = (
+        f"the words of {names} are older than this proposal: they were given for an earlier one that was the same transaction. "
+        "The Safe takes them all the same; whoever wants it signs it again"
+    )
+    return [Remark(Level.WARNING, text)]
+
+
+def _of_end(told: Told, ended: Ended) -> list[Remark]:
+    """Where a service says something else than the chain about what its nonce was used for, and where the chain does not tell."""
+    queued = told.queued if told.queued is not None and told.queued.executed else None
+    by = f" by {printable(queued.executed_tx, 70)}" if queued is not None and queued.executed_tx else ""
+    if ended.tx_hash is None and ended.unsure:
+        says = f" (the service says that it was executed{by})" if queued is not None else ""
+        text = f"its nonce is used, and whether by it or by another transaction is not known{says}: {ended.unsure}"
+        return [Remark(Level.WARNING, text)]
+    if queued is None or (ended.tx_hash is not None and by.lower() in ("", f" by {ended.tx_hash}".lower())):
+        return []
+    chain = f"by {ended.tx_hash}" if ended.tx_hash is not None else "its nonce was used by another transaction"
+    text = f"the service says that it was executed{by}, and that is not so by the Safe's own events: {chain}"
+    return [Remark(Level.ALARM, text)]
 
 
 def _standing(transaction: SafeTransaction, state: SafeState, counting: int, executed_tx: str | None) -> Standing:
@@ -299,7 +334,7 @@ def _pointless(proposed: Proposed | None, standing: Standing) -> str:
     if standing is Standing.EXECUTED:
         return "it is executed"
     if standing is Standing.DEAD:
-        return "it can never be executed: its nonce was used by another transaction"
+        return "its nonce is used"
     if proposed is not None and not proposed.open:
         superseded = proposed.last(Step.SUPERSEDED)
         return f"already: {superseded[1].get('why')}" if superseded else "already"

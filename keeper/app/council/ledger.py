@@ -33,7 +33,9 @@ class Step(StrEnum):
     REFUSED = "refused"
     """The service said no."""
     CONFLICT = "conflict"
-    """Something else in the queue stands in its way."""
+    """Something else has its nonce."""
+    UNWANTED = "unwanted"
+    """A member rejected this very one by command: using its nonce up for nothing is meant for it."""
     SEEN = "seen"
     """A member looked at it."""
     CONFIRMED = "confirmed"
@@ -125,6 +127,12 @@ class Proposed:
         return frozenset(str(body["owner"]) for step, _, body in self.told if step is Step.SIGNED)
 
     @property
+    def former(self) -> frozenset[str]:
+        """Owners whose words lay there already when it was made: given for something earlier that was the same transaction."""
+        said = self.facts.get("former")
+        return frozenset(map(str, said)) if isinstance(said, list) else frozenset()
+
+    @property
     def threshold(self) -> int | None:
         """How many owners must sign, by the newest step that says so; None where the log does not tell."""
         said = (body.get("threshold") for _, _, body in reversed(self.told))
@@ -194,6 +202,9 @@ class Ledger:
         self._kept: list[Record] = []
         self._read_to = 0
         self._reading = asyncio.Lock()
+        self._found: dict[str, Proposed] = {}
+        self._folded = 0
+        self._folding = asyncio.Lock()
 
     async def made(self, proposed: Proposed) -> Proposed:
         """Durable before it is signed or sent."""
@@ -231,7 +242,17 @@ class Ledger:
 
     async def all(self) -> list[Proposed]:
         """Those that are known, in the order in which they were made."""
-        return proposals_in(await self._records())
+        records = await self._records()
+        async with self._folding:
+            new = records[self._folded :]
+            if len(new) > PAGE:
+                await asyncio.to_thread(
+                    _fold, self._found, new
+                )  # a long log is read once, and not in the way of the rest
+            else:
+                _fold(self._found, new)
+            self._folded += len(new)
+            return list(self._found.values())
 
     async def open(self) -> list[Proposed]:
         """What is neither executed nor pointless."""
@@ -320,6 +341,12 @@ def times_of(records: Iterable[Record], paged: Iterable[Record], safe_tx_hash: s
 def proposals_in(records: Iterable[Record]) -> list[Proposed]:
     """Every proposal of these records, which come in their order; also of several Safes."""
     found: dict[str, Proposed] = {}
+    _fold(found, records)
+    return list(found.values())
+
+
+def _fold(found: dict[str, Proposed], records: Iterable[Record]) -> None:
+    """Puts what these records say of proposals to what those before them said."""
     for record in records:
         body = record.body
         step, safe_tx_hash = body.get("step"), str(body.get("safe_tx_hash"))
@@ -333,7 +360,6 @@ def proposals_in(records: Iterable[Record]) -> list[Proposed]:
                 found[safe_tx_hash] = known.for_intent(made)
         elif safe_tx_hash in found and step in set(Step):
             found[safe_tx_hash] = found[safe_tx_hash].with_step(Step(str(step)), from_iso(record.at), body)
-    return list(found.values())
 
 
 def _made(record: Record) -> Proposed | None:

@@ -21,8 +21,9 @@ class Standing(StrEnum):
     BEHIND = "behind"
     """Enough owners have signed, and an earlier nonce must be executed or rejected first."""
     EXECUTED = "executed"
+    """By the chain; a service's word does not make it so."""
     DEAD = "dead"
-    """Its nonce was used by another transaction: it can never be executed."""
+    """Its nonce is used, and not by it as far as the chain tells: it can never be executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +165,24 @@ class Matter:
     from_service: bool = True
     ours: bool = False
     web_url: str = ""
+    former: frozenset[str] = frozenset()
+    """Owners whose words lay there when it was proposed and have not been given again: for an earlier one that was the same transaction."""
     executed_tx: str | None = None
+    """By the log or the Safe's own events."""
+    failed: bool = False
+    """It was executed, and the Safe's own call failed: its nonce is used, and nothing else happened."""
+    unsure: bool = False
+    """DEAD, and it may have been executed all the same: the chain cannot be read so far back. A remark says why."""
 
     @property
     def hash(self) -> str:
         """The safeTxHash, computed here."""
         return self.transaction.hash_text
+
+    @property
+    def over(self) -> bool:
+        """Its nonce is used."""
+        return self.standing in (Standing.EXECUTED, Standing.DEAD)
 
     @property
     def missing(self) -> int:

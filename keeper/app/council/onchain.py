@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -101,7 +102,8 @@ class SafeReader:
     ) -> frozenset[bytes]:
         """Of these the signatures of contracts that the Safe takes: it asks each contract (EIP-1271). Nobody else can tell."""
         asked = [one for one in given if _of_contract(one)]
-        results = await self._chain.read([ask_call(transaction, one) for one in asked], block) if asked else ()
+        calls = await asyncio.to_thread(lambda: [ask_call(transaction, one) for one in asked])
+        results = await self._chain.read(calls, block) if calls else ()
         return frozenset(one.signature for one, result in zip(asked, results, strict=True) if result.ok)
 
     async def executions(self, hashes: Collection[str], first: int, last: int) -> dict[str, Execution]:

@@ -7,15 +7,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from keeper.adapters.audit.store import SqlAuditStore
 from keeper.adapters.clock import SystemClock
+from keeper.adapters.signing.local import LocalSigner
 from keeper.app.council.council import Council
 from keeper.app.council.explaining import Explainer, Joint
+from keeper.app.council.filing import Filing
 from keeper.app.council.known import known_from
 from keeper.app.council.ledger import Ledger
 from keeper.app.council.market_prices import market_prices
 from keeper.app.council.matter import After
 from keeper.app.council.onchain import SafeReader
-from keeper.app.council.proposer import Proposer, file_writer
-from keeper.app.council.telling import Links
+from keeper.app.council.proposer import Proposer
+from keeper.app.council.reading import CallReader
+from keeper.app.council.telling import links_of
 from keeper.app.council.told import Gathering
 from keeper.app.futures import open_future
 from keeper.app.keeping import Keeping
@@ -23,10 +26,10 @@ from keeper.app.nodes import open_nodes
 from keeper.app.wiring import open_service, open_signer
 from keeper.config.model import Config, SafeRoute
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import UnitError
+from keeper.domain.errors import SigningError, UnitError
 from keeper.domain.future import Step
 from keeper.ports.audit import AuditStore
-from keeper.ports.chain import ChainReader, EventReader
+from keeper.ports.chain import ChainReader, CodeReader, EventReader
 from keeper.ports.clock import Clock
 from keeper.ports.council import ProposalService
 from keeper.ports.future import StateAfter
@@ -49,17 +52,21 @@ def council_of(
     signer: SafeSigner | None,
     future: StateAfter,
     joint: Joint,
+    code: CodeReader,
     clock: Clock,
+    no_signer: str = "",
 ) -> Council:
-    """Put together from what is open already."""
+    """Put together from what is open already. ``no_signer``: why the keeper's key cannot be used, where one is configured."""
     ledger = Ledger(store, clock, route.address)
     reader = SafeReader(chain, events, config.chain.id, route.address)
-    proposer = Proposer(route, service, ledger, signer, clock, file_writer(route))
-    links = Links(route, config.http.url if config.http is not None else "")
-    explainer = Explainer(chain, store, ledger, links, config.actions, future, joint)
+    proposer = Proposer(route, service, ledger, signer, clock, Filing(route))
+    links = links_of(config, route)
+    explainer = Explainer(chain, store, ledger, links, config.actions, future, joint, CallReader(code))
     gathering = Gathering(route, service, ledger, reader)
     known = known_from(config, route)
-    return Council(route, reader, chain, store, ledger, proposer, gathering, explainer, service, signer, known, clock)
+    return Council(
+        route, reader, chain, store, ledger, proposer, gathering, explainer, service, signer, known, clock, no_signer=no_signer
+    )  # fmt: skip
 
 
 def route_named(config: Config, name: str | None) -> SafeRoute:
@@ -80,10 +87,10 @@ def route_named(config: Config, name: str | None) -> SafeRoute:
 
 @asynccontextmanager
 async def open_council(config: Config, name: str | None = None) -> AsyncIterator[Council]:
-    """For one command: with nodes, log and service of its own. Raises UnitError, AuditError, SigningError."""
+    """For one command: with nodes, log and service of its own. Raises UnitError, AuditError."""
     route = route_named(config, name)
     clock = SystemClock()
-    signer = await open_signer(config.signer)
+    signer, no_signer = await _signer(config)
     async with AsyncExitStack() as opened:
         store = await SqlAuditStore.open(config.audit.url.reveal(), create=True)
         opened.push_async_callback(store.close)
@@ -104,8 +111,18 @@ async def open_council(config: Config, name: str | None = None) -> AsyncIterator
             signer=signer,
             future=future,
             joint=_joint(config, nodes.fleet, future, clock),
+            code=nodes.told,
             clock=clock,
+            no_signer=no_signer,
         )
+
+
+async def _signer(config: Config) -> tuple[LocalSigner | None, str]:
+    """The keeper's key, or why it cannot be used: a member who looks or signs has a key of their own, and not the keeper's."""
+    try:
+        return await open_signer(config.signer), ""
+    except SigningError as error:
+        return None, error.message
 
 
 def _joint(config: Config, chain: ChainReader, future: StateAfter, clock: Clock) -> Joint:

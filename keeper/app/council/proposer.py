@@ -6,20 +6,17 @@ nothing: what was made is in the log and in a file, and is sent when it answers 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-import structlog
-
-from keeper.adapters.safe.files import write_proposal
 from keeper.adapters.safe.origin import note
+from keeper.app.council.filing import Filing
+from keeper.app.council.inquiry import FOR_PEOPLE_S, WITHIN_S, Inquiry, within
 from keeper.app.council.ledger import Ledger, Place, Proposed, Step, What
 from keeper.config.model import SafeRoute
 from keeper.domain.council_words import Withdrawal, hour_of
-from keeper.domain.errors import Busy, OutsideError, Refused, UnitError, Unreachable
+from keeper.domain.errors import Busy, OutsideError, Refused, UnitError
 from keeper.domain.multisend import encode_multisend
 from keeper.domain.proposal import Queued, SafeState
 from keeper.domain.record import Json
@@ -30,6 +27,8 @@ from keeper.ports.signer import SafeSigner
 
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
+LONGEST_REST_S: Final = 60.0
+"""A service that asks for more is asked again all the same: something is open."""
 UNKNOWN: Final = 404
 """HTTP status for a proposal that the service does not have."""
 
@@ -39,7 +38,7 @@ SafeCall = tuple[str, int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What the queue says about a call. ``equal`` is the same call, proposed already. ``conflicts`` say in words what stands in the way.
+    """What the queue says about a call. ``equal`` is the same call, proposed already. ``conflicts`` say in words what else has its nonce.
 
     ``blind``: why the service could not be asked, empty when it was. ``own``: the equal one is in the log alone, as this keeper's.
     """
@@ -61,15 +60,15 @@ class Proposer:
         ledger: Ledger,
         signer: SafeSigner | None,
         clock: Clock,
-        write_file: Callable[[SafeTransaction, str], str],
+        filing: Filing,
     ) -> None:
-        """``write_file`` leaves a transaction, with a title, where people find it, and says where."""
+        self.filing = filing
         self._route = route
         self._service = service
         self._ledger = ledger
         self._signer = signer
         self._clock = clock
-        self._write_file = write_file
+        self._inquiry = Inquiry(self._ask, clock)
         self._not_before_ms: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._resting_until_ms = 0.0
@@ -96,17 +95,17 @@ class Proposer:
     async def reconcile(self, state: SafeState, calls: Sequence[SafeCall], *, first: bool) -> Reconciled:
         """Which nonce these calls should have, and what is there already. Raises AuditError, UnitError.
 
-        ``first``: as early as possible, before what waits there of others: a pause must not wait behind a forgotten proposal. Else behind all of it.
+        ``first``: as early as possible, before what waits there of others, and before what people asked the keeper to propose: a pause must wait
+        neither behind a forgotten proposal nor for a slow service. Else behind all of it.
         """
         mine = [one for one in await self._ledger.open() if one.transaction.nonce >= state.nonce]
-        own = {one.transaction.nonce for one in mine}
         try:
-            page = await self.queue(state.nonce)
+            page = await self.queue(state.nonce, WITHIN_S if first else FOR_PEOPLE_S)
             blind = ""
         except OutsideError as error:
             page, blind = QueuePage(()), error.message
         wanted = self.transaction(state, calls, state.nonce)
-        waiting = own | {one.transaction.nonce for one in page.queued}
+        waiting = {one.transaction.nonce for one in mine} | {one.transaction.nonce for one in page.queued}
         free = _first_free(state.nonce, waiting)
         there = {one.claimed_hash for one in page.queued}
         kept = [
@@ -116,25 +115,25 @@ class Proposer:
             true = queued.claimed_hash == queued.transaction.hash_text
             # One behind a nonce that nothing has could never be executed: it is as good as not there.
             if true and queued.transaction.nonce < free and same_calls(queued.transaction, wanted):
-                return Reconciled(queued.transaction.nonce, queued, blind=blind, own=queued in kept)
+                conflicts = _beside(queued.transaction, page, mine)
+                return Reconciled(queued.transaction.nonce, queued, conflicts, blind, own=queued in kept)
         if not first:
             return Reconciled(free, blind=blind)
-        nonce = _first_free(state.nonce, own)
-        known = {one.hash for one in mine}
-        others = [one for one in page.queued if one.transaction.hash_text not in known]
-        beside = [one.claimed_hash for one in others if one.transaction.nonce == nonce]
-        conflicts = [f"{each} has the same nonce {nonce}: only one of the two can be executed" for each in beside]
-        return Reconciled(nonce, conflicts=tuple(conflicts), blind=blind)
+        nonce = _first_free(state.nonce, {one.transaction.nonce for one in mine if one.what is What.ACTION})
+        return Reconciled(nonce, None, _beside(self.transaction(state, calls, nonce), page, mine), blind)
 
-    async def queue(self, since_nonce: int) -> QueuePage:
-        """What waits there; empty without a service. Raises OutsideError, without asking while the service wants to be left alone."""
+    async def queue(self, since_nonce: int, within_s: float = WITHIN_S) -> QueuePage:
+        """What waits there; empty without a service. Raises OutsideError, without asking while the service wants to be left alone.
+
+        A service that is slower than ``within_s`` is asked on, and its answer is given to whoever asks when it is there.
+        """
         if self._service is None:
             return QueuePage(())
         left_ms = self._resting_until_ms - self._clock.monotonic_ms()
         if left_ms > 0:
             raise Busy("the Safe service asked to be left alone for a while", retry_after_s=left_ms / 1000)
         try:
-            return await self._service.queue(self._route.address, since_nonce)
+            return await self._inquiry.queue(since_nonce, within_s)
         except Busy as error:
             self._rest(error)
             raise
@@ -151,8 +150,12 @@ class Proposer:
         evidence: str | None = None,
         facts: Mapping[str, Json] | None = None,
         adopted: bool = False,
+        wait: bool = True,
     ) -> Proposed:
-        """Written down and left as a file; not sent yet. ``adopted``: somebody has proposed it, and it is only followed. Raises AuditError."""
+        """Written down and left as a file; not sent yet. ``adopted``: somebody has proposed it, and it is only followed. Raises AuditError.
+
+        ``wait``: for the file, a few seconds at most.
+        """
         proposed = Proposed(
             transaction,
             what,
@@ -167,7 +170,10 @@ class Proposer:
             {**(facts or {}), "proposed_by": self.address, "as": self._route.propose_as.value},
         )
         await self._ledger.made(proposed)
-        await asyncio.to_thread(self._leave_file, proposed)
+        if wait:
+            await self.filing.leave(transaction, title)
+        else:
+            self.filing.later(transaction, title)
         return proposed
 
     def due(self, proposed: Proposed) -> bool:
@@ -183,7 +189,7 @@ class Proposer:
         assert self._signer is not None, "due was not asked"
         signature = await self._signer.sign_safe(proposed.transaction)
         try:
-            await self._service.propose(proposed.transaction, self._signer.address, signature, proposed.origin)
+            await within(self._service.propose(proposed.transaction, self._signer.address, signature, proposed.origin))
         except OutsideError as error:
             self._put_off(proposed.hash, error)
             step = Step.REFUSED if isinstance(error, Refused) else Step.KEPT
@@ -208,7 +214,7 @@ class Proposer:
                 proposed.transaction.chain_id, self._route.address, proposed.hash, hour_of(self._clock.now_ms())
             )
             signature = await self._signer.sign_safe(words)
-            await self._service.withdraw(self._route.address, proposed.hash, signature)
+            await within(self._service.withdraw(self._route.address, proposed.hash, signature))
         except OutsideError as error:
             unknown = isinstance(error, Refused) and error.code == UNKNOWN
             return "" if unknown else error.message
@@ -217,15 +223,20 @@ class Proposer:
     async def forward(self, proposed: Proposed, signature: bytes) -> None:
         """Gives the service an owner's signature that it does not have. Raises OutsideError."""
         assert self._service is not None, "there is a queue"
-        await self._service.confirm(proposed.hash, signature)
+        await within(self._service.confirm(proposed.hash, signature))
 
     def is_mine(self, queued: Queued) -> bool:
         """Whether the service has it from this key."""
         return self.address is not None and self.address == (queued.delegate or queued.proposer)
 
+    async def _ask(self, since_nonce: int) -> QueuePage:
+        assert self._service is not None, "there is a queue"
+        return await self._service.queue(self._route.address, since_nonce)
+
     def _rest(self, error: Busy) -> None:
         if error.retry_after_s is not None:
-            self._resting_until_ms = self._clock.monotonic_ms() + error.retry_after_s * 1000
+            rest_s = min(error.retry_after_s, LONGEST_REST_S)
+            self._resting_until_ms = self._clock.monotonic_ms() + rest_s * 1000
 
     def _put_off(self, safe_tx_hash: str, error: OutsideError) -> None:
         """Twice as long after each failure; a busy service says itself how long, for everything that is asked of it."""
@@ -237,27 +248,28 @@ class Proposer:
         if isinstance(error, Busy):
             self._rest(error)
 
-    def _leave_file(self, proposed: Proposed) -> None:
-        """A disk that does not take it must not keep a pause from the council; people miss the file, and nothing else."""
-        try:
-            self._write_file(proposed.transaction, proposed.title)
-        except Unreachable as error:
-            structlog.get_logger("keeper").error("a proposal could not be left as a file", error=error.message)
-
-
-def file_writer(route: SafeRoute) -> Callable[[SafeTransaction, str], str]:
-    """Leaves a proposal as a file in the route's folder, and says where. A folder that cannot be written raises Unreachable."""
-
-    def write(transaction: SafeTransaction, title: str) -> str:
-        return str(write_proposal(Path(route.files), transaction, [title]).path)
-
-    return write
-
 
 def _first_free(nonce: int, taken: Collection[int]) -> int:
     while nonce in taken:
         nonce += 1
     return nonce
+
+
+def _beside(wanted: SafeTransaction, page: QueuePage, mine: Sequence[Proposed]) -> tuple[str, ...]:
+    """What else has its nonce, in words: also what would use it up for nothing, because that was not meant for this one."""
+    titles = {one.hash: one.title for one in mine}
+    others = {one.transaction.hash_text: one.transaction.nonce for one in page.queued}
+    others |= {one.hash: one.transaction.nonce for one in mine}
+    return tuple(
+        conflict(other, nonce, titles.get(other, ""))
+        for other, nonce in others.items()
+        if nonce == wanted.nonce and other != wanted.hash_text
+    )
+
+
+def conflict(other: str, nonce: int, title: str = "") -> str:
+    """In words. ``title`` where this keeper proposed it."""
+    return f"{other}{f' ({title})' if title else ''} has the same nonce {nonce}: only one of the two can be executed"
 
 
 def same_calls(one: SafeTransaction, other: SafeTransaction) -> bool:

@@ -67,9 +67,8 @@ def differences(
         owners.add(confirmation.owner)
         signed = check_confirmation(transaction, confirmation, state, approved, names)
         if not signed.counts:
-            found.append(
-                _alarm(f"the service lists a signature of {_called(signed)} that does not count: {signed.why}")
-            )
+            text = f"the service lists a signature of {_called(signed)} that does not count: {signed.why}"
+            found.append(Remark(_level_of(transaction, confirmation, state), text))
     if queued.proposer is not None and queued.proposer not in state.owners:
         found.append(
             Remark(Level.WARNING, f"it was proposed in the name of {queued.proposer}, who is no owner of this Safe")
@@ -102,7 +101,7 @@ def check_confirmation(
 def altered(ours: SafeTransaction, told: SafeTransaction) -> tuple[Remark, ...]:
     """Every field in which what a service tells differs from what our log says was proposed, with both values."""
     found = []
-    for name in (one.name for one in fields(SafeTransaction)):
+    for name in (one.name for one in fields(SafeTransaction) if one.compare):
         mine, theirs = _field(getattr(ours, name)), _field(getattr(told, name))
         if mine != theirs:
             found.append(_alarm(f"{_FIELDS.get(name, name)}: we proposed {mine}, the service tells {theirs}"))
@@ -140,9 +139,7 @@ def _why_not(
     try:
         kind = kind_of(confirmation.signature)
         by_key = kind in (SignatureKind.EOA, SignatureKind.ETH_SIGN)
-        signer = (
-            recover_owner(transaction.hash, confirmation.signature) if by_key else named_owner(confirmation.signature)
-        )
+        signer = _signer(transaction, kind, confirmation.signature)
     except UnitError as error:
         return error.message
     if signer != confirmation.owner:
@@ -155,6 +152,26 @@ def _why_not(
         )
         return f"the owner {how}"
     return ""
+
+
+def _level_of(transaction: SafeTransaction, confirmation: Confirmation, state: SafeState) -> Level:
+    """Of a word that does not count. What somebody did sign may have become worthless since, which nobody needs to fear."""
+    try:
+        kind = kind_of(confirmation.signature)
+        signer = _signer(transaction, kind, confirmation.signature)
+    except UnitError:
+        return Level.ALARM
+    if signer != confirmation.owner or (transaction.chain_id, transaction.safe) != (state.chain_id, state.safe):
+        return Level.ALARM
+    if signer not in state.owners:
+        return Level.NOTE
+    return Level.WARNING if kind is SignatureKind.CONTRACT else Level.ALARM
+
+
+def _signer(transaction: SafeTransaction, kind: SignatureKind, signature: bytes) -> str:
+    """Whose it is, or names. Raises UnitError."""
+    by_key = kind in (SignatureKind.EOA, SignatureKind.ETH_SIGN)
+    return recover_owner(transaction.hash, signature) if by_key else named_owner(signature)
 
 
 def _of_safe(transaction: SafeTransaction, state: SafeState, names: Mapping[str, str]) -> Iterator[Remark]:
@@ -225,8 +242,8 @@ def _of_call(
 
 
 def _unread(call: Decoded) -> bool:
-    """Whether nobody can say what it does: no argument reads, or what it carries does not."""
-    nothing = call.function is not None and not call.args and bool(argument_types(call.function))
+    """Whether nobody can say what it does: it is too large, no argument reads, or what it carries does not."""
+    nothing = call.function is None or (not call.args and bool(argument_types(call.function)))
     return nothing or call.function in CONTAINERS
 
 

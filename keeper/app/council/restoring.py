@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from keeper.app.council.changes import KINDS, Doubt, Made, change_of, changes_of, last_run
+from keeper.app.council.changes import KINDS, Doubt, Made, changes_of, last_run
+from keeper.app.council.restored import Later, LookUp, later_than
 from keeper.config.problems import nearest
 from keeper.decisions.spec import PAUSES
 from keeper.domain.abi import decode_results, encode_call, parse_signature, to_text
@@ -118,8 +119,10 @@ class Restore:
         return f"Put back what the keeper changed in {self.incident}"
 
 
-async def plan_restore(incident: str, page: Page, actions: Sequence[Action], chain: ChainReader) -> Restore:
-    """Reads the log and, at the newest block, every value that the keeper changed.
+async def plan_restore(
+    incident: str, page: Page, actions: Sequence[Action], chain: ChainReader, look_up: LookUp | None = None
+) -> Restore:
+    """Reads the log and, at the newest block, every value that the keeper changed. ``look_up`` tells what became of proposals.
 
     Raises UnitError for an incident that the log does not know (the nearest ones are named), AuditError, OutsideError.
     """
@@ -128,19 +131,20 @@ async def plan_restore(incident: str, page: Page, actions: Sequence[Action], cha
         await _unknown(incident, page)
     made, doubts = changes_of(records)
     since = made[0].seq if made else 0
-    effects = await _all(page, RecordQuery(kinds=(RecordKind.EFFECT,), after=since, limit=PAGE)) if made else []
-    others = tuple(
-        (one.incident or "", each) for one in effects if one.incident != incident and (each := change_of(one))
-    )
+    later = Later()
+    if made:
+        kinds = (RecordKind.INTENT, RecordKind.EFFECT, RecordKind.PROPOSAL)
+        records_since = await _all(page, RecordQuery(kinds=kinds, after=since, limit=PAGE))
+        later = await later_than(records_since, incident, look_up)
     groups = _by_view(made)
     block = await chain.head()
     answers = await _answers(chain, groups, block)
     known = {(action.market, action.name): action for action in actions}
-    items = [_item(changes, answers, known, others) for changes in groups.values()]
+    items = [_item(changes, answers, known, later) for changes in groups.values()]
     order = {item: -changes[-1].seq for item, changes in zip(items, groups.values(), strict=True)}
     items.sort(key=order.__getitem__)
     left = tuple(_of_doubt(doubt) for doubt in doubts)
-    return Restore(incident, (*items, *left), _notes(records, groups), block)
+    return Restore(incident, (*items, *left), (*_notes(records, groups), *later.doubts), block)
 
 
 async def _all(page: Page, query: RecordQuery) -> list[Record]:
@@ -211,7 +215,7 @@ def _item(
     changes: Sequence[Made],
     answers: _Answers,
     known: Mapping[tuple[str, str], Action],
-    others: Sequence[tuple[str, Made]],
+    later: Later,
 ) -> Item:
     run = last_run(changes)
     last, old = run[-1], run[0].before
@@ -226,11 +230,8 @@ def _item(
         return ended(Fate.LEFT, f"it is {now}, and the log does not say what it was before")
     if now == old:
         return ended(Fate.AS_BEFORE, "")
-    later = [name for name, other in others if other.view == last.view and other.seq > last.seq]
-    if later:
-        return ended(Fate.CHANGED_SINCE, f"the keeper has changed it again in {later[-1]}: restore that one first")
-    if now != last.after:
-        return ended(Fate.CHANGED_SINCE, "somebody has changed it since")
+    if decided := later.decided(last, now):
+        return ended(Fate.CHANGED_SINCE, decided)
     why = f"{last.action}, record {last.seq}"
     if last.breaker is not None:
         state = answers.breakers.get((last.breaker.contract, last.breaker.id))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keeper.adapters.audit.times import to_iso
 from keeper.app.council.ledger import Proposed, notice_key
 from keeper.app.council.onchain import Execution
-from keeper.config.model import SafeRoute
+from keeper.config.file import STDIN
+from keeper.config.model import Config, SafeRoute
 from keeper.domain.action import ActionKind
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.proposal import SafeState
@@ -26,10 +28,14 @@ CHAIN_SHORT_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where a proposal can be looked at. ``pages`` is the address of the keeper's own pages, empty for none."""
+    """Where a proposal can be looked at. ``pages`` is the address of the keeper's own pages, empty for none.
+
+    ``config`` is the configuration as a shell reads it.
+    """
 
     route: SafeRoute
     pages: str
+    config: str = "CONFIG"
 
     def web(self, chain_id: int, safe_tx_hash: str) -> str:
         """In the Safe web app; empty where it has none."""
@@ -44,8 +50,14 @@ class Links:
         found = [f"page {self.pages}/proposals/{proposed.hash}"] if self.pages else []
         if web := self.web(proposed.transaction.chain_id, proposed.hash):
             found.append(f"Safe web app {web}")
-        found.append(f"keeper council CONFIG show {proposed.hash}")
+        found.append(f"keeper council {self.config} show {proposed.hash}")
         return found
+
+
+def links_of(config: Config, route: SafeRoute) -> Links:
+    """By the configuration; one that came on standard input has no name."""
+    pages = config.http.url if config.http is not None else ""
+    return Links(route, pages, shlex.quote(config.path)) if config.path != STDIN else Links(route, pages)
 
 
 def asks(
@@ -92,12 +104,32 @@ def executed(proposed: Proposed, execution: Execution, differing: Sequence[str])
     return Notice(f"executed/{proposed.hash}", title, "\n".join(lines), severity)
 
 
-def moot(proposed: Proposed, why: str, left_there: str) -> Notice:
-    """It is pointless. ``left_there``: why it lies in the queue all the same, empty when it does not."""
+def moot(proposed: Proposed, why: str, left_there: str, *, anew: bool = False) -> Notice:
+    """It is pointless. ``left_there``: why it lies in the queue all the same, empty when it does not. ``anew``: what it is for is wanted still."""
+    title = f"{'proposed anew' if anew else 'not needed any more'}: {proposed.title}"
     lines = [why, f"safeTxHash {proposed.hash}"]
+    if anew:
+        lines.append(
+            "the action is wanted still, so that it is proposed again with the next nonce; whoever does not want it rejects the new one "
+            f"(keeper council CONFIG reject), or switches it off (keeper switch CONFIG off --market {proposed.place.market})"
+        )
     if left_there:
         lines.append(f"it is still in the queue ({left_there}): do not sign it")
-    return Notice(f"moot/{proposed.hash}", f"not needed any more: {proposed.title}", "\n".join(lines), Severity.WARNING)
+    return Notice(f"moot/{proposed.hash}", title, "\n".join(lines), Severity.WARNING)
+
+
+def signed_before(proposed: Proposed, former: Sequence[str], state: SafeState, members: Mapping[str, str]) -> Notice:
+    """Signatures are good for it that are older than it is."""
+    names = ", ".join(members.get(owner, owner) for owner in former)
+    lines = [
+        f"{len(former)} of {state.threshold} signatures lay there before it was made: {names}",
+        "it is the same transaction as an earlier proposal: the Safe takes those signatures still, and whoever has them can use them",
+        "the keeper itself does not execute it with these. If it is wanted, sign it again (keeper council CONFIG confirm) or execute it now; "
+        "if it is not, reject it",
+        f"keeper council CONFIG show {proposed.hash}",
+    ]
+    title = f"signed already, for an earlier proposal: {proposed.title}"
+    return Notice(f"former/{proposed.hash}", title, "\n".join(lines), Severity.CRITICAL)
 
 
 def expired(state: SafeState, signed: int) -> Outcome:

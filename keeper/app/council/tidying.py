@@ -1,4 +1,4 @@
-"""Takes out of the queue what the keeper gave up while the service would not let it: nobody shall sign what is pointless."""
+"""Takes out of the queue what the keeper gave up while the service would not let it, and puts its file aside: nobody shall sign what is pointless."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ class Tidying:
         if self._clock.monotonic_ms() < self._not_before_ms:
             return []
         return [one for one in known if one.hash not in self._gone and _lies_there(one)]
+
+    def files(self, known: Sequence[Proposed]) -> None:
+        """Signatures that were given for what is over now must not be found by what is proposed later; nobody waits for the folder."""
+        self._proposer.filing.again({one.hash: one.transaction for one in known if one.last(Step.SUPERSEDED)})
 
     async def look(self, left: Sequence[Proposed], sight: Sight) -> None:
         """Raises AuditError, SigningError."""

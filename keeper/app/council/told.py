@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
-from keeper.adapters.safe.files import ProposalFile, read_folder
+from keeper.adapters.safe.files import FolderPage, ProposalFile, read_folder
 from keeper.app.council.ledger import Ledger, Proposed
 from keeper.app.council.matter import Signed
 from keeper.app.council.onchain import SafeReader
@@ -18,7 +20,12 @@ from keeper.domain.errors import OutsideError, Unreachable
 from keeper.domain.proposal import Confirmation, Queued, SafeState
 from keeper.domain.safe import SafeTransaction
 from keeper.domain.safe_signatures import approved_signature
-from keeper.ports.council import ProposalService, Skipped
+from keeper.ports.council import ProposalService, QueuePage, Skipped
+
+MOST_FOUND: Final = 20
+"""Of the keeper's own, asked for one by one where a queue cannot be read to its end."""
+MOST_WORDS: Final = 4
+"""Of one owner, about which the chain is asked: by service, by file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +95,18 @@ class Gathering:
 
     async def open(self, state: SafeState) -> Gathered:
         """Everything that is open, without what only the chain knows. A service that does not answer hides nothing else. Raises StoreUnavailable."""
-        found, blind, skipped = await self._asked(state)
-        for proposed in await self._ledger.all():
-            _add(found, proposed, state)
-        for filed in await self.files():
+        page, blind = await self._asked(state)
+        found, skipped = _told_by(page), page.skipped
+        known = await self._ledger.all()
+        if not page.whole:
+            await self._find_own(found, known, state)
+        claims = {one.queued.claimed_hash: key for key, one in found.items() if one.queued is not None}
+        for proposed in known:
+            _add(found, proposed, state, claims.get(proposed.hash, proposed.hash))
+        filed_page = await self.folder(state.nonce)
+        if self._service is None:
+            skipped += filed_page.skipped
+        for filed in filed_page.found:
             name = filed.transaction.hash_text
             if name in found:
                 found[name] = replace(found[name], filed=filed.signatures)
@@ -106,36 +121,65 @@ class Gathering:
     async def with_approvals(self, told: Told, state: SafeState, block: BlockStamp) -> Told:
         """Who has approved its hash on chain, and which contracts stand by their signatures. Raises OutsideError."""
         approved = await self._reader.approvals(told.transaction.hash, state.owners, block)
-        given = [one for one in told.words if one.owner in state.owners]
+        given: list[Confirmation] = []
+        for one in told.words:
+            if one.owner in state.owners and sum(each.owner == one.owner for each in given) < MOST_WORDS:
+                given.append(one)
         return replace(told, approved=approved, taken=await self._reader.taken(told.transaction, given, block))
 
-    async def files(self) -> list[ProposalFile]:
-        """Those of this Safe in the route's folder; what cannot be read there is left out. Raises Unreachable where files are all there is."""
+    async def files(self, since_nonce: int) -> list[ProposalFile]:
+        """As ``folder``, without what is wrong there."""
+        return list((await self.folder(since_nonce)).found)
+
+    async def folder(self, since_nonce: int) -> FolderPage:
+        """What is open of this Safe in the route's folder. Raises Unreachable where files are all there is."""
         try:
-            page = await asyncio.to_thread(read_folder, Path(self._route.files))
+            page = await asyncio.to_thread(read_folder, Path(self._route.files), self._route.address, since_nonce)
         except Unreachable:
             if self._service is None:
                 raise
-            return []
-        return [one for one in page.found if one.transaction.safe == self._route.address]
+            return FolderPage(())
+        return FolderPage(tuple(one for one in page.found if one.transaction.safe == self._route.address), page.skipped)
 
-    async def _asked(self, state: SafeState) -> tuple[dict[str, Told], str, tuple[Skipped, ...]]:
+    async def find(self, safe_tx_hash: str) -> Queued | None:
+        """One that should lie in the service's queue and was not on the pages that were read; None: it does not. Raises OutsideError."""
         if self._service is None:
-            return {}, "", ()
+            return None
+        found = await self._service.find(safe_tx_hash)
+        if found is None or found.executed or safe_tx_hash not in (found.claimed_hash, found.transaction.hash_text):
+            return None
+        return found
+
+    async def _asked(self, state: SafeState) -> tuple[QueuePage, str]:
+        if self._service is None:
+            return QueuePage(()), ""
         try:
-            page = await self._service.queue(self._route.address, state.nonce)
+            return await self._service.queue(self._route.address, state.nonce), ""
         except OutsideError as error:
-            return {}, error.message, ()
-        found: dict[str, Told] = {}
-        for queued in page.queued:
-            found.setdefault(queued.transaction.hash_text, Told(queued.transaction, queued))
-        return found, "", page.skipped
+            return QueuePage(()), error.message
+
+    async def _find_own(self, found: dict[str, Told], known: Sequence[Proposed], state: SafeState) -> None:
+        """Junk of others must not hide what this keeper proposed."""
+        claimed = {one.queued.claimed_hash for one in found.values() if one.queued is not None}
+        wanted = [one.hash for one in known if one.open and one.transaction.nonce >= state.nonce]
+        missing = [one for one in wanted if one not in found and one not in claimed]
+        for name in missing[:MOST_FOUND]:
+            with suppress(OutsideError):
+                queued = await self.find(name)
+                if queued is not None:
+                    found[queued.transaction.hash_text] = Told(queued.transaction, queued)
 
 
-def _add(found: dict[str, Told], proposed: Proposed, state: SafeState) -> None:
-    """The log's word beside the service's. Where the service has other fields under our hash, it is held against those."""
+def _told_by(page: QueuePage) -> dict[str, Told]:
+    found: dict[str, Told] = {}
+    for queued in page.queued:
+        found.setdefault(queued.transaction.hash_text, Told(queued.transaction, queued))
+    return found
+
+
+def _add(found: dict[str, Told], proposed: Proposed, state: SafeState, claimed: str) -> None:
+    """The log's word beside the service's. Where the service has other fields under our hash (``claimed``), it is held against those."""
     name = proposed.hash
-    claimed = next((key for key, one in found.items() if one.queued and one.queued.claimed_hash == name), name)
     if claimed in found:
         found[claimed] = replace(found[claimed], proposed=proposed)
     elif proposed.open and proposed.transaction.nonce >= state.nonce:

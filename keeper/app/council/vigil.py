@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from keeper.adapters.safe.files import FolderPage
 from keeper.app.council import telling
-from keeper.app.council.carrying import Carrying
+from keeper.app.council.carrying import Carrying, is_fresh
 from keeper.app.council.case import Case, Sight
 from keeper.app.council.ledger import Ledger, Proposed, Step
 from keeper.app.council.matter import Level
@@ -22,7 +24,7 @@ from keeper.domain.abi import decode_results, encode_call, parse_signature, to_t
 from keeper.domain.action import FunctionCall
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import Busy, MalformedAnswer, OutsideError, UnitError
-from keeper.domain.proposal import Queued, SafeState
+from keeper.domain.proposal import Confirmation, Queued, SafeState
 from keeper.domain.verdict import Severity
 from keeper.ports.chain import ChainReader
 from keeper.ports.clock import Clock
@@ -166,14 +168,22 @@ class Vigil:
         told = [one for one in page.queued if proposed.hash in (one.claimed_hash, one.transaction.hash_text)]
         told.sort(key=lambda one: (one.transaction != proposed.transaction, one.claimed_hash != proposed.hash))
         mine = told[0] if told else None
+        unread = next((one.why for one in page.skipped if one.place == proposed.hash), "")
+        known = True
+        if mine is None and not page.whole:
+            try:
+                mine = await self._gathering.find(proposed.hash)
+            except OutsideError:
+                known = False
         if mine is None:
-            await self._not_there(case, proposed)
+            if known:
+                await self._not_there(case, proposed)
         else:
             case.missing_since_ms = None
             if not proposed.sent:  # an earlier run sent it, and was ended before it could write that down
                 case.proposed = await self._ledger.step(proposed, Step.SENT, sender=mine.delegate or mine.proposer)
         if case.proposed is not None:
-            await self._count(case, sight.state, mine, sight.block, told[1:])
+            await self._count(case, sight.state, mine, sight.block, told[1:], unread)
 
     async def _not_there(self, case: Case, proposed: Proposed) -> None:
         if not proposed.sent:
@@ -195,9 +205,10 @@ class Vigil:
         if proposed.adopted or any(one.owner != self._proposer.address for one in case.counting):
             return
         for other in page.queued:
+            if other.transaction.nonce >= proposed.transaction.nonce:
+                return  # they are in the order of nonce
             true = other.claimed_hash == other.transaction.hash_text
-            earlier = other.transaction.nonce < proposed.transaction.nonce
-            if true and earlier and same_calls(other.transaction, proposed.transaction):
+            if true and same_calls(other.transaction, proposed.transaction):
                 why = f"the same was proposed at nonce {other.transaction.nonce} at the same time"
                 await self._give_up(case, proposed, why)  # the next look finds the other one, and follows it
                 return
@@ -205,12 +216,13 @@ class Vigil:
     async def _close_a_gap(self, case: Case, proposed: Proposed, sight: Sight) -> None:
         """What waits behind a nonce that nothing has any more can never be executed, however many sign it: it is proposed anew, earlier."""
         first, own = sight.state.nonce, proposed.transaction.nonce
-        if own == first or (sight.page is None and self._route.service is not None):
+        cut = sight.page is not None and not sight.page.whole  # what lies behind is not known
+        if own == first or cut or (sight.page is None and self._route.service is not None):
             case.gap_at = None
             return
         waiting = {one.transaction.nonce for one in sight.page.queued} if sight.page is not None else set()
         if sight.page is None:
-            waiting |= {one.transaction.nonce for one in await self._gathering.files()}
+            waiting |= {one.transaction.nonce for one in await self._gathering.files(first)}
         waiting |= {one.transaction.nonce for one in await self._ledger.open()}
         if sum(first <= nonce < own for nonce in waiting) == own - first:
             case.gap_at = None
@@ -229,19 +241,26 @@ class Vigil:
         case.proposed = None
 
     async def _count(
-        self, case: Case, state: SafeState, mine: Queued | None, block: BlockStamp, more: Sequence[Queued] = ()
+        self,
+        case: Case,
+        state: SafeState,
+        mine: Queued | None,
+        block: BlockStamp,
+        more: Sequence[Queued] = (),
+        unread: str = "",
     ) -> None:
-        """Whose signatures count, as far as they can be checked here. ``more`` is what else the service tells under its hash."""
+        """Whose signatures count, as far as they can be checked here. ``more`` is what else the service tells under its hash, and ``unread``
+        why something of that cannot be used."""
         proposed = case.proposed
         assert proposed is not None, "only proposals are watched"
-        files = await self._gathering.files()
-        filed = next((one.signatures for one in files if one.transaction == proposed.transaction), {})
+        folder = await self._gathering.folder(state.nonce)
+        self._tell_of(folder)
+        filed = next((one.signatures for one in folder.found if one.transaction == proposed.transaction), {})
         told = await self._gathering.with_approvals(
             Told(proposed.transaction, mine, proposed, filed=filed), state, block
         )
-        lies = [one for each in filter(None, (mine, *more)) for one in differences(each, state, told.vouched)]
-        case.alarm = next((one.text for one in lies if one.level is Level.ALARM), "")
-        case.counting = counting(told, state)
+        alarm, case.counting = await asyncio.to_thread(_judged, told, more, state)  # a service may list very many
+        case.alarm = alarm or (f"the service's answer about it cannot be used: {unread}" if unread else "")
         known = proposed.signers
         for one in case.counting:
             if one.owner not in known:
@@ -256,12 +275,24 @@ class Vigil:
                 self._tell(telling.asks(proposed, state, case.signers, self._links))
         case.proposed = proposed
 
+    def _tell_of(self, folder: FolderPage) -> None:
+        """Where files are all there is, one that cannot be read may hold the signatures that are waited for."""
+        if self._route.service is not None:
+            return
+        part = f"council-files:{self._route.name}"
+        if folder.skipped:
+            first = folder.skipped[0]
+            self._faults.down(part, "skipped", f"{first.place}: {first.why}", f"look into {self._route.files}")
+        else:
+            self._faults.up(part)
+
     async def _forward(self, case: Case, proposed: Proposed, mine: Queued | None, filed: Mapping[str, bytes]) -> None:
         """What was signed while the service was down is in the file; the others look at the service. Each is offered once."""
         if mine is None or mine.transaction != proposed.transaction:
             return
         there = {one.owner for one in mine.confirmations} | case.forwarded
-        for owner in {one.owner for one in case.counting} & set(filed) - there:
+        # Not what lay there before it was made: at the service it would look as if it had been given now.
+        for owner in {one.owner for one in case.counting if is_fresh(proposed, one)} & set(filed) - there:
             case.forwarded.add(owner)
             with suppress(OutsideError):  # it counts here all the same
                 await self._proposer.forward(proposed, filed[owner])
@@ -294,6 +325,8 @@ class Vigil:
     def tell_alarms(self, cases: Sequence[Case]) -> None:
         """Where the service contradicts what is computed here, nothing is executed, and people must know why."""
         part = f"council:{self._route.name}/alarm"
+        if self._carrying is not None:
+            self._carrying.keep([one.proposed.hash for one in cases if one.proposed is not None])
         found = next(((one.proposed.hash, one.alarm) for one in cases if one.proposed is not None and one.alarm), None)
         if found is None:
             self._faults.up(part)
@@ -306,6 +339,7 @@ class Vigil:
         name = self._route.name
         for part in (
             f"council-service:{name}",
+            f"council-files:{name}",
             f"{SENDING}:{name}",
             f"council:{name}/alarm",
             f"council:{name}/execute",
@@ -313,6 +347,12 @@ class Vigil:
             self._faults.up(part, "nothing waits for it any more")
         if self._carrying is not None:
             self._carrying.rest()
+
+
+def _judged(told: Told, more: Sequence[Queued], state: SafeState) -> tuple[str, tuple[Confirmation, ...]]:
+    """How the service contradicts what is computed here (empty: it does not), and whose words count."""
+    lies = [one for each in filter(None, (told.queued, *more)) for one in differences(each, state, told.vouched)]
+    return next((one.text for one in lies if one.level is Level.ALARM), ""), counting(told, state)
 
 
 async def read_view(chain: ChainReader, view: FunctionCall, block: BlockStamp) -> str | None:

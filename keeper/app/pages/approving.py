@@ -23,7 +23,7 @@ async def approve(view: CouncilView, matter: Matter, asked: str, body: dict[str,
     why_not = refusal(matter, asked)
     if why_not:
         raise PageProblem(409, why_not)
-    if owner and any(one.counts and one.owner == owner for one in matter.signed):
+    if owner and owner not in matter.former and any(one.counts and one.owner == owner for one in matter.signed):
         raise PageProblem(409, f"{owner} has signed already.", "another owner has to sign")
     try:
         after = await view.confirm(matter, signature, via=VIA)

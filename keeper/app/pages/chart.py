@@ -12,7 +12,10 @@ from keeper.app.pages.wording import iso
 
 WIDTH: Final = 640
 HEIGHT: Final = 300
-LEFT: Final = 92
+LEFT_MIN: Final = 60
+DIGIT: Final = 14
+"""How wide a digit is where letters are largest: on a narrow screen the picture shrinks, and they do not."""
+GAP: Final = 8
 RIGHT: Final = 16
 TOP: Final = 44
 BOTTOM: Final = 66
@@ -38,6 +41,8 @@ class Picture:
     """Everything the template draws. ``lines`` are SVG point lists (a value that is no number breaks the line); ``threshold`` a height."""
 
     title: str
+    left: int
+    """Where the axis of the values stands: their labels are as long as they are."""
     lines: tuple[str, ...]
     threshold: Mark | None
     heights: tuple[Mark, ...]
@@ -58,10 +63,11 @@ def picture(chart: Chart) -> Picture | None:
     threshold = _number(chart.threshold)
     values = [value for _, value in samples] + ([threshold] if threshold is not None else [])
     ticks = _ticks(min(values), max(values))
+    left = max(LEFT_MIN, 2 * GAP + DIGIT * max(len(_short(tick)) for tick in ticks))
     first_ms, last_ms = samples[0][0], samples[-1][0]
 
     def across(at_ms: int) -> str:
-        return _place(LEFT + Decimal((WIDTH - LEFT - RIGHT) * (at_ms - first_ms)) / (last_ms - first_ms))
+        return _place(left + Decimal((WIDTH - left - RIGHT) * (at_ms - first_ms)) / (last_ms - first_ms))
 
     def height(value: Decimal) -> str:
         share = (value - ticks[0]) / (ticks[-1] - ticks[0])
@@ -72,6 +78,7 @@ def picture(chart: Chart) -> Picture | None:
     clock = slice(11, 19) if days[0] == days[1] else slice(5, 16)
     return Picture(
         title=chart.title,
+        left=left,
         lines=tuple(" ".join(f"{across(at)},{height(value)}" for at, value in run) for run in runs),
         threshold=None if threshold is None else Mark(height(threshold), f"threshold {_short(threshold)}"),
         heights=tuple(Mark(height(tick), _short(tick)) for tick in ticks),

@@ -23,7 +23,7 @@ class CouncilView(Protocol):
         """One proposal; the page asks with all 64 digits of its safeTxHash."""
 
     async def history(self) -> Sequence[Matter]:
-        """What was executed or can never be, newest first."""
+        """What is over by the log, newest first."""
 
     async def confirm(self, matter: Matter, signature: bytes, /, *, via: str) -> Matter:
         """Adds an owner's signature over the hash computed here, after checking it; the matter as it stands then."""

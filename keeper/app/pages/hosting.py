@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -37,6 +38,7 @@ def hosted(parts: Parts, faults: Faults) -> Callable[[], Awaitable[None]] | None
         signer=None,  # the page hands in what others have signed, and signs nothing itself
         future=parts.future,
         joint=parts.keeping.after,
+        code=parts.nodes.told,
         clock=edges.clock,
     )
     settings = PageSettings(
@@ -44,7 +46,7 @@ def hosted(parts: Parts, faults: Faults) -> Callable[[], Awaitable[None]] | None
         approve=http.approve,
         url=http.url,
         listen_host=http.host,
-        config=parts.config.path,
+        config=shlex.quote(parts.config.path),
         members=route.members,
     )
 

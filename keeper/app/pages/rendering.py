@@ -7,8 +7,10 @@ from importlib.resources import files
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from keeper.app.pages import sheet, wording
+from keeper.adapters.safe.origin import note_text
+from keeper.app.pages import amounts, sheet, wording
 from keeper.app.pages.settings import PageSettings
 
 TYPES: Final = {
@@ -31,9 +33,19 @@ def environment() -> Environment:
     )
     for name in ("iso", "utc_text", "lasting", "ago", "wei_text", "groups", "clipped", "standing_text"):
         env.filters[name] = getattr(wording, name)
+    for name in ("grouped", "share"):
+        env.filters[name] = getattr(amounts, name)
+    env.filters["timed"] = _timed
+    env.filters["note_text"] = note_text
     env.filters["proposal_path"] = sheet.proposal_path
     env.filters["incident_path"] = sheet.incident_path
     return env
+
+
+def _timed(text: str, now_ms: int) -> Markup:
+    """Times in a text that do not break over lines."""
+    plain = escape(wording.visible(text))
+    return Markup(amounts.timed(str(plain), now_ms, "<time>{}</time>"))  # noqa: S704 all but the times was escaped
 
 
 def page(template: str, settings: PageSettings, **values: Any) -> str:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from keeper.app.pages import rendering
 from keeper.app.pages.approving import VIA, approve
+from keeper.app.pages.connections import bounded
 from keeper.app.pages.council_view import CouncilView
 from keeper.app.pages.guard import HEALTH, Guard, PostLimit, posted
 from keeper.app.pages.problem import PageProblem, problem_of
@@ -176,13 +177,13 @@ async def serve(
     listening = _listen(host, port)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=bounded(),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        forwarded_allow_ips="127.0.0.1",
+        proxy_headers=False,  # anybody may write them: a limit counts who is connected
         limit_concurrency=128,
         timeout_graceful_shutdown=_GRACE_S,
     )

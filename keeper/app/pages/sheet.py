@@ -121,9 +121,9 @@ def refusal(matter: Matter, asked: str) -> str:
         return "The proposal that was found has another hash than the one in this page's address."
     if matter.alarms:
         return "There are alarms: find out why before anybody signs. This page takes no signature for it."
-    if matter.standing in (Standing.EXECUTED, Standing.DEAD):
+    if matter.over:
         return "It is over: a signature changes nothing any more."
-    if not matter.missing:
+    if not matter.missing and not matter.former:
         return "Enough owners have signed: no more signatures are needed."
     return ""
 
@@ -150,7 +150,7 @@ def _signing(matter: Matter, settings: PageSettings) -> dict[str, Json]:
     return {
         "chainId": matter.transaction.chain_id,
         "owners": list(matter.state.owners),
-        "signed": [one.owner for one in matter.signed if one.counts],
+        "signed": [one.owner for one in matter.signed if one.counts and one.owner not in matter.former],
         "names": dict(settings.members),
         "path": f"{proposal_path(matter.hash)}/confirmations",
         "typed": matter.transaction.typed_data(),
@@ -205,10 +205,11 @@ def _node(call: Decoded, depth: int, left: list[int]) -> Node:
 
 def _commands(matter: Matter, config: str) -> tuple[tuple[str, str], ...]:
     start = f"keeper council {config}"
+    key = "\\\n  --keystore FILE --password-file FILE"
     show = ("show all of this in a terminal", f"{start} show {matter.hash}")
-    sign = ("approve it", f"{start} confirm {matter.hash}")
-    execute = ("carry it out", f"{start} execute {matter.hash}")
-    reject = ("reject it (signs an empty transaction with the same nonce)", f"{start} reject {matter.hash}")
+    sign = ("approve it", f"{start} confirm {matter.hash} {key}")
+    execute = ("carry it out", f"{start} execute {matter.hash} {key}")
+    reject = ("reject it (signs an empty transaction with the same nonce)", f"{start} reject {matter.hash} {key}")
     match matter.standing:
         case Standing.WAITING:
             return (show, sign, reject)

@@ -82,6 +82,17 @@ def standing_text(matter: Matter) -> str:
         case Standing.BEHIND:
             return "Signed, but an earlier nonce has to be executed or rejected first"
         case Standing.EXECUTED:
-            return "Executed"
+            return (
+                "Executed, and the Safe's own call FAILED: nothing happened, and its nonce is used"
+                if matter.failed
+                else "Executed"
+            )
         case Standing.DEAD:
-            return "Dead: its nonce was used by another transaction, it can never be executed"
+            return f"Dead: {dead_text(matter)}"
+
+
+def dead_text(matter: Matter) -> str:
+    """Why it can never be executed."""
+    if matter.unsure:
+        return "its nonce is used, and whether by it or by another transaction could not be read from the chain"
+    return "its nonce was used by another transaction, it can never be executed"

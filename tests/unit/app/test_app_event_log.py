@@ -26,6 +26,19 @@ class Node:
             raise self.answer
         return self.answer
 
+    async def code(self, address: str) -> bytes:
+        self.asked += 1
+        if isinstance(self.answer, OutsideError):
+            raise self.answer
+        return b"\x60" * len(self.answer)
+
+    async def logs_of(self, tx_hash: str) -> Sequence[Log] | None:
+        raise AssertionError("not asked here")
+
+
+async def code(one: Node, two: Node) -> bytes:
+    return await EventLog({"primary-1": one, "primary-2": two}, lambda: "primary-2").code(LOG.address)
+
 
 async def ask(one: Node, two: Node) -> Sequence[Log]:
     return await EventLog({"primary-1": one, "primary-2": two}, lambda: "primary-2").logs(LOG.address, (), 0, 1)
@@ -50,3 +63,15 @@ async def test_one_of_them_says_there_is_nothing__there_is_nothing() -> None:
 async def test_none_answers__raises() -> None:
     with pytest.raises(Unreachable, match="one is away"):
         await ask(Node(Unreachable("one is away")), Node(Refused("no")))
+
+
+async def test_code__of_the_one_in_use__also_where_there_is_none() -> None:
+    one, two = Node([LOG]), Node([])
+    assert await code(one, two) == b""
+    assert (one.asked, two.asked) == (0, 1)
+
+
+async def test_code__it_does_not_answer__the_other_is_asked() -> None:
+    assert await code(Node([LOG]), Node(Unreachable("away"))) == b"\x60"
+    with pytest.raises(Unreachable, match="one is away"):
+        await code(Node(Unreachable("one is away")), Node(Refused("no")))

@@ -124,9 +124,13 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
         ),
         RecordKind.PROPOSAL: (
             recorded(
-                Draft(RecordKind.PROPOSAL, {"step": "signed", "safe_tx_hash": "0x" + 64 * "a", "owner": "0xAb"}, 1)
+                Draft(
+                    RecordKind.PROPOSAL,
+                    {"step": "signed", "safe_tx_hash": "0x" + 64 * "a", "owner": "0xAb", "count": 1, "threshold": 2},
+                    1,
+                )
             ),
-            "0xaaaaaaaa..: signed, by 0xAb",
+            "0xaaaaaaaa..: signed, by 0xAb (1 of 2)",
         ),
         RecordKind.STOP: (recorded(records.stop(1, "asked to stop")), "asked to stop"),
     }
@@ -335,7 +339,8 @@ OUTSIDE = {"OutsideError", "Unreachable", "Busy", "Refused", "MalformedAnswer", 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_exit_code__each_error__what_was_written_wrong_is_2_what_does_not_answer_is_3(kind: type[KeeperError]) -> None:
     error = kind((Problem("a", 1, "b", "c"),)) if kind is ConfigurationError else kind("x")
-    assert exit_code(error) is (Exit.OUTSIDE if kind.__name__ in OUTSIDE else Exit.USAGE)
+    expected = Exit.OUTSIDE if kind.__name__ in OUTSIDE else Exit.USAGE
+    assert exit_code(error) is (Exit.INTERRUPTED if kind is errors.Interrupted else expected)
 
 
 def test_exit_codes__are_those_that_people_rely_on() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from keeper.app.council.matter import Chart, Point
 from keeper.app.pages import wording
-from keeper.app.pages.chart import BOTTOM, HEIGHT, LEFT, POINTS_MAX, RIGHT, TOP, WIDTH, picture
+from keeper.app.pages.chart import BOTTOM, DIGIT, HEIGHT, POINTS_MAX, RIGHT, TOP, WIDTH, picture
 from tests.support.council_matters import NOW_MS, chart
 
 pytestmark = pytest.mark.unit
@@ -20,12 +20,20 @@ def test_picture__lowest_and_highest__lie_within_the_axes() -> None:
     drawn = picture(chart())
     assert drawn is not None
     places = [tuple(map(float, pair.split(","))) for line in drawn.lines for pair in line.split()]
-    assert (places[0][0], places[-1][0]) == (LEFT, WIDTH - RIGHT)
+    assert (places[0][0], places[-1][0]) == (drawn.left, WIDTH - RIGHT)
     assert all(TOP <= y <= HEIGHT - BOTTOM for _, y in places)
     assert [mark.label for mark in drawn.heights] == ["0", "0.01", "0.02", "0.03", "0.04"]
     assert drawn.threshold is not None
     assert drawn.threshold.at == drawn.heights[2].at
     assert drawn.words == "From 0.0012 to 0.0288, lowest 0.0011, highest 0.0313; threshold 0.02."
+
+
+@pytest.mark.parametrize("values", [("0.00011", "0.00024"), ("123456789", "123456799"), ("-1e-9", "2e-9"), ("1", "2")])
+def test_picture__labels_of_any_length__have_room_beside_the_axis(values: tuple[str, ...]) -> None:
+    drawn = picture(of(*values))
+    assert drawn is not None
+    assert all(DIGIT * len(mark.label) < drawn.left for mark in drawn.heights)
+    assert drawn.left < WIDTH / 3
 
 
 def test_picture__a_value_that_is_none__breaks_the_line() -> None:

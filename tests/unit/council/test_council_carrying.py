@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from keeper.app.council.carrying import AGAIN_MS, Carrying, is_execution
-from keeper.app.council.ledger import Place, Proposed, What
+from keeper.app.council.carrying import AGAIN_MS, HELD, Carrying, is_execution, is_fresh
+from keeper.app.council.ledger import Place, Proposed, Step, What
 from keeper.app.faults import Faults
 from keeper.domain.abi import encode_call
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import UnitError
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.proposal import Confirmation, SafeState
+from keeper.domain.record import Json
 from keeper.domain.safe import ZERO_ADDRESS
 from keeper.domain.safe_signatures import exec_call
 from keeper.execution.opening import intent_of
@@ -27,6 +27,7 @@ from tests.support.safe_proposals import CHAIN_ID, KEEPER, OWNERS, SAFE, signatu
 
 pytestmark = pytest.mark.unit
 STATE = SafeState(CHAIN_ID, SAFE, "1.4.1", OWNERS, 2, 7, (), ZERO_ADDRESS, ZERO_ADDRESS, 1)
+MADE_MS = 1_000
 BLOCK = BlockStamp(1, "0x", "0x", 1)
 WORDS = tuple(Confirmation(OWNERS[n], signature(n, pause_of().hash)) for n in (2, 0, 1))
 
@@ -42,12 +43,30 @@ class ExecutorFake:
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, *, all_at_once: bool = False) -> None:
         self.clock = ManualClock()
         self.executor = ExecutorFake()
         self.faults = Faults(self.clock, lambda draft: None, lambda notice: None)
-        self.carrying = Carrying(self.executor, self.clock, self.faults, "council")  # type: ignore[arg-type]
-        self.proposed = Proposed(pause_of(), What.ACTION, "Pause", "{}", Place("ETH-PERP"), 0, 1)
+        self.incidents: dict[str, str] = {}
+        self.doubt = ""
+        self.checked: list[Call] = []
+        self.carrying = Carrying(
+            self.executor,  # type: ignore[arg-type]
+            self.clock,
+            self.faults,
+            "council",
+            incidents=lambda: self.incidents,
+            check=self.check,
+            all_at_once=all_at_once,
+        )
+        self.proposed = Proposed(pause_of(), What.ACTION, "Pause", "{}", Place("ETH-PERP"), MADE_MS, 1)
+
+    async def check(self, proposed: Proposed, call: Call, block: BlockStamp) -> str:
+        self.checked.append(call)
+        return self.doubt
+
+    def down(self) -> list[str]:
+        return [fault.reason for fault in self.faults.current]
 
     async def execute(self, words: Sequence[Confirmation] = WORDS) -> bool:
         return await self.carrying.execute(self.proposed, words, STATE, BLOCK)
@@ -77,9 +96,110 @@ def _joined() -> bytes:
     return b"".join(one.signature for one in lowest)
 
 
-async def test_execute__too_few_words__is_refused() -> None:
-    with pytest.raises(UnitError):
-        await Bench().execute(WORDS[:1])
+async def test_execute__too_few_words__is_for_people() -> None:
+    bench = Bench()
+    assert not await bench.execute(WORDS[:1])
+    assert bench.down() == [HELD]
+
+
+@pytest.mark.parametrize("what", [What.RESTORE, What.BY_HAND, What.REJECTION])
+@pytest.mark.parametrize(
+    ("market", "incidents", "sent"),
+    [
+        ("ETH-PERP", {"ETH-PERP": "ETH-PERP@2"}, False),
+        ("ETH-PERP", {"BTC-PERP": "BTC-PERP@1"}, True),
+        ("ETH-PERP", {}, True),
+        (None, {"BTC-PERP": "BTC-PERP@1"}, False),
+        (None, {}, True),
+    ],
+)
+async def test_execute__what_may_loosen__never_while_an_incident_of_its_market_is_open(
+    what: What, market: str | None, incidents: dict[str, str], sent: bool
+) -> None:
+    bench = Bench()
+    bench.proposed = replace(bench.proposed, what=what, place=Place(market))
+    bench.incidents = incidents
+    assert await bench.execute() is sent
+    assert bench.down() == ([] if sent else [HELD])
+    bench.incidents = {}
+    assert await bench.execute(), "when it is over"
+    assert bench.down() == []
+
+
+async def test_execute__an_action_pauses_all_markets__no_incident_may_be_open_at_all() -> None:
+    bench = Bench(all_at_once=True)
+    bench.proposed = replace(bench.proposed, what=What.RESTORE)
+    bench.incidents = {"BTC-PERP": "BTC-PERP@1"}
+    assert not await bench.execute()
+    bench.incidents = {}
+    assert await bench.execute()
+
+
+async def test_execute__an_action__in_the_middle_of_the_incident() -> None:
+    bench = Bench()
+    bench.incidents = {"ETH-PERP": "ETH-PERP@2"}
+    assert await bench.execute()
+
+
+async def test_execute__held_back__people_are_told_how_and_it_ends_with_the_proposal() -> None:
+    bench = Bench()
+    bench.proposed = replace(bench.proposed, what=What.RESTORE)
+    bench.incidents = {"ETH-PERP": "ETH-PERP@2"}
+    await bench.execute()
+    (fault,) = bench.faults.current
+    assert "ETH-PERP@2" in fault.message
+    assert f"execute {bench.proposed.hash}" in fault.remedy
+    bench.carrying.keep([bench.proposed.hash])
+    assert bench.down() == [HELD]
+    bench.carrying.keep([])
+    assert bench.down() == []
+
+
+async def test_execute__something_speaks_against_it_now__held_back_and_looked_at_later() -> None:
+    bench = Bench()
+    bench.doubt = "it would fail now"
+    assert not await bench.execute()
+    assert bench.down() == [HELD]
+    assert bench.checked == [Call(SAFE, exec_call(pause_of(), _joined()).data)]
+    bench.doubt = ""
+    assert not await bench.execute()
+    await bench.clock.advance(AGAIN_MS)
+    assert await bench.execute()
+    assert bench.down() == []
+
+
+async def test_execute__words_of_an_earlier_proposal__do_not_count_until_they_are_given_anew() -> None:
+    bench = Bench()
+    old = [replace(one, at_ms=MADE_MS - 1) for one in WORDS[:2]]
+    assert not await bench.execute([*old, WORDS[2]])
+    assert bench.down() == [HELD]
+    assert await bench.execute([replace(old[0], at_ms=MADE_MS), WORDS[2]])
+
+
+KNOWN = Proposed(pause_of(), What.ACTION, "Pause", "{}", Place("ETH-PERP"), MADE_MS, 1)
+TAKEN = KNOWN.with_step(Step.CONFIRMED, MADE_MS + 1, {"owner": OWNERS[0]})
+FORMER: Mapping[str, Json] = {"former": [OWNERS[0]]}
+
+
+@pytest.mark.parametrize(
+    ("proposed", "at_ms", "fresh"),
+    [
+        (KNOWN, None, True),
+        (KNOWN, MADE_MS, True),
+        (KNOWN, MADE_MS - 1, False),
+        (TAKEN, MADE_MS - 1, True),
+        (replace(KNOWN, facts=FORMER), None, False),
+        (replace(KNOWN, facts=FORMER), MADE_MS + 1, False),
+        (replace(TAKEN, facts=FORMER), None, True),
+        (replace(KNOWN, facts={"former_unsure": True}), None, False),
+        (replace(KNOWN, facts={"former_unsure": True}), MADE_MS, True),
+        (replace(KNOWN, facts={"proposed_by": OWNERS[0]}), MADE_MS - 1, True),
+        (replace(KNOWN, facts={"proposed_by": OWNERS[0]}, adopted=True), MADE_MS - 1, False),
+    ],
+)
+def test_is_fresh__each_source(proposed: Proposed, at_ms: int | None, fresh: bool) -> None:
+    assert is_fresh(proposed, replace(WORDS[1], at_ms=at_ms)) is fresh
+    assert WORDS[1].owner == OWNERS[0]
 
 
 async def test_execute__no_key_or_something_else_on_its_way__waits() -> None:

@@ -7,13 +7,15 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
 
 from keeper.app.council.ledger import What
-from keeper.app.council.matter import Level, Matter, Remark, Signed, Standing
+from keeper.app.council.matter import Change, Level, Matter, Remark, Signed, Standing
 from keeper.domain.errors import Unreachable
+from keeper.domain.evm import Receipt
 from keeper.domain.proposal import Confirmation
 from keeper.domain.safe import Operation, SafeTransaction, rejection
 from keeper.domain.safe_signatures import approve_call, exec_call, joined, recover_owner
@@ -102,6 +104,43 @@ def test_show__everything__stands_there_and_fits(over: Over) -> None:
     assert typed.council.seen_hashes == [(matter().hash, "command-line")]
 
 
+TX_HASH = "0x" + 64 * "e"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says", "says_not"),
+    [
+        ({"standing": Standing.EXECUTED, "executed_tx": TX_HASH}, f"Executed\n  executed in {TX_HASH}", "Becomes"),
+        (
+            {"standing": Standing.EXECUTED, "executed_tx": TX_HASH, "failed": True},
+            "Executed, and the Safe's own call FAILED: nothing happened",
+            "Becomes",
+        ),
+        ({"standing": Standing.DEAD}, "Dead: its nonce was used by another transaction", "Becomes"),
+        (
+            {"standing": Standing.DEAD, "unsure": True},
+            "could not be read from the chain",
+            "another transaction, it can",
+        ),
+        (
+            {"standing": Standing.BEHIND, "signers": 2},
+            "an earlier nonce has to be executed or rejected first",
+            "confirm",
+        ),
+    ],
+)
+def test_show__of_each_standing__says_what_it_is_and_no_more(
+    over: Over, fields: dict[str, Any], says: str, says_not: str
+) -> None:
+    one = matter(**fields)
+    code, out, _ = over(one)("council", "show", one.hash)
+    assert code == 0
+    assert says in out
+    assert says_not not in out
+    _, said = over(one).document("council", "show", one.hash)
+    assert (said["failed"], said["unsure"]) == (one.failed, one.unsure)
+
+
 def test_show__as_json__has_every_part(over: Over) -> None:
     code, said = over(matter()).document("council", "show", matter().hash)
     assert code == 0
@@ -143,6 +182,58 @@ def test_confirm__with_a_key_and_yes__signs_the_hash_computed_here(over: Over) -
     ((name, signature, via),) = typed.council.confirmed
     assert (name, via) == (matter().hash, "command-line/key-file")
     assert recover_owner(matter().transaction.hash, signature) == OWNERS[1].address
+
+
+def test_confirm__by_a_member__is_told_with_the_name(over: Over) -> None:
+    typed = over(matter())
+    key = typed.key_file(OWNERS[1])
+    assert (
+        f"signed by Bob {OWNERS[1].address}"
+        in typed("council", "confirm", matter().hash, "--key-file", key, "--yes")[1]
+    )
+    err = typed("council", "confirm", matter().hash, "--key-file", typed.key_file(OWNERS[0]), "--yes")[2]
+    assert f"Alice {OWNERS[0].address} has signed it already" in err
+
+
+def test_show__amounts_times_and_the_keepers_note__are_for_people_and_plain_in_json(over: Over) -> None:
+    limit = Change(POOL, "limit()(uint256)", (), "1000000", "250000", text="limit of ETH-PERP: 1000000 now -> 250000")
+    one = matter(
+        changes=(limit, replace(limit, text="")),
+        pointless="at 2099-01-02T03:04:05.678Z",
+        origin='{"name":"keeper","incident":"ETH-PERP@29"}',
+    )
+    typed = over(one)
+    out = typed("council", "show", one.hash)[1]
+    assert "  limit of ETH-PERP: 1,000,000 now -> 250,000 (-75 %)\n" in out
+    assert "      1,000,000 -> 250,000 (-75 %)\n" in out
+    assert "Becomes pointless: at 2099-01-02 03:04:05 UTC (in " in out
+    assert "note: keeper, incident ETH-PERP@29\n" in out
+    said = typed.document("council", "show", one.hash)[1]
+    assert said["changes"][0]["text"] == limit.text
+    assert (said["pointless"], said["origin"]) == (one.pointless, one.origin)
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "remedy"),
+    [
+        (("--key-file", "nope.key"), "the key file is not there", "correct --key-file nope.key: "),
+        (("--key-file", "0x" + 64 * "a"), "the key file is not there", "correct --key-file: "),
+        (("--keystore", "nope.json"), "the keystore is not there", "correct --keystore nope.json: "),
+        (("--keystore", "key.json", "--password-file", "no"), "the password file is not there", "correct --password-file no: "),
+        (("--keystore", "key.json", "--password-file", "password"), "the password does not open", "check --password-file password "),
+    ],
+)  # fmt: skip
+def test_confirm__a_key_that_cannot_be_read__names_the_option_and_its_file(
+    over: Over, tmp_path: Path, words: tuple[str, ...], said: str, remedy: str
+) -> None:
+    (tmp_path / "key.json").write_text(json.dumps(Account.encrypt(OWNERS[1].key, "x", kdf="pbkdf2", iterations=2)))
+    (tmp_path / "password").touch(mode=0o600)
+    code, _, err = over(matter())("council", "confirm", matter().hash, *words, "--yes")
+    assert code == 2
+    assert said in err
+    assert remedy in err
+    assert "signer." not in err
+    assert 64 * "a" not in err
 
 
 def test_confirm__with_a_keystore_and_its_password__signs(over: Over, tmp_path: Path) -> None:
@@ -196,6 +287,13 @@ def test_confirm__a_key_that_would_not_count__signs_nothing(over: Over, account:
     assert code == 1
     assert says in said["error"]["message"]
     assert typed.council.confirmed == []
+
+
+def test_confirm__a_word_that_is_older_than_the_proposal__is_given_again(over: Over) -> None:
+    typed = over(matter(former=frozenset({OWNERS[0].address})))
+    path = typed.key_file(OWNERS[0])
+    assert typed("council", "confirm", matter().hash, "--key-file", path, "--yes")[0] == 0
+    assert len(typed.council.confirmed) == 1
 
 
 def test_confirm__while_there_are_alarms__signs_only_despite_them(over: Over) -> None:
@@ -315,6 +413,51 @@ def test_reject__that_somebody_proposed_before__is_signed_and_not_doubled(over: 
     assert [name for name, _, _ in typed.council.confirmed] == [known.hash]
 
 
+def misdirecting(typed: Typed) -> str:
+    """The service gives matter(5), which somebody needs, the hash of matter(4), which somebody rejects."""
+
+    async def other(hash_or_prefix: str, /) -> Matter:
+        return matter(5)
+
+    typed.council.matter = other  # type: ignore[method-assign]
+    return matter(4).hash
+
+
+@pytest.mark.parametrize("more", [("--yes",), ("--yes", "--despite-alarms"), ("--withdraw",)])
+def test_reject__another_hash_than_the_service_claims__signs_nothing_whatever_is_said(
+    over: Over, more: tuple[str, ...]
+) -> None:
+    typed = over(matter(4))
+    name = misdirecting(typed)
+    words = () if "--withdraw" in more else ("--key-file", typed.key_file(OWNERS[1]))
+    code, said = typed.document("council", "reject", name, *words, *more)
+    assert code == 1
+    assert matter(5).hash in said["error"]["message"]
+    assert (typed.council.proposed, typed.council.withdrawn, typed.council.rejected) == ([], [], [])
+
+
+@pytest.mark.parametrize(("despite", "code"), [((), 1), (("--despite-alarms",), 0)])
+def test_reject__a_rejection_that_is_alarming_itself__is_signed_only_despite_it(
+    over: Over, despite: tuple[str, ...], code: int
+) -> None:
+    no = alarming(signers=1, transaction=rejection(CHAIN_ID, SAFE, 4))
+    typed = over(matter(), no)
+    words = ("--key-file", typed.key_file(OWNERS[1]), "--yes")
+    assert typed("council", "reject", matter().hash, *words, *despite)[0] == code
+    assert [name for name, _, _ in typed.council.confirmed] == ([no.hash] if despite else [])
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_reject__signed__is_written_down_as_meant_for_this_one(over: Over, known: bool) -> None:
+    no = matter(signers=1, transaction=rejection(CHAIN_ID, SAFE, 4), title="Rejects", remarks=())
+    typed = over(matter(), *([no] if known else []))
+    typed("council", "reject", matter().hash, "--key-file", typed.key_file(STRANGER), "--yes")
+    typed("council", "reject", matter().hash)
+    assert typed.council.rejected == [], "nothing was signed"
+    assert typed("council", "reject", matter().hash, "--key-file", typed.key_file(OWNERS[1]), "--yes")[0] == 0
+    assert typed.council.rejected == [(matter().hash, OWNERS[1].address)]
+
+
 def test_reject__what_is_alarming__needs_no_more_words(over: Over) -> None:
     typed = over(alarming())
     assert typed("council", "reject", alarming().hash, "--key-file", typed.key_file(OWNERS[1]), "--yes")[0] == 0
@@ -393,6 +536,24 @@ def test_execute__signatures_that_are_too_few_after_all__is_usage_and_no_traceba
     assert "not the 2" in said["error"]["message"]
 
 
+def test_execute__what_was_read_back__each_value_once_and_loud_where_it_is_another(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from keeper.app.cli.council_executing import _told
+    from keeper.app.cli.output import Output
+
+    text = "paused of ETH-PERP: false now -> true"
+    paused = Change(POOL, "paused(bytes32)(bool)", (), "false", "true", text=text)
+    limit = Change(POOL, "limit()(uint256)", (), "5", "7", text="limit of ETH-PERP")
+    receipt = Receipt(TX_HASH, 1, 9, "0x" + 64 * "b", 21_000, 1)
+    read: list[tuple[Change, str | None]] = [(paused, "true"), (limit, "6")]
+    assert _told(Output(), matter(), receipt, read, ok=True) == 1
+    out = capsys.readouterr().out
+    assert "  paused of ETH-PERP is true now\n" in out
+    assert "  limit of ETH-PERP is 6 now, and 7 was expected\n" in out
+    assert "->" not in out
+
+
 # -- files --------------------------------------------------------------------------------------------------------------------
 
 
@@ -412,15 +573,38 @@ def test_export__typed_data__is_what_a_wallet_signs(over: Over, tmp_path: Path) 
 
 
 def test_export__for_the_web_app__holds_the_calls(over: Over, tmp_path: Path) -> None:
-    one = matter(transaction=SafeTransaction(CHAIN_ID, SAFE, 4, POOL, b"\x01\x02"))
+    why = ("It is tight still", "Nobody has asked.")
+    one = matter(transaction=SafeTransaction(CHAIN_ID, SAFE, 4, POOL, b"\x01\x02"), why=why)
     assert over(one)("council", "export", one.hash, "one.json", "--as", "safe-app")[0] == 0
-    (call,) = json.loads((tmp_path / "one.json").read_text())["transactions"]
+    batch = json.loads((tmp_path / "one.json").read_text())
+    (call,) = batch["transactions"]
     assert (call["to"], call["data"]) == (POOL, "0x0102")
+    assert batch["meta"]["description"] == "It is tight still. Nobody has asked."
 
 
 def test_export__a_delegatecall_that_is_no_batch__is_no_file_of_the_web_app(over: Over) -> None:
     one = matter(transaction=SafeTransaction(CHAIN_ID, SAFE, 4, POOL, b"\x01", operation=Operation.DELEGATECALL))
     assert over(one)("council", "export", one.hash, "one.json", "--as", "safe-app")[0] == 2
+
+
+@pytest.mark.parametrize("form", ["proposal", "typed-data", "safe-app"])
+def test_export__another_hash_than_the_service_claims__writes_nothing_whatever_is_said(
+    over: Over, tmp_path: Path, form: str
+) -> None:
+    typed = over(matter(4))
+    name = misdirecting(typed)
+    assert typed("council", "export", name, "one.json", "--as", form, "--despite-alarms")[0] == 1
+    assert not (tmp_path / "one.json").exists()
+
+
+def test_export__while_there_are_alarms__writes_only_despite_them(over: Over, tmp_path: Path) -> None:
+    typed = over(alarming())
+    code, said = typed.document("council", "export", alarming().hash, "one.json")
+    assert code == 1
+    assert "It makes 0x7099" in said["error"]["message"]
+    assert not (tmp_path / "one.json").exists()
+    assert typed("council", "export", alarming().hash, "one.json", "--despite-alarms")[0] == 1
+    assert (tmp_path / "one.json").exists()
 
 
 def test_export__another_form__is_usage(over: Over) -> None:

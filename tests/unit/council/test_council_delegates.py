@@ -45,6 +45,8 @@ class Book:
         self.added.append((delegate, signature))
 
     async def remove(self, delegate: Delegate, signature: bytes) -> None:
+        if self.error is not None:
+            raise self.error
         self.removed.append((delegate, signature))
 
     async def close(self) -> None: ...
@@ -112,6 +114,15 @@ def test_remove__by_the_owner_or_the_delegate__is_taken(typed: Typed, book: Book
     ((delegate, signature),) = book.removed
     assert delegate.delegator == OWNERS[0].address
     assert recover(WORDS.hash, signature) == by.address
+
+
+@pytest.mark.parametrize("by", [OWNERS[0], STRANGER])
+def test_remove__what_is_no_delegate__says_so_and_where_they_are_listed(typed: Typed, book: Book, by: Any) -> None:
+    book.error = Refused("the Safe service refuses (HTTP 404): Not found.", code=404)
+    code, _, err = typed("council", "delegate", "remove", STRANGER.address, "--key-file", typed.key_file(by))
+    assert code == 1
+    assert err.startswith("keeper: not removed: ")
+    assert "council keeper.yaml delegate list" in err
 
 
 def test_list__says_who_counts_for_nothing(typed: Typed, book: Book) -> None:

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from keeper.adapters.chain.memory import Reverted
+from keeper.adapters.safe.files import file_name
 from keeper.app.council.ledger import Place, Proposed, Step, What
 from keeper.app.evidence_hash import evidence_hash
 from keeper.domain.errors import IntentAlreadyOpen, SigningError, StoreUnavailable, Unreachable
@@ -17,6 +18,7 @@ from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.record import Draft, RecordKind
 from keeper.domain.safe import SafeTransaction, rejection
 from tests.support.council_world import FIRST_NONCE, ID, OTHER_ID, CouncilWorld, pause_of
+from tests.support.eventually import eventually
 from tests.support.safe_proposals import CHAIN_ID, OWNERS, SAFE, TARGET, signature
 
 pytestmark = pytest.mark.unit
@@ -371,6 +373,14 @@ async def test_ended_after__each_durable_step__one_proposal_one_end(world: Counc
     assert await world.outcomes() == [("included", "effect-verified")]
     assert (await world.steps()).count("made") == (await world.steps()).count("executed") == 1
     assert await world.open_intents() == 0
+
+
+async def test_ended_before_its_file_was_there__the_next_run_leaves_it(proposed: CouncilWorld) -> None:
+    path = proposed.folder / "proposals" / file_name(pause_of())
+    await eventually(path.exists)
+    path.unlink()
+    await proposed.recover()
+    await eventually(path.exists)
 
 
 async def test_ended_while_it_was_taken_back__the_end_is_the_same(proposed: CouncilWorld) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ import pytest_asyncio
 from keeper.adapters.safe.files import read_proposal
 from keeper.adapters.safe.memory import MemoryProposalService
 from keeper.app.council.council import ALARMED
-from keeper.app.council.ledger import Place, What
-from keeper.app.council.matter import Change, Matter, Standing
+from keeper.app.council.ledger import Place, Step, What
+from keeper.app.council.matter import Change, Level, Matter, Standing
 from keeper.domain.errors import Busy, MalformedAnswer, OutsideError, Refused, UnitError, Unreachable
 from keeper.domain.proposal import Confirmation, Queued
 from keeper.domain.safe import Operation, SafeTransaction, rejection
-from tests.support.council_world import FIRST_NONCE, ID, CouncilWorld, contract_word, pause_of
+from tests.support.council_world import FIRST_NONCE, ID, MULTISEND, CouncilWorld, contract_word, pause_of
 from tests.support.safe_proposals import CHAIN_ID, KEEPER, OTHER_SAFE, OWNERS, SAFE, TARGET, signature
 
 pytestmark = pytest.mark.unit
@@ -100,18 +101,6 @@ async def test_matter__two_begin_so__more_digits_are_asked_for(world: CouncilWor
         await world.council.matter("0xaaaaaa")
 
 
-async def test_matter__executed_and_known_to_the_service_alone__is_found_and_said_to_be_executed(
-    world: CouncilWorld,
-) -> None:
-    await world.service.propose(pause_of(), OWNERS[0], signature(0, pause_of().hash), "")
-    world.service.execute(pause_of().hash_text, "0x" + 64 * "e")
-    world.chain.execute(pause_of())
-    matter = await world.council.matter(pause_of().hash_text)
-    assert (matter.standing, matter.executed_tx, matter.pointless) == (
-        Standing.EXECUTED, "0x" + 64 * "e", "it is executed",
-    )  # fmt: skip
-
-
 async def test_matter__the_service_answers_with_another__is_refused(world: CouncilWorld) -> None:
     async def another(safe_tx_hash: str) -> Queued:
         other = replace(pause_of(), nonce=FIRST_NONCE + 3)
@@ -187,6 +176,94 @@ async def test_confirm__an_owner__counts_in_service_file_and_log(world: CouncilW
     (path,) = (world.folder / "proposals").iterdir()
     assert set(read_proposal(path).signatures) == {OWNERS[0]}
     assert (await world.steps())[-1] == "confirmed"
+
+
+async def test_confirm__the_same_again__is_taken_and_no_new_record(world: CouncilWorld) -> None:
+    matter = await proposed(world)
+    for _ in range(2):
+        after = await world.council.confirm(matter, signature(0, matter.transaction.hash), via="test")
+        assert [one.owner for one in after.signed if one.counts] == [OWNERS[0]]
+    assert (await world.steps()).count("confirmed") == 1
+    await world.council.confirm(matter, signature(1, matter.transaction.hash), via="test")
+    assert (await world.steps()).count("confirmed") == 2
+
+
+async def test_confirm__twice_at_once__is_one_record(world: CouncilWorld) -> None:
+    matter = await proposed(world)
+    words = signature(0, matter.transaction.hash)
+    await asyncio.gather(*(world.council.confirm(matter, words, via="page") for _ in range(3)))
+    assert (await world.steps()).count("confirmed") == 1
+
+
+async def test_confirm__again_what_the_log_does_not_know__is_no_new_record(world: CouncilWorld) -> None:
+    await world.service.propose(pause_of(), OWNERS[1], signature(1, pause_of().hash), "")
+    for _ in range(2):
+        matter = await world.council.matter(pause_of().hash_text)
+        await world.council.confirm(matter, signature(0, pause_of().hash), via="test")
+    assert (await world.steps()).count("confirmed") == 1
+
+
+async def test_confirm__words_that_are_older_than_the_proposal__are_said_so_until_they_are_given_again(
+    world: CouncilWorld,
+) -> None:
+    matter = await proposed(world)
+    words = signature(0, pause_of().hash)
+    await world.service.confirm(pause_of().hash_text, words)
+    known = await world.ledger.find(matter.hash)
+    assert known is not None
+    former = replace(known, facts={**known.facts, "former": [OWNERS[0], OWNERS[1]]})
+    await world.ledger.step(known, Step.SUPERSEDED, why="the incident was over")
+    await world.ledger.made(former)
+    matter = await world.council.matter(matter.hash)
+    assert (matter.former, matter.missing) == (frozenset({OWNERS[0]}), 1)
+    (remark,) = [one for one in matter.remarks if "older than this proposal" in one.text]
+    assert "Ada" in remark.text
+    after = await world.council.confirm(matter, words, via="test")
+    assert (after.former, after.missing) == (frozenset(), 1)
+    assert not any("older than this proposal" in one.text for one in after.remarks)
+    assert (await world.bodies())[-1]["step"] == "confirmed"
+
+
+async def test_confirm__a_contract_that_stands_by_it__is_given_to_the_service_and_no_file(world: CouncilWorld) -> None:
+    matter = await proposed(world)
+    word = contract_word(OWNERS[0], b"a-good-word")
+    given: list[bytes] = []
+
+    async def confirm(safe_tx_hash: str, signature: bytes) -> None:
+        given.append(signature)
+        world.service.tell = [Queued(pause_of(), safe_tx_hash, (word,), OWNERS[0], KEEPER)]
+
+    world.service.confirm = confirm  # type: ignore[method-assign]
+    with pytest.raises(UnitError, match="does not confirm it"):
+        await world.council.confirm(matter, word.signature, via="test")
+    assert given == []
+    world.chain.store(SAFE, takes=frozenset({b"a-good-word"}))
+    world.chain.mine()
+    after = await world.council.confirm(matter, word.signature, via="test")
+    assert given == [word.signature]
+    assert [one.owner for one in after.signed if one.counts] == [OWNERS[0]]
+    (path,) = (world.folder / "proposals").iterdir()
+    assert read_proposal(path).signatures == {}
+    assert (await world.bodies())[-1]["owner"] == OWNERS[0]
+
+
+async def test_confirm__a_contract_without_a_service__is_told_to_approve_on_chain(tmp_path: Path) -> None:
+    world = CouncilWorld(tmp_path, with_service=False)
+    matter = await proposed(world)
+    world.chain.store(SAFE, takes=frozenset({b"a-good-word"}))
+    world.chain.mine()
+    with pytest.raises(UnitError, match="keys only") as error:
+        await world.council.confirm(matter, contract_word(OWNERS[0], b"a-good-word").signature, via="test")
+    assert "--approve-on-chain" in error.value.remedy
+    assert "confirmed" not in await world.steps()
+
+
+async def test_confirm__a_contract_that_is_no_owner__is_refused_without_asking_it(world: CouncilWorld) -> None:
+    matter = await proposed(world)
+    world.chain.store(SAFE, takes=frozenset({b"a-good-word"}))
+    world.chain.mine()
+    with pytest.raises(UnitError, match="no owner"):
+        await world.council.confirm(matter, contract_word(OTHER_SAFE, b"a-good-word").signature, via="test")
 
 
 @pytest.mark.parametrize("what", ["stranger", "another hash", "no signature", "for a contract"])
@@ -296,11 +373,11 @@ async def test_hostile__any_field_altered__alarms_or_is_not_ours_and_ours_is_nev
         {"claimed_hash": "0x" + 64 * "a"},
         {"executed": True},
         {"confirmations": (Confirmation(OWNERS[1], signature(0, pause_of().hash)),)},
-        {"confirmations": (Confirmation(KEEPER, signature(3, pause_of().hash)),)},
+        {"confirmations": (Confirmation(KEEPER, signature(1, pause_of().hash)),)},
         {"confirmations": (Confirmation(OWNERS[1], signature(1, pause_of().hash)),) * 2},
-        {"confirmations": (contract_word(OWNERS[1], b"a-bad-word"),)},
+        {"confirmations": (Confirmation(OWNERS[1], contract_word(OWNERS[0], b"a-bad-word").signature),)},
     ],
-    ids=["hash", "executed", "signature of another", "unknown owner", "one twice", "contract says no"],
+    ids=["hash", "executed", "signature of another", "another's name", "one twice", "contract of another"],
 )
 async def test_hostile__anything_else__alarms(world: CouncilWorld, changed: dict[str, Any]) -> None:
     await proposed(world)
@@ -312,6 +389,52 @@ async def test_hostile__anything_else__alarms(world: CouncilWorld, changed: dict
     told = await MemoryProposalService.find(world.service, pause_of().hash_text)
     assert told is not None
     assert told.confirmations == ()
+
+
+@pytest.mark.parametrize(
+    ("word", "level"),
+    [
+        (Confirmation(KEEPER, signature(3, pause_of().hash)), Level.NOTE),
+        (contract_word(OWNERS[1], b"a-bad-word"), Level.WARNING),
+    ],
+    ids=["owner no more", "contract says no by now"],
+)
+async def test_matter__a_true_word_that_became_worthless__is_told_and_others_can_sign(
+    world: CouncilWorld, word: Confirmation, level: Level
+) -> None:
+    await proposed(world)
+    world.service.tell = [Queued(pause_of(), pause_of().hash_text, (word,), OWNERS[0], KEEPER)]
+    found = await world.council.matter(pause_of().hash_text)
+    assert [one.level for one in found.remarks if word.owner in one.text] == [level]
+    assert (found.alarms, found.missing) == ((), 2)
+    await world.council.confirm(found, signature(0, pause_of().hash), via="test")
+
+
+@pytest.mark.parametrize(("code", "level"), [(b"", Level.ALARM), (b"\x60\x00", Level.WARNING)], ids=["none", "other"])
+async def test_batch__library_without_its_code__is_not_simulated_as_its_calls(
+    world: CouncilWorld, code: bytes, level: Level
+) -> None:
+    good = await world.council.draft([CALL, CALL], title="Two", why=[], what=What.BY_HAND, place=Place())
+    assert good.after.goes_through
+    assert not [one for one in good.remarks if MULTISEND in one.text]
+    world.start()
+    world.chain.libraries[MULTISEND] = code
+    bad = await world.council.draft([CALL, CALL], title="Two", why=[], what=What.BY_HAND, place=Place())
+    assert (bad.after.goes_through, bad.changes) == (None, ())
+    assert [one.level for one in bad.remarks if MULTISEND in one.text] == [level]
+    assert "cannot be simulated" in bad.after.text
+
+
+async def test_cut_queue__our_own_is_asked_for_by_its_hash(world: CouncilWorld) -> None:
+    await proposed(world)
+    await world.sign(pause_of(), 0)
+    world.service.tell, world.service.whole = [], False
+    (found,) = await world.council.queue()
+    assert (found.hash, found.from_service, found.missing) == (pause_of().hash_text, True, 1)
+    assert world.service.asked.count("find") == 1
+    world.service.whole = True
+    assert [one.from_service for one in await world.council.queue()] == [False]
+    assert world.service.asked.count("find") == 1, "the queue says all"
 
 
 # -- proposing --------------------------------------------------------------------------------------------------------------------
@@ -373,6 +496,16 @@ async def test_reject__draft_and_propose__uses_up_the_same_nonce(world: CouncilW
     assert [one.nonce for one in await world.queued()] == [FIRST_NONCE, FIRST_NONCE]
     again = await world.council.draft_rejection(matter)
     assert again.from_service
+
+
+async def test_reject__another_transaction_under_the_hash_of_the_rejection__is_never_given_for_it(
+    world: CouncilWorld,
+) -> None:
+    matter = await proposed(world)
+    no = rejection(CHAIN_ID, SAFE, FIRST_NONCE)
+    lie = replace(pause_of(), value=1)
+    world.service.tell = [Queued(pause_of(), matter.hash), Queued(lie, no.hash_text)]
+    assert (await world.council.draft_rejection(matter)).transaction == no
 
 
 async def test_reject__nonce_used__is_refused(world: CouncilWorld) -> None:

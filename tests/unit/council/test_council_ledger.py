@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
 
 from keeper.adapters.audit.memory import MemoryAuditStore
+from keeper.app.council import ledger
 from keeper.app.council.ledger import (
     FINAL,
     Ledger,
@@ -19,7 +22,7 @@ from keeper.app.council.ledger import (
     transaction_from,
 )
 from keeper.domain.errors import UnitError
-from keeper.domain.record import Draft, RecordKind
+from keeper.domain.record import Draft, Record, RecordKind
 from keeper.domain.safe import Operation
 from tests.support.council_world import pause_of
 from tests.support.manual_clock import ManualClock
@@ -182,3 +185,38 @@ async def test_closed__the_end_of_an_incident__is_known() -> None:
             [Draft(RecordKind.INCIDENT, {"phase": phase}, book.clock.now_ms(), incident="ETH-PERP@1")]
         )
         assert await book.ledger.closed("ETH-PERP@1") is (phase == "closed")
+
+
+async def test_all__asked_at_every_block__each_record_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = Book()
+    for nonce in range(250):
+        await book.ledger.made(book.proposed(transaction=pause_of(nonce)))
+    read: list[tuple[str, str]] = []
+    real = ledger._made
+
+    def counted(record: Record) -> Proposed | None:
+        read.append((str(record.body["nonce"]), threading.current_thread().name))
+        return real(record)
+
+    monkeypatch.setattr(ledger, "_made", counted)
+    first = await book.ledger.all()
+    assert len(first) == len(read) == 250
+    assert {thread for _, thread in read} != {threading.main_thread().name}, "a long log is read aside"
+    for _ in range(3):
+        assert await book.ledger.all() == first
+    await book.ledger.step(first[0], Step.SUPERSEDED, why="x")
+    await book.ledger.made(book.proposed(transaction=pause_of(0)))
+    await book.ledger.made(book.proposed(transaction=pause_of(999)))
+    again = await book.ledger.all()
+    assert len(read) == 252
+    assert again == await Ledger(book.store, book.clock, SAFE).all()
+
+
+async def test_all__asked_by_many_at_once__each_step_is_there_once() -> None:
+    book = Book()
+    for nonce in range(250):
+        made = await book.ledger.made(book.proposed(transaction=pause_of(nonce)))
+        await book.ledger.step(made, Step.SEEN)
+    found = await asyncio.gather(*(book.ledger.all() for _ in range(5)))
+    assert all(one == found[0] for one in found)
+    assert {len(one.told) for one in found[0]} == {1}

@@ -172,6 +172,17 @@ async def test_send__busy__nothing_at_all_is_asked_before_its_time(world: Counci
     assert await world.proposer.queue(0)
 
 
+@pytest.mark.parametrize("asked_s", [61.0, 3_600.0])
+async def test_send__busy_for_very_long__asked_again_after_a_minute(world: CouncilWorld, asked_s: float) -> None:
+    proposed = await made(world)
+    world.service.fault = Busy("HTTP 429", retry_after_s=asked_s)
+    await world.proposer.send(proposed)
+    await world.clock.advance(59_999)
+    assert not world.proposer.due(proposed)
+    await world.clock.advance(1)
+    assert world.proposer.due(proposed)
+
+
 async def test_queue__busy__the_next_question_waits_too(world: CouncilWorld) -> None:
     world.service.fault = Busy("HTTP 429", retry_after_s=5)
     with pytest.raises(Busy):

@@ -52,7 +52,7 @@ def test_restore__what_is_still_tight__is_proposed_after_it_was_shown(over: Over
     typed = over()
     code, out, _ = typed("restore", "keeper.yaml", INCIDENT, "--yes")
     assert code == 0
-    assert "250000 now -> 1000000 as before the incident" in " ".join(out.split())
+    assert "250,000 now -> 1,000,000 (+300 %) as before the incident" in " ".join(out.split())
     assert "It goes through" in out
     assert "safeTxHash" in out
     ((proposed, asked),) = typed.council.proposed
@@ -65,6 +65,19 @@ def test_restore__what_is_still_tight__is_proposed_after_it_was_shown(over: Over
 
 def test_restore__without_a_configuration__takes_the_usual_one(over: Over) -> None:
     assert over()("restore", INCIDENT, "--yes")[0] == 0
+
+
+@pytest.mark.parametrize("config", ["keeper.yaml", "other.yml", "-", "here"])
+def test_restore__a_configuration_alone__is_usage_that_asks_for_the_incident(
+    over: Over, tmp_path: Path, config: str
+) -> None:
+    typed = over()
+    (tmp_path / "here").touch()
+    code, _, err = typed("restore", config, "--yes")
+    assert code == 2
+    assert "INCIDENT" in err
+    assert f"keeper audit {config} log --kind incident" in err
+    assert typed.council.proposed == []
 
 
 def test_restore__already_as_before__has_nothing_to_do(over: Over) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest_asyncio
 from keeper.adapters.safe.files import add_signature, write_proposal
 from keeper.app.council.ledger import Step
 from keeper.app.council.vigil import BUSY_MS, LOST_MS
+from keeper.domain import safe_signatures
 from keeper.domain.errors import Busy, Unreachable
 from keeper.domain.proposal import Confirmation, Queued
 from keeper.domain.safe_signatures import approved_signature
 from keeper.domain.verdict import Severity
+from keeper.ports.council import Skipped
 from tests.support.council_world import FIRST_NONCE, CarryingFake, CouncilWorld, contract_word, pause_of
 from tests.support.safe_proposals import KEEPER, OTHER_SAFE, OWNERS, message_signature, signature
 
@@ -94,13 +97,13 @@ async def test_count__by_file_while_the_service_is_down__counts_and_is_given_to_
     [
         Confirmation(OWNERS[1], signature(0, pause_of().hash)),
         Confirmation(OWNERS[1], signature(1, pause_of(8).hash)),
-        Confirmation(KEEPER, signature(3, pause_of().hash)),
+        Confirmation(KEEPER, signature(1, pause_of().hash)),
         Confirmation(OWNERS[1], approved_signature(OWNERS[1])),
-        contract_word(OWNERS[1], b"a-bad-word"),
+        Confirmation(OWNERS[1], contract_word(OWNERS[0], b"a-bad-word").signature),
         Confirmation(OWNERS[1], b"\x01"),
         Confirmation(OWNERS[1], b""),
     ],
-    ids=["another's", "of another", "a stranger", "not approved", "contract says no", "short", "nothing"],
+    ids=["another's", "of another", "a stranger's name", "not approved", "another's contract", "short", "nothing"],
 )
 async def test_count__a_lie_among_enough_true_ones__does_not_count_and_stops_execution(
     world: CouncilWorld, word: Confirmation
@@ -115,6 +118,72 @@ async def test_count__a_lie_among_enough_true_ones__does_not_count_and_stops_exe
     await world.look()
     assert given(world) == [(pause_of().hash_text, (OWNERS[0], OWNERS[2]))], "when it tells the truth again"
     assert world.down() == {}
+
+
+@pytest.mark.parametrize(
+    "word",
+    [Confirmation(KEEPER, signature(3, pause_of().hash)), contract_word(OWNERS[1], b"a-bad-word")],
+    ids=["owner no more", "contract says no by now"],
+)
+async def test_count__a_true_word_that_became_worthless__does_not_count_and_stops_nothing(
+    world: CouncilWorld, word: Confirmation
+) -> None:
+    tell(world, *[Confirmation(OWNERS[n], signature(n, pause_of().hash)) for n in (0, 2)], word)
+    await world.look()
+    assert given(world) == [(pause_of().hash_text, (OWNERS[0], OWNERS[2]))]
+    assert world.down() == {}
+
+
+async def test_count__many_signatures_looked_at_again__each_is_checked_once_and_not_in_the_loop(
+    world: CouncilWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[tuple[bytes, str]] = []
+    real = safe_signatures._recover
+
+    def counted(digest: bytes, word: bytes) -> str:
+        checked.append((word, threading.current_thread().name))
+        return real(digest, word)
+
+    monkeypatch.setattr(safe_signatures, "_recover", counted)
+    safe_signatures._recovered.cache_clear()
+    junk = [Confirmation(OWNERS[2], bytes([n]) * 64 + b"\x1b") for n in range(1, 101)]
+    tell(world, Confirmation(OWNERS[0], signature(0, pause_of().hash)), *junk)
+    for _ in range(3):
+        await world.look()
+    assert len(checked) == len({word for word, _ in checked}) == 101
+    assert threading.main_thread().name not in {name for _, name in checked}
+
+
+async def test_cut_queue__our_own_is_asked_for_by_its_hash_and_signatures_count(world: CouncilWorld) -> None:
+    await world.sign(pause_of(), 0, 1)
+    world.service.tell, world.service.whole = [], False
+    world.service.skipped = (Skipped("the rest of the queue", "more than 4000 entries lie there"),)
+    await world.look()
+    assert len(await signers(world)) == 2
+    assert given(world) == [(pause_of().hash_text, OWNERS[:2])]
+    assert world.down() == {"council-service:council": "skipped"}
+    await world.clock.advance(LOST_MS + 1)
+    before = world.service.asked.count("propose")
+    for _ in range(2):
+        await world.look()
+    assert world.service.asked.count("propose") == before, "it is there"
+
+
+async def test_cut_queue__gone_by_its_hash_too__is_sent_again(world: CouncilWorld) -> None:
+    world.service.tell, world.service.whole = [], False
+    del world.service._entries[pause_of().hash_text]
+    await world.look()
+    await world.clock.advance(LOST_MS + 1)
+    await world.look()
+    assert await world.queued() == [pause_of()]
+
+
+async def test_more_under_our_hash_that_the_service_tells__stops_execution(world: CouncilWorld) -> None:
+    tell(world, *[Confirmation(OWNERS[n], signature(n, pause_of().hash)) for n in (0, 1)])
+    world.service.skipped = (Skipped(pause_of().hash_text, "the service tells 150 more under the same hash"),)
+    await world.look()
+    assert given(world) == []
+    assert world.down()["council:council/alarm"] == "contradicted"
 
 
 async def test_count__approved_on_chain_and_a_bad_contract_word__the_chain_is_used(world: CouncilWorld) -> None:
@@ -295,7 +364,7 @@ async def test_twins__the_later_one_is_signed_already__it_stays(tmp_path: Path) 
 async def _made(world: CouncilWorld):  # type: ignore[no-untyped-def]
     from keeper.app.council.ledger import Place, Proposed, What
 
-    return Proposed(pause_of(), What.BY_HAND, "by hand", "{}", Place(), world.clock.now_ms(), 1)
+    return Proposed(pause_of(), What.ACTION, "another", "{}", Place(), world.clock.now_ms(), 1)
 
 
 async def test_busy_service__is_down_only_after_a_while(world: CouncilWorld) -> None:

@@ -44,6 +44,13 @@ async def test_run__hangs__is_unreachable_at_once_until_it_is_back() -> None:
     assert await aside.run(lambda: 9) == 9
 
 
+async def test_run__with_less_time__is_unreachable_after_that() -> None:
+    aside, go = Aside("the book", ANSWER_S, remedy="look at `orders`"), threading.Event()
+    with pytest.raises(Unreachable, match=r"has not answered within 0\.01 s"):
+        await aside.run(go.wait, 0.01)
+    go.set()
+
+
 async def test_run__hangs__does_not_keep_the_process_from_ending() -> None:
     aside, go = Aside("the book", 0.01, remedy="look at `orders`"), threading.Event()
     with pytest.raises(Unreachable):

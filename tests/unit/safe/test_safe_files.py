@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from keeper.adapters.safe import files
-from keeper.adapters.safe.files import add_signature, file_name, read_folder, read_proposal, write_proposal
+from keeper.adapters.safe.files import add_signature, file_name, put_aside, read_folder, read_proposal, write_proposal
 from keeper.domain.errors import UnitError, Unreachable
 from keeper.domain.safe import Operation, SafeTransaction
 from keeper.domain.safe_signatures import approved_signature
-from tests.support.safe_proposals import KEEPER, OWNERS, PAUSE, SAFE, message_signature, proposal, signature
+from tests.support.safe_proposals import KEEPER, OTHER_SAFE, OWNERS, PAUSE, SAFE, message_signature, proposal, signature
 
 pytestmark = pytest.mark.unit
 
@@ -191,6 +191,59 @@ def test_folder__all_in_order_of_nonce__and_what_is_none_is_told(tmp_path: Path)
     page = read_folder(tmp_path)
     assert [one.transaction.nonce for one in page.found] == [9, 10, 12]
     assert [(one.place, one.why) for one in page.skipped] == [("rubbish.json", "it is not JSON")]
+
+
+def test_folder__other_files_in_front__hide_no_proposal(tmp_path: Path) -> None:
+    for number in range(files.MOST_FILES):
+        (tmp_path / f"0{number:04}.json").write_text("{}")
+    write_proposal(tmp_path, PAUSE)
+    page = read_folder(tmp_path, SAFE, 7)
+    assert [one.transaction for one in page.found] == [PAUSE]
+    assert page.skipped[0].why == f"more than {files.MOST_FILES} files: 1 others are not read"
+
+
+def test_folder__what_its_name_says_to_be_over_or_of_another_safe__is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in (proposal(nonce=6), PAUSE, proposal(nonce=8), proposal(safe=OTHER_SAFE)):
+        write_proposal(tmp_path, one)
+    write_proposal(tmp_path, proposal(nonce=5)).path.rename(tmp_path / "sent around.json")
+    read: list[str] = []
+    real = files.read_proposal
+
+    def counted(path: Path) -> files.ProposalFile:
+        read.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(files, "read_proposal", counted)
+    read_folder(tmp_path, SAFE, 7)
+    assert sorted(read) == sorted([file_name(PAUSE), file_name(proposal(nonce=8)), "sent around.json"])
+
+
+def test_folder__too_many__the_newest_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for age in range(3):
+        path = write_proposal(tmp_path, proposal(nonce=10 + age)).path
+        os.utime(path, (1_000_000 - age, 1_000_000 - age))
+    monkeypatch.setattr(files, "MOST_FILES", 2)
+    assert [one.transaction.nonce for one in read_folder(tmp_path, SAFE, 7).found] == [10, 11]
+
+
+def test_write__another_transaction_has_the_name__it_keeps_its_signatures_and_ours_gets_a_longer_one(
+    tmp_path: Path,
+) -> None:
+    first, second = PAUSE, proposal(value=1)
+    written = write_proposal(tmp_path, first)
+    add_signature(written.path, OWNERS[0], signature(0, first.hash))
+    taken = tmp_path / file_name(second)  # as if the first eight digits were equal
+    written.path.rename(taken)
+    other = write_proposal(tmp_path, second)
+    assert other.path.name == f"{SAFE}-7-{second.hash_text[2:]}.json"
+    assert read_proposal(other.path).signatures == {}
+    assert read_proposal(taken).signatures == {OWNERS[0]: signature(0, first.hash)}
+    add_signature(other.path, OWNERS[1], signature(1, second.hash))
+    assert write_proposal(tmp_path, second).signatures == {OWNERS[1]: signature(1, second.hash)}
+    assert put_aside(tmp_path, second) == tmp_path / "ended" / other.path.name
+    assert taken.exists()
 
 
 def test_folder__too_many_files__are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from keeper.adapters.safe import answers
+from keeper.adapters.safe.looking import MAX_PAGES
 from keeper.adapters.safe.origin import MAX_ORIGIN, note
-from keeper.adapters.safe.service import MAX_PAGES, SafeTransactionService
+from keeper.adapters.safe.service import SafeTransactionService
 from keeper.domain.errors import Busy, KeeperError, MalformedAnswer, Refused, UnitError, Unreachable
-from keeper.domain.proposal import Delegate
+from keeper.domain.proposal import Delegate, Queued
+from keeper.ports.council import QueuePage
 from tests.support.manual_clock import ManualClock
 from tests.support.safe_proposals import CHAIN_ID, KEEPER, OTHER_SAFE, OWNERS, PAUSE, SAFE, proposal, signature, told
 from tests.support.scripted_http import Asked, Script, ScriptedHttp
@@ -26,11 +29,22 @@ KEY = "sk-very-secret-1"
 SIGNATURE = signature(3, PAUSE.hash)
 
 
-def client(script: Script, *, chain_id: int = CHAIN_ID, **headers: str) -> tuple[SafeTransactionService, ScriptedHttp]:
-    service = SafeTransactionService(URL, chain_id, clock=ManualClock(), api_key=KEY)
+def client(
+    script: Script, *, chain_id: int = CHAIN_ID, clock: ManualClock | None = None, **headers: str
+) -> tuple[SafeTransactionService, ScriptedHttp]:
+    service = SafeTransactionService(URL, chain_id, clock=clock or ManualClock(), api_key=KEY)
     http = ScriptedHttp(script, {name.replace("_", "-"): value for name, value in headers.items()})
     service._api().http_session.mount("https://", http)
     return service, http
+
+
+class _Hurrying(ManualClock):
+    """Whose time goes by in whichever thread says so."""
+
+    elapsed_ms = 0.0
+
+    def monotonic_ms(self) -> float:
+        return self.elapsed_ms
 
 
 def always(body: object, status: int = 200) -> Script:
@@ -130,21 +144,128 @@ async def test_queue__one_bad_among_many__is_told_and_hides_no_other() -> None:
     assert found.skipped[1].place == "entry 3 of the answer"
 
 
-async def test_queue__the_same_twice__is_there_once_and_two_that_claim_one_hash_both() -> None:
-    service, _ = client(always(page(told(), told(), told(proposal(value=1), safeTxHash=PAUSE.hash_text))))
-    assert [one.transaction.value for one in (await service.queue(SAFE, 0)).queued] == [0, 1]
+async def test_queue__the_same_twice__is_there_once() -> None:
+    service, _ = client(always(page(told(), told())))
+    assert await service.queue(SAFE, 0) == QueuePage((answers.proposal(told(), CHAIN_ID),))
 
 
-async def test_queue__more_pages_than_anybody_reads__is_malformed_with_a_remedy() -> None:
-    for pages, good in ((MAX_PAGES, True), (MAX_PAGES + 1, False)):
-        answers = iter([page(told(proposal(nonce=n)), more=n < pages - 1) for n in range(pages)])
-        service, _ = client(lambda _, left=answers: (200, json.dumps(next(left)).encode()))  # type: ignore[misc]
-        if good:
-            assert len((await service.queue(SAFE, 0)).queued) == pages
-            continue
-        with pytest.raises(MalformedAnswer, match="holds more than 20 entries") as error:
-            await service.queue(SAFE, 0)
-        assert "reject" in error.value.remedy
+@pytest.mark.parametrize("first", [True, False])
+async def test_queue__many_that_claim_one_hash__the_true_one_is_there_and_the_others_are_told_once(first: bool) -> None:
+    lies = [told(proposal(value=1 + n), safeTxHash=PAUSE.hash_text) for n in range(150)]
+    service, _ = client(always(page(*([told(), *lies] if first else [*lies, told()]))))
+    found = await service.queue(SAFE, 0)
+    assert [one.transaction for one in found.queued] == [PAUSE]
+    (skipped,) = found.skipped
+    assert (skipped.place, skipped.why) == (PAUSE.hash_text, "the service tells 150 more under the same hash")
+    assert found.whole
+
+
+async def test_queue__only_lies_under_one_hash__the_first_is_there() -> None:
+    lies = [told(proposal(value=1 + n), safeTxHash=PAUSE.hash_text) for n in range(3)]
+    service, _ = client(always(page(*lies)))
+    found = await service.queue(SAFE, 0)
+    assert [one.transaction.value for one in found.queued] == [1]
+    assert found.skipped[0].why == "the service tells 2 more under the same hash"
+
+
+async def test_queue__many_under_one_hash_that_cannot_be_read__are_told_once() -> None:
+    one = told()["confirmations"] or [{"owner": OWNERS[0], "signature": "0x" + SIGNATURE.hex(), "submissionDate": None}]
+    for number, read in ((128, True), (129, False)):
+        service, _ = client(always(page(*[told(confirmations=one * number)] * 50)))
+        found = await service.queue(SAFE, 0)
+        assert (len(found.queued), len(found.skipped)) == ((1, 0) if read else (0, 1))
+    assert found.skipped[0].place == PAUSE.hash_text
+    assert "129 confirmations" in found.skipped[0].why
+
+
+async def test_queue__more_pages_than_are_read__the_first_are_there_and_it_is_said() -> None:
+    for pages, whole in ((MAX_PAGES, True), (MAX_PAGES + 1, False)):
+        said = iter([page(told(proposal(nonce=n)), more=n < pages - 1) for n in range(pages)])
+        service, http = client(lambda _, left=said: (200, json.dumps(next(left)).encode()))  # type: ignore[misc]
+        found = await service.queue(SAFE, 0)
+        assert [one.transaction.nonce for one in found.queued] == list(range(MAX_PAGES))
+        assert (found.whole, len(http.asked)) == (whole, MAX_PAGES)
+        assert [one.why.partition(":")[0] for one in found.skipped] == (
+            [] if whole else ["more than 20 entries lie there"]
+        )
+
+
+async def test_queue__pages_that_repeat__end_the_look() -> None:
+    service, http = client(always(page(told(), more=True)))
+    found = await service.queue(SAFE, 0)
+    assert len(http.asked) == 2
+    assert ([one.transaction for one in found.queued], found.whole) == ([PAUSE], False)
+    assert "again and again" in found.skipped[0].why
+
+
+async def test_queue__slow_pages__what_was_read_in_time_counts() -> None:
+    clock = _Hurrying()
+
+    def slow(asked: Asked) -> tuple[int, bytes]:
+        clock.elapsed_ms += 3_000
+        return 200, json.dumps(page(told(proposal(nonce=int(query(asked)["offset"]))), more=True)).encode()
+
+    service, http = client(slow, clock=clock)
+    session = service._api().http_session
+    real, silences = session.request, []
+
+    def request(*args: Any, **kwargs: Any) -> requests.Response:
+        silences.append(kwargs["timeout"][1])
+        return real(*args, **kwargs)
+
+    session.request = request  # type: ignore[method-assign]
+    found = await service.queue(SAFE, 0)
+    assert silences == [10, 7, 4, 1], "no request outlives the look that it is for"
+    assert len(http.asked) == 4, "10 s are over in the fourth"
+    assert ([one.transaction.nonce for one in found.queued], found.whole) == ([0, 1, 2], False)
+    assert "within 10 s" in found.skipped[0].why
+
+
+async def test_queue__page_that_is_too_large__is_asked_for_in_smaller_ones_until_only_the_large_entry_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from keeper.adapters.safe import api
+
+    documents = [told(), told(proposal(nonce=8, data=bytes(5_000))), told(proposal(nonce=9))]
+
+    def script(asked: Asked) -> tuple[int, bytes]:
+        start, limit = int(query(asked)["offset"]), int(query(asked)["limit"])
+        return 200, json.dumps(page(*documents[start : start + limit], more=start + limit < 3)).encode()
+
+    monkeypatch.setattr(api, "MAX_ANSWER", 8_000)
+    service, http = client(script)
+    found = await service.queue(SAFE, 7)
+    assert [one.transaction.nonce for one in found.queued] == [7, 9]
+    assert ([one.place for one in found.skipped], found.whole) == (
+        ["entry 2 of the answer", "the rest of the queue"],
+        False,
+    )
+    assert [query(one)["limit"] for one in http.asked] == ["200", "25", "3", "1", "1", "1"]
+
+
+async def test_queue__that_did_not_change__is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [told(proposal(nonce=nonce)) for nonce in range(7, 12)]
+
+    def script(asked: Asked) -> tuple[int, bytes]:
+        start = int(query(asked)["offset"])
+        return 200, json.dumps(page(*documents[start : start + 2], more=start + 2 < len(documents))).encode()
+
+    read: list[str] = []
+    real = answers.proposal
+
+    def counted(found: object, chain_id: int) -> Queued:
+        read.append(threading.current_thread().name)
+        return real(found, chain_id)
+
+    monkeypatch.setattr(answers, "proposal", counted)
+    service, _ = client(script)
+    first = await service.queue(SAFE, 7)
+    assert read == ["aside"] * 5, "not in the event loop's thread"
+    assert await service.queue(SAFE, 7) == first
+    assert len(read) == 5
+    documents[4] = told(proposal(nonce=12))
+    assert [one.transaction.nonce for one in (await service.queue(SAFE, 7)).queued] == [7, 8, 9, 10, 12]
+    assert len(read) == 6
 
 
 async def test_find__a_404_of_the_service__is_none_and_any_other_is_refused() -> None:

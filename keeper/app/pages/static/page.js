@@ -88,7 +88,7 @@ function whenVisible(act) {
     const answer = await fetch(location.href, { cache: "no-store" });
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const id of ["standing", "signatures", "clock"]) {
+    for (const id of ["standing", "signatures", "approve-how", "commands", "clock"]) {
       const part = fresh.getElementById(id);
       if (part) document.getElementById(id).replaceWith(document.importNode(part, true));
     }
