@@ -1,7 +1,7 @@
 """The edges: each adapter sees the domain, its port and its own third-party library. No adapter knows another.
 
-py_ecc, which eth_account and web3 import, raises the interpreter's recursion limit to 100 000. C code that trusts the limit
-then overruns the stack: 100 kB of ``[`` in an answer would end the process in ``json.loads`` instead of raising
+py_ecc, which eth_account and web3 import, raises the interpreter's recursion limit to 100 000, and py-evm (``eth``), which safe-eth-py
+imports, to 12 288. C code that trusts the limit then overruns the stack: 100 kB of ``[`` in an answer would end the process in ``json.loads`` instead of raising
 RecursionError. So whoever imports it once an adapter could be there, the limit is put back; it is not imported here, because
 a command that only reads the log would wait for it.
 """
@@ -13,11 +13,11 @@ from types import ModuleType
 
 
 class _LimitKept:
-    """Finds py_ecc as Python does, and puts the limit back after its first lines have run."""
+    """Finds these packages as Python does, and puts the limit back after its first lines have run."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target) if name == "py_ecc" else None
+        spec = PathFinder.find_spec(name, path, target) if name in ("py_ecc", "eth") else None
         if spec is None or spec.loader is None:
             return None
         run = spec.loader.exec_module

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -15,6 +14,8 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import requests
+from safe_eth.safe.api import TransactionServiceApi
+from safe_eth.util.http import build_full_url
 from urllib3.exceptions import HTTPError
 
 from keeper.adapters.safe.answers import TooLarge, decoded
@@ -23,13 +24,6 @@ from keeper.domain.errors import MalformedAnswer, Unreachable
 from keeper.domain.redact import secret_parts
 from keeper.domain.safe import SafeTransaction
 from keeper.ports.clock import Clock
-
-# py-evm, which safe-eth-py imports, raises the limit as py_ecc does: see keeper.adapters
-_limit = sys.getrecursionlimit()
-from safe_eth.safe.api import TransactionServiceApi  # noqa: E402
-from safe_eth.util.http import build_full_url  # noqa: E402
-
-sys.setrecursionlimit(_limit)
 
 CONNECT_S: Final = 5.0
 SILENCE_S: Final = 10.0
