@@ -61,6 +61,7 @@ class _Want:
     required: int = 0
     signers: frozenset[str] = field(default_factory=frozenset)
     complete_ms: float | None = None
+    finisher: bool = False
     since_ms: float = 0.0
     warned: bool = False
     trouble: str = ""
@@ -279,10 +280,11 @@ class Cosigning:
         if not asked:
             return False
         order = max(asked, key=lambda each: (len(live & found[each].keys()), *_preferred(each)))
-        if self._pledges.address in found[order]:
-            return False
-        await self._sign(want, order, now_s, found[order])
-        return len(live & found[order].keys()) == want.required
+        if self._pledges.address not in found[order]:
+            # Kept: a book or a log that fails now must not leave it to a turn that all others take at the same time.
+            want.finisher = len(live & found[order].keys()) + 1 == want.required
+            await self._sign(want, order, now_s, found[order])
+        return want.finisher
 
     async def _propose(self, want: _Want, found: dict[TripOrder, Signatures], nonce: int, now_s: int) -> None:
         order = TripOrder(
@@ -334,7 +336,9 @@ class Cosigning:
         if not at_once and now_ms - want.complete_ms < self._turn_ms:
             return
         order = max(complete, key=_preferred)
-        chosen = [found[order][signer] for signer in sorted(counted[order], key=_as_number)[: want.required]]
+        chosen = [
+            found[order][signer] for signer in sorted(counted[order], key=lambda one: int(one, 16))[: want.required]
+        ]
         await self._hand_over(want, block, current, chosen)
 
     async def _hand_over(
@@ -394,7 +398,3 @@ class Cosigning:
 def _preferred(order: TripOrder) -> tuple[int, bytes]:
     """Among equals, the same for everybody: the order that lasts longest."""
     return order.deadline_s, order.digest
-
-
-def _as_number(address: str) -> int:
-    return int(address, 16)
