@@ -9,7 +9,7 @@ import pytest
 
 from keeper.app.breakers.cosigning import LOOK_S, SHORT_S, TURN_S, WARN_S
 from keeper.app.breakers.pledges import Pledges
-from keeper.domain.errors import SigningError
+from keeper.domain.errors import SigningError, StoreUnavailable
 from keeper.domain.order import MAX_ORDER_LIFE_S, SignedOrder, TripOrder
 from keeper.domain.record import RecordKind
 from keeper.domain.verdict import Severity
@@ -141,6 +141,30 @@ async def test_log_away__nothing_is_signed() -> None:
     one.log.away = False
     await one.look()
     assert len(one.hand.signed) == 1
+
+
+async def test_log_away__as_the_one_who_completed_it_hands_over__it_does_so_at_the_next_look_and_not_after_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    one, two, _ = scene.members
+    one.decide()
+    await one.look()
+    two.decide()
+    act = two._act
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(two.cosigning, "_act", away)
+    await two.look()
+    assert two.acted == []
+    monkeypatch.setattr(two.cosigning, "_act", act)
+    await scene.pass_s(1)
+    await two.look()
+    assert [bool(order.signed) for order in two.acted] == [True]
+    await one.look()
+    assert scene.trip_count == 1
 
 
 async def test_log_away__as_it_is_handed_over__is_tried_again() -> None:
