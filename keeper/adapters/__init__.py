@@ -1,9 +1,9 @@
 """The edges: each adapter sees the domain, its port and its own third-party library. No adapter knows another.
 
-py_ecc, which eth_account and web3 import, raises the interpreter's recursion limit to 100 000, and py-evm (``eth``), which safe-eth-py
-imports, to 12 288. C code that trusts the limit then overruns the stack: 100 kB of ``[`` in an answer would end the process in ``json.loads`` instead of raising
-RecursionError. So whoever imports it once an adapter could be there, the limit is put back; it is not imported here, because
-a command that only reads the log would wait for it.
+py_ecc, which eth_account and web3 import, raises the interpreter's recursion limit to 100 000, and py-evm (``eth``), which safe-eth-py imports,
+to 12 288. C code that trusts the limit then overruns the stack: 100 kB of ``[`` in an answer would end the process in ``json.loads``
+instead of raising RecursionError. So whoever imports them once an adapter could be there, the limit is put back; they are not imported
+here, because a command that only reads the log would wait for them.
 """
 
 import sys
