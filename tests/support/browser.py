@@ -37,7 +37,7 @@ window.ethereum = {
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Skips, and says so, where the machine has none."""
+    """Skips, and says so, where the machine has none: a browser is nothing that the set-up can install without root. CI installs one first."""
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next((found for found in map(shutil.which, names) if found), None)
     if path is None:

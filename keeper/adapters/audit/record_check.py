@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from keeper.adapters.audit.canonical import record_hash
 from keeper.adapters.audit.errors import DraftRefused
@@ -13,6 +13,7 @@ from keeper.adapters.audit.finding import Finding, damage_in
 from keeper.adapters.audit.journal import JOURNAL_KINDS, Change, change_of
 from keeper.adapters.audit.pages import COLUMNS, OPTIONAL
 from keeper.adapters.audit.times import from_iso
+from keeper.domain.nesting import too_deep
 from keeper.domain.record import GENESIS, RecordKind
 
 _KINDS = {kind.value: kind in JOURNAL_KINDS for kind in RecordKind}
@@ -22,6 +23,9 @@ TYPES = " AND ".join(
     else f"typeof({name}) IN ('text'{', ' + repr('null') if name in OPTIONAL else ''})"
     for name in COLUMNS
 )
+
+MOST_LEVELS: Final = 500
+"""Of a body: several times what the store writes (``canonical.DEEPEST``), and what every Python reads: no verdict may depend on which one that is."""
 
 
 class RecordCheck:
@@ -128,6 +132,10 @@ def meaning(
     """What a record with a good hash says; a row that nobody could read was not written by the keeper."""
     if kind not in _KINDS:
         raise Finding("records", seq, f"there is no kind {kind!r}")
+    if too_deep(body, MOST_LEVELS):
+        raise Finding(
+            "records", seq, f"the body is nested deeper than {MOST_LEVELS} levels, which the store never writes"
+        )
     try:
         at_ms = from_iso(at)
         value = json.loads(body)

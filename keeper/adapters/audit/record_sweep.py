@@ -17,16 +17,15 @@ from typing import Final, NoReturn
 from keeper.adapters.audit.canonical import quoted
 from keeper.adapters.audit.journal import JOURNAL_KINDS, Change
 from keeper.adapters.audit.pages import COLUMNS
-from keeper.adapters.audit.record_check import meaning
+from keeper.adapters.audit.record_check import MOST_LEVELS, meaning
 from keeper.adapters.audit.times import FORM_ASCII, is_date
+from keeper.domain.nesting import too_deep
 from keeper.domain.record import GENESIS, RecordKind
 
 _LONGEST_INT: Final = 4_300
 """Digits. Python refuses to read longer numbers, SQLite does not."""
 _STRIDE: Final = 1_000
 _FOUR_DIGITS: Final = re.compile(b"[0-9]{4}")
-_DEEP: Final = 900
-"""Levels that Python reads: its limit is 1,000, of which whoever calls has used a few."""
 _FRAMES_KEPT: Final = 1_000
 
 _Words = tuple[bytes, bytes | None, bytes | None, bytes | None, bytes | None]
@@ -78,8 +77,8 @@ class RecordSweep:
                 change = _change(seq, at, words, body)
                 if change is not None:
                     yield seq, change
-            elif len(body) > 2 * _DEEP and _python_might_refuse(body):
-                json.loads(body)
+            elif len(body) > 2 * MOST_LEVELS and _python_might_refuse(body):
+                _read(body)
         self.seq, self.head = seq, head.decode()
 
     def _frame(self, words: _Words) -> tuple[bytes, bytes]:
@@ -98,6 +97,13 @@ class RecordSweep:
         return frame
 
 
+def _read(body: bytes) -> None:
+    """Raises Unproven for what is nested too deep, ValueError for what Python does not read."""
+    if too_deep(str(body, "utf-8"), MOST_LEVELS):
+        raise Unproven
+    json.loads(body)
+
+
 def _unproven() -> NoReturn:
     raise Unproven
 
@@ -109,8 +115,8 @@ def _change(seq: int, at: bytes, words: _Words, body: bytes) -> Change | None:
 
 
 def _python_might_refuse(body: bytes) -> bool:
-    """Whether a body that SQLite reads may hold what Python does not: a number too long, or nesting too deep."""
+    """Whether a body that SQLite reads may hold what is refused here: a number too long, or nesting too deep."""
     # a number of more than 4,300 digits lies under four strides in a row
     if len(body) > _LONGEST_INT and _FOUR_DIGITS.search(body[::_STRIDE]):
         return True
-    return body.count(b"{") + body.count(b"[") > _DEEP
+    return body.count(b"{") + body.count(b"[") > MOST_LEVELS
