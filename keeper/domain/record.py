@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from keeper.domain.evidence import Evidence
+
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 """What a record may hold. No floats: numbers with a fraction are text, so that their form is never in doubt."""
 
@@ -50,12 +52,18 @@ class RecordKind(StrEnum):
     """What several keepers sign together: before this one signs it, and when enough of them have."""
     PROPOSAL = "proposal"
     """What was proposed to a Safe, what became of it, and what its owners did."""
+    GAP = "gap"
+    """Records that are missing, or that were written down elsewhere first and stand here late."""
+    ARCHIVE = "archive"
+    """Evidence that left the database for a file: which file, its hash, which records it belongs to."""
+    WITNESS = "witness"
+    """The checkpoint of another keeper's log, which this one was given to keep."""
     STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A record before it is numbered and chained."""
+    """A record before it is numbered and chained. ``evidence`` is kept beside it, and the body names its hash under ``evidence``."""
 
     kind: RecordKind
     body: Mapping[str, Json]
@@ -64,6 +72,7 @@ class Draft:
     action: str | None = None
     incident: str | None = None
     intent: str | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class RecordQuery:
-    """A page of records in order of ``seq``. ``after`` is exclusive; empty ``kinds`` means all; times in ms, since inclusive, until exclusive."""
+    """A page of records in order of ``seq``. ``after`` is exclusive; empty ``kinds`` means all; times in ms, since inclusive, until exclusive.
+
+    ``full``: what a body only names by the hash of its evidence is put in, where the database still has it. Such a body is not what was hashed.
+    """
 
     market: str | None = None
     action: str | None = None
@@ -95,3 +107,4 @@ class RecordQuery:
     after: int = 0
     limit: int = 100
     newest_first: bool = False
+    full: bool = False

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from keeper.adapters.audit.canonical import canonical
 from keeper.adapters.audit.chaining import chain, make_ready
 from keeper.adapters.audit.journal import Change, Opened, Signed, already_known, already_open, already_tried, moved
-from keeper.adapters.audit.pages import LARGEST_PAGE, matches
+from keeper.adapters.audit.pages import LARGEST_PAGE, filled, matches
 from keeper.domain.errors import StoreUnavailable
+from keeper.domain.evidence import Evidence
 from keeper.domain.intent import Attempt, Intent, IntentState
 from keeper.domain.record import GENESIS, Draft, Record, RecordQuery
 
@@ -66,6 +67,7 @@ class MemoryAuditStore:
     def __init__(self) -> None:
         self._records: list[Record] = []
         self._journal = _Journal()
+        self._evidence: dict[str, Evidence] = {}
         self._closed = False
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Record]:
@@ -81,6 +83,9 @@ class MemoryAuditStore:
             replace(record, body=json.loads(item.body)) for record, item in zip(records, ready, strict=True)
         ]
         self._journal = journal
+        for item in ready:
+            if item.draft.evidence is not None:
+                self._evidence.setdefault(item.draft.evidence.hash, item.draft.evidence)
         return records
 
     async def page(self, query: RecordQuery) -> Sequence[Record]:
@@ -88,7 +93,12 @@ class MemoryAuditStore:
         limit = max(0, min(query.limit, LARGEST_PAGE))
         kept = reversed(self._records) if query.newest_first else iter(self._records)
         found = [record for record in kept if _beyond(record.seq, query) and matches(record, query)]
-        return [replace(record, body=json.loads(canonical(record.body))) for record in found[:limit]]
+        records = [replace(record, body=json.loads(canonical(record.body))) for record in found[:limit]]
+        return filled(records, self._packed) if query.full else records
+
+    def _packed(self, _: str, hashes: tuple[str, ...]) -> list[tuple[str, str, int, bytes]]:
+        kept = [self._evidence[one] for one in hashes if one in self._evidence]
+        return [(one.hash, one.encoding, one.size, one.packed) for one in kept]
 
     async def head(self) -> tuple[int, str]:
         self._check_open()

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
@@ -112,6 +113,44 @@ attempts = Table(
     UniqueConstraint("chain_id", "sender", "nonce", "max_fee_wei", "priority_fee_wei"),
 )
 
+# What a record was made from, named by its hash in the record's body: so the chain holds it, and it may still move into an archive.
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("hash", Text, nullable=False),
+    Column("seq", _SEQ, ForeignKey("records.seq"), nullable=False),
+    Column("encoding", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("packed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("hash"),
+    Index(None, "seq"),
+)
+
+# Evidence that is in a file now; a row here is what allows the row in ``evidence`` to go. ``seq`` is the record that names file and hash.
+archived = Table(
+    "archived",
+    metadata,
+    Column("hash", Text, nullable=False),
+    Column("seq", _SEQ, ForeignKey("records.seq"), nullable=False),
+    PrimaryKeyConstraint("hash"),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer(), "sqlite"), autoincrement=False),
+    Column("seq", _SEQ, ForeignKey("records.seq"), nullable=False),
+    Column("head", Text, nullable=False),
+    Column("genesis", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("keeper", Text, nullable=False),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("signer", Text, nullable=False),
+    Column("prev", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    PrimaryKeyConstraint("number"),
+)
+
 # The table alembic keeps; not in ``metadata`` because alembic makes it, but ``verify`` checks that it is what it should be.
 version_table = Table(
     "alembic_version",
@@ -169,6 +208,46 @@ SQLITE_TRIGGERS: Final[dict[str, str]] = {
         "OR (chain_id = NEW.chain_id AND sender = NEW.sender AND nonce = NEW.nonce "
         "AND max_fee_wei = NEW.max_fee_wei AND priority_fee_wei = NEW.priority_fee_wei)) "
         "BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed: attempts'); END"
+    ),
+    "evidence_no_update": (
+        "CREATE TRIGGER evidence_no_update BEFORE UPDATE ON evidence "
+        "BEGIN SELECT RAISE(ABORT, 'evidence is kept as it is: no UPDATE'); END"
+    ),
+    "evidence_no_delete": (
+        "CREATE TRIGGER evidence_no_delete BEFORE DELETE ON evidence "
+        "WHEN NOT EXISTS (SELECT 1 FROM archived WHERE hash = OLD.hash) "
+        "BEGIN SELECT RAISE(ABORT, 'evidence goes only when it is archived: no DELETE'); END"
+    ),
+    "evidence_no_replace": (
+        "CREATE TRIGGER evidence_no_replace BEFORE INSERT ON evidence "
+        "WHEN EXISTS (SELECT 1 FROM evidence WHERE hash = NEW.hash) "
+        "BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed: evidence.hash'); END"
+    ),
+    "archived_no_update": (
+        "CREATE TRIGGER archived_no_update BEFORE UPDATE ON archived "
+        "BEGIN SELECT RAISE(ABORT, 'archived is append-only: no UPDATE'); END"
+    ),
+    "archived_no_delete": (
+        "CREATE TRIGGER archived_no_delete BEFORE DELETE ON archived "
+        "BEGIN SELECT RAISE(ABORT, 'archived is append-only: no DELETE'); END"
+    ),
+    "archived_no_replace": (
+        "CREATE TRIGGER archived_no_replace BEFORE INSERT ON archived "
+        "WHEN EXISTS (SELECT 1 FROM archived WHERE hash = NEW.hash) "
+        "BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed: archived.hash'); END"
+    ),
+    "checkpoints_no_update": (
+        "CREATE TRIGGER checkpoints_no_update BEFORE UPDATE ON checkpoints "
+        "BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only: no UPDATE'); END"
+    ),
+    "checkpoints_no_delete": (
+        "CREATE TRIGGER checkpoints_no_delete BEFORE DELETE ON checkpoints "
+        "BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only: no DELETE'); END"
+    ),
+    "checkpoints_in_order": (
+        "CREATE TRIGGER checkpoints_in_order BEFORE INSERT ON checkpoints "
+        "WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM checkpoints) "
+        "BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only: the row does not follow the last one'); END"
     ),
 }
 """Name -> statement, for SQLite."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
+from keeper.adapters.audit.evidence import NotEvidence, named, unpack
 from keeper.adapters.audit.times import LAST_MS, to_iso
 from keeper.domain.errors import StoreUnavailable
+from keeper.domain.evidence import Evidence
 from keeper.domain.record import Record, RecordKind, RecordQuery
 
 COLUMNS: Final = ("seq", "at", "kind", "market", "action", "incident", "intent", "body", "prev_hash", "hash")
@@ -15,6 +18,9 @@ OPTIONAL: Final = frozenset({"market", "action", "incident", "intent"})
 """The columns that may be NULL."""
 LARGEST_PAGE: Final = 10_000
 """More than this at once is not a page; ask again with ``after``."""
+
+_AT_ONCE: Final = 500
+"""Bound values of one statement."""
 
 RecordRow = tuple[int, str, str, str | None, str | None, str | None, str | None, str, str, str]
 
@@ -74,6 +80,25 @@ def to_record(row: Sequence[object]) -> Record:
         raise StoreUnavailable(
             f"record {seq} is damaged and cannot be read", remedy="run: keeper audit CONFIG verify"
         ) from None
+
+
+def filled(
+    records: Sequence[Record], rows: Callable[[str, tuple[str, ...]], Iterable[Sequence[Any]]], marker: str = "?"
+) -> list[Record]:
+    """The records with their evidence in their bodies, as far as it is in the database. Raises StoreUnavailable for damaged evidence."""
+    hashes = tuple(dict.fromkeys(one for record in records if (one := named(record.body)) is not None))
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(hashes), _AT_ONCE):
+        some = hashes[start : start + _AT_ONCE]
+        sql = f"SELECT hash, encoding, size, packed FROM evidence WHERE hash IN ({', '.join([marker] * len(some))})"  # noqa: S608
+        for digest, encoding, size, packed in rows(sql, some):
+            try:
+                found[digest] = unpack(Evidence(digest, encoding, size, bytes(packed)))
+            except NotEvidence as error:
+                raise StoreUnavailable(
+                    f"the evidence {digest} cannot be read: {error}", remedy="run: keeper audit CONFIG verify"
+                ) from None
+    return [replace(record, body={**found.get(named(record.body) or "", {}), **record.body}) for record in records]
 
 
 def _bound_time(ms: int) -> str:

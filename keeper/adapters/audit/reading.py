@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from keeper.adapters.audit.head import require_head
 from keeper.adapters.audit.location import sqlite_file, without_password
-from keeper.adapters.audit.pages import LARGEST_PAGE, page_statement, to_record
+from keeper.adapters.audit.pages import LARGEST_PAGE, filled, page_statement, to_record
 from keeper.adapters.audit.sqlite_reader import in_short, open_read_only
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import Record, RecordQuery
@@ -26,7 +26,8 @@ def page_sync(url: str, query: RecordQuery) -> Sequence[Record]:
         row = connection.execute(_REVISION).fetchone() if "alembic_version" in tables else None
         require_head(row[0] if row else None)
         sql, values = page_statement(query)
-        return [to_record(found) for found in connection.execute(sql, values)]
+        records = [to_record(found) for found in connection.execute(sql, values)]
+        return filled(records, connection.execute) if query.full else records
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise StoreUnavailable(
             f"{without_password(url)}: {in_short(error)}", remedy="run: keeper audit CONFIG verify"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from keeper.adapters.audit.models import attempts, intents
+from keeper.adapters.audit.models import attempts, checkpoints, evidence, intents
 from keeper.adapters.audit.pages import COLUMNS
 from keeper.adapters.audit.times import from_iso
 from keeper.domain.intent import Attempt, Intent, IntentState
@@ -13,6 +13,8 @@ from keeper.domain.record import Record
 
 INTENT_COLUMNS = tuple(column.name for column in intents.columns)
 ATTEMPT_COLUMNS = tuple(column.name for column in attempts.columns)
+EVIDENCE_COLUMNS = tuple(column.name for column in evidence.columns)
+CHECKPOINT_COLUMNS = tuple(column.name for column in checkpoints.columns)
 _JOINED = [f"i.{name}" for name in INTENT_COLUMNS] + [f"a.{name}" for name in ATTEMPT_COLUMNS]
 
 
@@ -24,6 +26,9 @@ class Statements:
     insert_record: str = field(init=False)
     insert_intent: str = field(init=False)
     insert_attempt: str = field(init=False)
+    insert_evidence: str = field(init=False)
+    has_evidence: str = field(init=False)
+    insert_checkpoint: str = field(init=False)
     state: str = field(init=False)
     set_state: str = field(init=False)
     knows: str = field(init=False)
@@ -39,6 +44,9 @@ class Statements:
             "insert_record": _insert("records", COLUMNS, one),
             "insert_intent": _insert("intents", INTENT_COLUMNS, one),
             "insert_attempt": _insert("attempts", ATTEMPT_COLUMNS, one),
+            "insert_evidence": _insert("evidence", EVIDENCE_COLUMNS, one),
+            "has_evidence": f"SELECT 1 FROM evidence WHERE hash = {one}",  # noqa: S608
+            "insert_checkpoint": _insert("checkpoints", CHECKPOINT_COLUMNS, one),
             "state": f"SELECT state FROM intents WHERE id = {one}",  # noqa: S608
             "set_state": f"UPDATE intents SET state = {one} WHERE id = {one}",  # noqa: S608
             "knows": f"SELECT 1 FROM attempts WHERE intent = {one} AND tx_hash = {one}",  # noqa: S608

@@ -29,10 +29,11 @@ from keeper.adapters.audit.journal import (
 )
 from keeper.adapters.audit.location import sqlite_file
 from keeper.adapters.audit.migrate import current, upgrade
-from keeper.adapters.audit.pages import page_statement, to_record
+from keeper.adapters.audit.pages import filled, page_statement, to_record
 from keeper.adapters.audit.statements import Statements, open_intents, record_values
 from keeper.adapters.audit.worker import Worker
 from keeper.domain.errors import StoreUnavailable
+from keeper.domain.evidence import Evidence
 from keeper.domain.intent import Intent, IntentState
 from keeper.domain.record import GENESIS, Draft, Record, RecordQuery
 
@@ -78,7 +79,11 @@ class SqlAuditStore:
     async def page(self, query: RecordQuery) -> Sequence[Record]:
         statement, values = page_statement(query, self._sql.marker)
         rows = await self._run(self._reading, lambda: self._rows(statement, values))
-        return [to_record(row) for row in rows]
+        records = [to_record(row) for row in rows]
+        return await self._run(self._reading, lambda: self._filled(records)) if query.full else records
+
+    def _filled(self, records: list[Record]) -> list[Record]:
+        return filled(records, lambda sql, values: self._rows(sql, values), self._sql.marker)
 
     async def head(self) -> tuple[int, str]:
         rows: list[tuple[int, str]] = await self._run(self._reading, lambda: self._rows(self._sql.head, ()))
@@ -127,6 +132,8 @@ class SqlAuditStore:
                     for record, item in zip(records, ready, strict=True):
                         if item.change is not None:
                             self._apply(cursor, item.change, record.seq)
+                        if item.draft.evidence is not None:
+                            self._keep(cursor, item.draft.evidence, record.seq)
             except (DBAPIError, self._driver_error):
                 self._drop_writer(broken=True)
                 raise
@@ -152,6 +159,12 @@ class SqlAuditStore:
                 raise already_tried(change.attempt) from None
         if after is not state:
             cursor.execute(self._sql.set_state, (str(after), intent))
+
+    def _keep(self, cursor: Any, evidence: Evidence, seq: int) -> None:
+        """The same content is kept once."""
+        if cursor.execute(self._sql.has_evidence, (evidence.hash,)).fetchone() is None:
+            values = (evidence.hash, seq, evidence.encoding, evidence.size, evidence.packed)
+            cursor.execute(self._sql.insert_evidence, values)
 
     def _knows(self, cursor: Any, change: Change) -> bool:
         if isinstance(change, (Opened, Signed)) or change.tx_hash is None:
