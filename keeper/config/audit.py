@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import quote, unquote
 
 from keeper.config.environment import Environment
@@ -17,18 +18,71 @@ from keeper.config.secret import Secret
 from keeper.config.shape import Bad, Context, Cursor, Field, Given, Kind, Shape
 from keeper.config.tree import Scalar, parse
 
+if TYPE_CHECKING:  # an auditor's command must not wait for the rest of the configuration
+    from keeper.config.model import KeyFileSigner, KeystoreSigner
+
 DEFAULT_URL: Final = "sqlite:///keeper.db"
 HINT: Final = f"write {DEFAULT_URL}: a file beside the configuration"
 _SQLITE = re.compile(r"sqlite:///([^?]*)(\?.*)?")
 _POSTGRES = re.compile(r"postgres(?:ql)?(?:\+\w*)?:", re.IGNORECASE)
 
 
+class ActWithoutLog(StrEnum):
+    """What is done while the log cannot be written."""
+
+    NEVER = "never"
+    CRITICAL = "critical"
+    """What rules of this severity ask for is done, and written to the spool first."""
+
+
 @dataclass(frozen=True, slots=True)
-class AuditConfig:
-    """``url`` as SQLAlchemy takes it, paths absolute; ``shown`` is the same without secrets."""
+class FileWitness:
+    """A file, better of another machine, to which every checkpoint is added as a line."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class UrlWitness:
+    """Where every checkpoint is posted to: a webhook, or another keeper's ``/api/v1/witness``."""
 
     url: Secret
     shown: str
+    token: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointConfig:
+    """``identity`` signs them; it needs no funds and no rights."""
+
+    every_ms: int
+    identity: KeystoreSigner | KeyFileSigner
+    witnesses: tuple[FileWitness | UrlWitness, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionConfig:
+    """Evidence of ticks older than ``keep_ms`` moves to files in the folder ``archive``; what is around incidents stays."""
+
+    keep_ms: int
+    archive: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """``url`` as SQLAlchemy takes it, paths absolute; ``shown`` is the same without secrets.
+
+    ``signer`` is the address whose checkpoints these must be, ``witness_for`` the signers of other keepers, by name, whose checkpoints this one keeps.
+    """
+
+    url: Secret
+    shown: str
+    act_without_log: ActWithoutLog = ActWithoutLog.NEVER
+    spool: str = ""
+    signer: str | None = None
+    checkpoints: CheckpointConfig | None = None
+    witness_for: Mapping[str, str] = field(default_factory=dict)
+    retention: RetentionConfig | None = None
 
 
 def absolute_url(text: str, folder: Path) -> str:

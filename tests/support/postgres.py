@@ -32,7 +32,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
         name = f"log_{next(numbers)}"
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
-        return server.get_uri(name).replace("postgresql://", "postgresql+psycopg://")
+        return str(server.get_uri(name)).replace("postgresql://", "postgresql+psycopg://")
 
     try:
         yield database

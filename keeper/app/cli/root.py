@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from keeper.app.cli.audit_commands import audit_app
 from keeper.app.cli.council_commands import RESTORE_HELP, council_app, restore
 from keeper.app.cli.groups import DEFAULT_CONFIG, ConfigGroup
 from keeper.app.cli.output import Output
@@ -22,7 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-audit_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 switch_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 breaker_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 db_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
@@ -44,12 +44,6 @@ app.add_typer(
 )
 app.add_typer(db_app, name="db", help="The database's schema: keeper db CONFIG upgrade | current.")
 
-LOG_EXAMPLES = (
-    "For example: keeper audit CONFIG log --kind incident --since 2h; "
-    "keeper audit CONFIG log --cursor 0 --limit 10000 --ticks --format parquet --output log.parquet."
-)
-LAST_RECORD = 2**63 - 1
-"""The largest number that a record can have."""
 Config = Annotated[str, typer.Argument(help="The configuration file; - is standard input.", metavar="CONFIG")]
 
 
@@ -67,13 +61,6 @@ class Preset(StrEnum):
     STAKING_RATIO = "staking-ratio"
     MAJOR_PERP = "major-perp"
     LENDING_ORACLE = "lending-oracle"
-
-
-class Format(StrEnum):
-    TABLE = "table"
-    CSV = "csv"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
 
 
 @app.callback()
@@ -236,54 +223,6 @@ def version(ctx: typer.Context) -> None:
 
 
 app.command("restore", epilog=RESTORE_HELP)(restore)
-
-
-@audit_app.command("log", epilog=LOG_EXAMPLES)
-def audit_log(
-    ctx: typer.Context,
-    market: Annotated[str | None, typer.Option(help="Only this market.")] = None,
-    action: Annotated[str | None, typer.Option(help="Only this action.")] = None,
-    kind: Annotated[
-        list[str] | None, typer.Option(help="Only records of this kind; may be given more than once.")
-    ] = None,
-    incident: Annotated[str | None, typer.Option(help="Only this incident.")] = None,
-    since: Annotated[
-        str | None, typer.Option(help="From this time on: 2026-03-01T12:00 (UTC) or 2h ago as `2h`.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="Before this time; written as for --since.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many records.")] = 100,
-    cursor: Annotated[
-        int | None,
-        typer.Option(min=0, max=LAST_RECORD, help="The records after this number, oldest first; 0 from the start."),
-    ] = None,
-    fmt: Annotated[
-        Format,
-        typer.Option("--format", help="A table to read, or every column: csv and jsonl as text, parquet as a file."),
-    ] = Format.TABLE,
-    file: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="A new file to write to, instead of standard output.", metavar="FILE"),
-    ] = None,
-    ticks: Annotated[bool, typer.Option("--ticks", help="Show the record of every evaluated block too.")] = False,
-) -> None:
-    """Print the log: the newest records that fit, in order."""
-    from keeper.app.cli.audit import LogQuery, print_log
-
-    query = LogQuery(market, action, tuple(kind or ()), incident, since, until, limit, cursor, ticks)
-    raise typer.Exit(print_log(ctx.ensure_object(Output), ctx.meta["config"], query, fmt.value, file))
-
-
-@audit_app.command("verify")
-def audit_verify(
-    ctx: typer.Context,
-    on_chain: Annotated[
-        bool, typer.Option("--on-chain", help="Then ask the nodes: every transaction, effect and trip of a breaker.")
-    ] = False,
-) -> None:
-    """Check every record against the chain of hashes; name the first bad one."""
-    from keeper.app.cli.audit import verify
-
-    raise typer.Exit(verify(ctx.ensure_object(Output), ctx.meta["config"], on_chain=on_chain))
 
 
 SwitchMarket = Annotated[str | None, typer.Option("--market", help="Only this market.")]
