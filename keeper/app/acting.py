@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from keeper.app import notices
 from keeper.app.agreement import Agreement, Hearing
@@ -11,6 +12,7 @@ from keeper.app.council.desks import Desks
 from keeper.app.evidence_hash import evidence_hash
 from keeper.app.statements import count_text, statement_text, testimony_body
 from keeper.app.watch import Sight
+from keeper.app.without_log import KEY, is_critical
 from keeper.domain.block import BlockStamp
 from keeper.domain.decision import Decision, DecisionKind, DecisionReason, IncidentEvent
 from keeper.domain.errors import AuditError
@@ -34,7 +36,8 @@ CRASHED = "crashed"
 class Acting:
     """``failed`` is told the market and the action of what came to nothing, and why: the engine decides anew after the action's retry time.
 
-    ``audit_failed`` is told what kept the log from being written, ``tell`` takes notices.
+    ``audit_failed`` is told what kept the log from being written, ``tell`` takes notices, ``record`` what is written down when it can be.
+    ``without_log``: what critical rules ask for is done also where the log cannot be written, by way of the spool.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class Acting:
         failed: Callable[[str, str, str], None],
         audit_failed: Callable[[AuditError], None],
         tell: Callable[[Notice], None],
+        record: Callable[[Draft], None] = lambda _: None,
+        without_log: bool = False,
     ) -> None:
         self._executor = executor
         self._agreement = agreement
@@ -63,6 +68,8 @@ class Acting:
         self._failed = failed
         self._audit_failed = audit_failed
         self._tell = tell
+        self._record = record
+        self._without_log = without_log
         self._paged: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
 
     async def carry_out(self, tick: Tick, sight: Sight, block: BlockStamp, marks: dict[str, float]) -> None:
@@ -90,15 +97,40 @@ class Acting:
         shared = [order for _, order in items if order is not None and self._cosigning.takes(order)]
         people = [order for _, order in items if order is not None and self._desks.takes(order.armed)]
         alone = [(draft, None if order in (*shared, *people) else order) for draft, order in items]
+        left = {order.id: order for _, order in items if order is not None}
+        unwritten = [draft for draft, _ in items]
         try:
-            await self._executor.act(alone, block, marks)
+            try:
+                await self._executor.act(alone, block, marks)
+            except AuditError as error:
+                for order in await self._act_without_log(alone, block, marks, error):
+                    del left[order.id]
+                unwritten = []
+                raise
+            unwritten = []
             for order in shared:
                 self._cosigning.take(order)
             for order in people:
                 await self._desks.take(order)
         except AuditError as error:
             self._audit_failed(error)
-            self._came_to_nothing([(order.id, order.armed.key) for _, order in items if order is not None], NO_LOG)
+            for draft in unwritten:
+                acts = draft.kind is RecordKind.DECISION and draft.body.get("id") in left
+                self._record(replace(draft, body={**draft.body, "not_done": NO_LOG}) if acts else draft)
+            self._came_to_nothing([(order.id, order.armed.key) for order in left.values()], NO_LOG)
+
+    async def _act_without_log(
+        self, items: Sequence[Item], block: BlockStamp, marks: Mapping[str, float], error: AuditError
+    ) -> list[Order]:
+        """What critical rules ask for, written to the spool first; the orders of that. Raises AuditError where none may be done so, or can."""
+        if not self._without_log or not any(order is not None and is_critical(draft) for draft, order in items):
+            raise error
+        again = [without_log(draft, order) for draft, order in items]
+        await self._executor.act(again, block, marks)
+        orders = [order for _, order in again if order is not None]
+        for order in orders:
+            self._tell(notices.of_no_log(order.id, order.armed.key, order.incident, error.message))
+        return orders
 
     def _crashed(self, decisions: Sequence[Decision]) -> None:
         """What was to be done at this block, in the round that a bug ended and in those after it."""
@@ -161,6 +193,16 @@ class Acting:
             if decision.id in hearing.doubts:
                 count += f"; but the rule rests on block {hearing.doubts[decision.id]}, about which too few agreed"
             self._tell(notices.of_no_quorum(decision, [count, *said], held=hearing.holds(decision)))
+
+
+def without_log(draft: Draft, order: Order | None) -> Item:
+    """The decision as it is carried out without the log, which it says; what no critical rule asks for is not carried out."""
+    if order is None:
+        return draft, None
+    if not is_critical(draft):
+        return replace(draft, body={**draft.body, "not_done": NO_LOG}), None
+    told = replace(draft, body={**draft.body, KEY: True})
+    return told, replace(order, evidence=evidence_hash(told)) if order.evidence else order
 
 
 def _incident_draft(event: IncidentEvent) -> Draft:

@@ -1,14 +1,17 @@
-"""What is done by the clock and not by heads: probes, the check of the log, sending again."""
+"""What is done by the clock and not by heads: probes, the check of the log and its checkpoints, sending again."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from keeper.adapters.audit.archiving import SqlRetention
 from keeper.app import records
+from keeper.app.checkpoints import Checkpoints
 from keeper.app.faults import Faults
 from keeper.app.jobs import Job, Jobs
 from keeper.app.parts import Parts
 from keeper.app.readiness import Readiness, unreachable_is_a_fault
+from keeper.app.retention_job import EVERY_S, RetentionJob
 from keeper.app.scribe import Scribe
 from keeper.domain.verdict import Severity
 from keeper.execution.executor import Executor
@@ -27,17 +30,28 @@ class Housekeeping:
         self._readiness = readiness
         self._faults = faults
         self._scribe = scribe
+        self.checkpoints = Checkpoints(parts.signing, parts.edges.clock, faults, scribe.drain)
 
     def jobs(self) -> Jobs:
         """Not started yet."""
-        return Jobs(
-            [
-                Job("readiness", READINESS_S, lambda: unreachable_is_a_fault(self._readiness, self._faults)),
-                Job("verification", VERIFICATION_S, self.verify),
-                Job("rebroadcast", REBROADCAST_S, self._executor.rebroadcast),
-            ],
-            self._parts.edges.clock,
-            self._scribe.put,
+        jobs = [
+            Job("readiness", READINESS_S, lambda: unreachable_is_a_fault(self._readiness, self._faults)),
+            Job("verification", VERIFICATION_S, self.verify),
+            Job("rebroadcast", REBROADCAST_S, self._executor.rebroadcast),
+        ]
+        if (every_s := self.checkpoints.every_s) is not None:
+            jobs.append(Job("checkpoints", every_s, self.checkpoints.make))
+        if (retention := self._retention()) is not None:
+            jobs.append(Job("retention", EVERY_S, retention.run))
+        return Jobs(jobs, self._parts.edges.clock, self._scribe.put)
+
+    def _retention(self) -> RetentionJob | None:
+        audit = self._parts.config.audit
+        if audit.retention is None:
+            return None
+        url, clock = audit.url.reveal(), self._parts.edges.clock
+        return RetentionJob(
+            audit.retention, lambda: SqlRetention(url), clock, self._faults, lambda: not self._executor.open_works
         )
 
     async def verify(self) -> None:

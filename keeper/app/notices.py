@@ -30,6 +30,15 @@ def of_incident(event: IncidentEvent) -> Notice:
     return Notice(f"incident/{event.id}", title, body, Severity.INFO)
 
 
+def of_no_log(intent: str, key: tuple[str, str], incident: str, why: str) -> Notice:
+    """Something was begun although the log could not be written, as ``audit.act-without-log`` says."""
+    market, action = key
+    body = f"{why}\nWritten to the spool: decision {intent}, incident {incident}. It goes into the log when the database is back: bring it back."
+    return Notice(
+        f"no-log/{market}/{action}", f"{market}: {action} is carried out without the log", body, Severity.CRITICAL
+    )
+
+
 def of_hold(decision: Decision) -> Notice:
     """A rule that wants to be told about cannot be judged: its input is not usable."""
     verdict = decision.verdict

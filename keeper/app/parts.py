@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from keeper.adapters.audit.verify import Verification
+from keeper.app.checkpoints import Signing
 from keeper.app.keeping import Keeping
 from keeper.app.nodes import Nodes
 from keeper.config.model import Config
@@ -26,7 +27,8 @@ class Parts:
     """``armed`` maps (market, action) to the encoded action; ``verify_newest`` checks the last records of the log.
 
     ``order_books`` are by breaker contract: where keepers leave what several of them must sign. ``keeping`` looks at invariants.
-    ``proposal_services`` are by the route's name: where owners of a Safe leave what they sign.
+    ``proposal_services`` are by the route's name: where owners of a Safe leave what they sign. ``signing`` makes checkpoints of the log.
+    ``clock_ahead_ms``: by how much the keeper's clock is ahead of the machine's, which was set back.
     """
 
     config: Config
@@ -45,6 +47,8 @@ class Parts:
     order_books: Mapping[str, OrderBook] = field(default_factory=dict)
     safe_signer: SafeSigner | None = None
     proposal_services: Mapping[str, ProposalService] = field(default_factory=dict)
+    signing: Signing | None = None
+    clock_ahead_ms: Callable[[], int] = lambda: 0
 
     async def close(self) -> None:
         """Lets go of everything, in the opposite order of opening; one that fails does not keep the others."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from keeper.domain.record import Draft, Json, RecordKind
 from keeper.engine import Engine, EngineState, Tick
@@ -16,7 +16,7 @@ EVERY_MS = 600_000
 class Remembering:
     """``begins`` before each tick of the engine, ``ticked`` when its record is on its way: a state whose tick is not in the log is never written."""
 
-    def __init__(self, engine: Engine, bound_to: str, put: Callable[[Draft], None]) -> None:
+    def __init__(self, engine: Engine, bound_to: str, put: Callable[[Draft, Mapping[str, Json]], None]) -> None:
         self._engine = engine
         self._bound_to = bound_to
         self._put = put
@@ -60,6 +60,6 @@ class Remembering:
             "for": self._bound_to,
             "block": tick.block.hash,
             "number": tick.block.number,
-            "memento": await asyncio.to_thread(memento.body),
         }
-        self._put(Draft(RecordKind.STATE, body, tick.at_ms))
+        beside: dict[str, Json] = {"memento": await asyncio.to_thread(memento.body)}
+        self._put(Draft(RecordKind.STATE, body, tick.at_ms), beside)

@@ -7,7 +7,7 @@ is taken up: to start with empty windows is safe, to go on from a wrong state is
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import structlog
@@ -201,7 +201,7 @@ async def _after(store: AuditStore, base: _Base) -> AsyncIterator[Record]:
             if record.seq < base.seq:
                 yield record
     after = base.seq
-    while page := await store.page(RecordQuery(kinds=KINDS, after=after, limit=PAGE)):
+    while page := await store.page(RecordQuery(kinds=KINDS, after=after, limit=PAGE, full=True)):
         for record in page:
             yield record
         after = page[-1].seq
@@ -209,7 +209,8 @@ async def _after(store: AuditStore, base: _Base) -> AsyncIterator[Record]:
 
 async def _newest_first(store: AuditStore, kind: RecordKind) -> AsyncIterator[Record]:
     before = 0
-    while page := await store.page(RecordQuery(kinds=(kind,), after=before, newest_first=True, limit=STATES_TRIED)):
+    query = RecordQuery(kinds=(kind,), newest_first=True, limit=STATES_TRIED, full=True)
+    while page := await store.page(replace(query, after=before)):
         for record in page:
             yield record
         before = page[-1].seq

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import structlog
 
 from keeper.adapters.audit.errors import DraftRefused
+from keeper.adapters.audit.evidence import pack
 from keeper.app import records
 from keeper.domain.errors import AuditError
-from keeper.domain.record import Draft
+from keeper.domain.evidence import KEY
+from keeper.domain.record import Draft, Json
 from keeper.ports.audit import AuditStore
 from keeper.ports.clock import Clock
 
@@ -20,6 +23,14 @@ BATCH = 100
 RETRY_S = 1.0
 ASIDE_S = 0.02
 """How long a record may wait before it is written. What comes with a trip would else take the writer and the interpreter from it just then."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """``beside``: what is still to be packed as the draft's evidence."""
+
+    draft: Draft
+    beside: Mapping[str, Json] | None = None
 
 
 class Scribe:
@@ -34,7 +45,7 @@ class Scribe:
         self._store = store
         self._clock = clock
         self._told = told
-        self._waiting: list[Draft] = []
+        self._waiting: list[_Waiting] = []
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -42,12 +53,12 @@ class Scribe:
         self._lost = 0
         self._one_by_one = False
 
-    def put(self, draft: Draft) -> None:
-        """Queues one record."""
+    def put(self, draft: Draft, beside: Mapping[str, Json] | None = None) -> None:
+        """Queues one record. What is large goes ``beside``: packed when its turn comes, kept by its hash, and only named in the record."""
         if len(self._waiting) >= LIMIT:
             self._lost += 1
             return
-        self._waiting.append(draft)
+        self._waiting.append(_Waiting(draft, beside))
         self._idle.clear()
         self._news.set()
 
@@ -60,13 +71,17 @@ class Scribe:
             while self._waiting:
                 batch = self._waiting[: 1 if self._one_by_one else BATCH]
                 try:
-                    await self._store.append(batch)
+                    for one in batch:
+                        await _pack(one)
+                    await self._store.append([one.draft for one in batch])
                 except DraftRefused as error:
                     if len(batch) > 1:
                         self._one_by_one = True
                         continue
                     # A record that the store can never take is a bug; it must not hold up the others, nor pass unseen.
-                    self._log.error("a record was refused and is dropped", kind=batch[0].kind, error=error.message)
+                    self._log.error(
+                        "a record was refused and is dropped", kind=batch[0].draft.kind, error=error.message
+                    )
                     self._lost += 1
                 except AuditError as error:
                     self._log.error("records are waiting", waiting=len(self._waiting), error=error.message)
@@ -89,3 +104,12 @@ class Scribe:
         except TimeoutError:
             return False
         return True
+
+
+async def _pack(waiting: _Waiting) -> None:
+    """Milliseconds for a large tick: in another thread, so that the next block does not wait for it. Raises DraftRefused."""
+    if waiting.beside is None:
+        return
+    evidence = await asyncio.to_thread(pack, waiting.beside)
+    body = {**waiting.draft.body, KEY: evidence.hash}
+    waiting.draft, waiting.beside = replace(waiting.draft, body=body, evidence=evidence), None

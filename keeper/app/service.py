@@ -15,6 +15,7 @@ from keeper.app.breakers.following import Breakers
 from keeper.app.breakers.joining import cosigning_of
 from keeper.app.breakers.own import is_own, own_actions
 from keeper.app.breakers.registered import contracts_in
+from keeper.app.clock_watch import ClockWatch
 from keeper.app.connecting import Connecting
 from keeper.app.council.desks import desks_of, for_people
 from keeper.app.council.opening import safe_routes
@@ -25,6 +26,7 @@ from keeper.app.heads import newest_and_announced
 from keeper.app.housekeeping import Housekeeping
 from keeper.app.lasting import Lasting
 from keeper.app.listening import Listening
+from keeper.app.log_health import LogHealth
 from keeper.app.observer import Observer
 from keeper.app.pages.hosting import hosted
 from keeper.app.parts import Parts
@@ -47,7 +49,7 @@ from keeper.domain.record import Draft, RecordKind
 from keeper.domain.snapshot import ActionOutcome, Snapshot
 from keeper.domain.testimony import Disputed
 from keeper.domain.verdict import Severity
-from keeper.engine.evidence import tick_body
+from keeper.engine.evidence import judged_body, seen_body
 from keeper.engine.recorded import inputs_body
 from keeper.execution.executor import Executor, Terms
 from keeper.execution.work import Work
@@ -64,10 +66,12 @@ class Service:
         self._observer = observer or Observer()
         self._clock = parts.edges.clock
         self._log = structlog.get_logger("keeper")
-        self._scribe = Scribe(parts.edges.store, self._clock, self._written)
+        self._scribe = Scribe(parts.edges.store, self._clock, lambda error: self._log_health.written(error))
         self._courier = Courier(parts.notifiers, self._scribe, self._clock)
         self._faults = Faults(self._clock, self._scribe.put, self._courier.put)
         self._supervision = Supervision(self._clock, self._faults)
+        self._log_health = LogHealth(parts.edges.store, self._faults)
+        self._clock_watch = ClockWatch(self._clock, parts.clock_ahead_ms, parts.edges.store, self._faults)
         config = parts.config
         aside, live = for_people(parts), config.keeper.mode is Mode.LIVE
         terms = Terms(config.chain.id, config.chain.confirmations, live=live, aside=aside)
@@ -102,7 +106,7 @@ class Service:
             self._faults,
             ended=self._ended,
             tell=self._courier.put,
-            audit_failed=self._audit_failed,
+            audit_failed=self._log_health.failed,
             incidents=lambda: parts.engine.open_incidents(self._state),
         )
         self._acting = Acting(
@@ -115,8 +119,10 @@ class Service:
             cosigning=self._cosigning,
             desks=self._desks,
             failed=self._came_to_nothing,
-            audit_failed=self._audit_failed,
+            audit_failed=self._log_health.failed,
             tell=self._courier.put,
+            record=self._scribe.put,
+            without_log=self._log_health.acts_without,
         )
         self._listening = Listening(
             parts.nodes.events,
@@ -172,6 +178,7 @@ class Service:
         """Until ``stop`` is set. Raises WrongChain, or AuditError when the log cannot be written at the start."""
         config = self._parts.config
         now = self._clock.now_ms()
+        await self._clock_watch.begin()
         mode = config.keeper.mode.value
         sender = self._executor.sender
         taken = await self._restart.take_up()
@@ -187,6 +194,8 @@ class Service:
         await self._parts.edges.store.append([start, records.configuration(now, config.hash, config.public())])
         background = [
             asyncio.create_task(self._supervision.keep("records", self._scribe.run)),
+            asyncio.create_task(self._supervision.keep("spool", self._log_health.reconcile)),
+            asyncio.create_task(self._supervision.keep("clock-watch", self._clock_watch.watch)),
             asyncio.create_task(self._supervision.keep("notices", self._courier.run)),
             asyncio.create_task(self._supervision.keep("nodes", self._listening.run)),
         ]
@@ -235,7 +244,8 @@ class Service:
             tasks.append(asyncio.create_task(self._supervision.keep("pulse", self._pulse.watch)))
             tasks.append(asyncio.create_task(self._supervision.keep("cosigning", self._cosigning.run)))
             tasks.append(asyncio.create_task(self._supervision.keep("council", self._desks.run)))
-            if (page := hosted(self._parts, self._faults)) is not None:
+            tasks.append(asyncio.create_task(self._supervision.keep("checkpoints", self._housekeeping.checkpoints.run)))
+            if (page := hosted(self._parts, self._faults, self._courier.put)) is not None:
                 tasks.append(asyncio.create_task(self._supervision.keep("page", page)))
             if self._parts.nodes.witness is not None:
                 tasks.append(asyncio.create_task(self._supervision.keep("agreement", self._agreement.run)))
@@ -258,12 +268,15 @@ class Service:
     async def _finish(self, reason: str, background: list[asyncio.Task[None]]) -> None:
         """Leaves nothing unsaid: waiting notices and records, the verdict on the log, the last record."""
         await self._remembering.finish(self._state)
+        self._log_health.hurry()
         await self._courier.drain(DRAIN_S)
-        if await self._scribe.drain(DRAIN_S):
+        if await self._scribe.drain(2 * DRAIN_S):  # a database that is held makes the first try wait
             try:
-                await self._housekeeping.verify()
+                with suppress(AuditError):  # where nothing can be read, that was told long ago
+                    await self._housekeeping.verify()
                 await self._scribe.drain(DRAIN_S)
                 await self._parts.edges.store.append([records.stop(self._clock.now_ms(), reason)])
+                await self._housekeeping.checkpoints.finish()
             except AuditError as error:
                 self._log.error("the last records could not be written", error=error.message)
         else:
@@ -315,7 +328,7 @@ class Service:
             except OutsideError as error:
                 self._faults.down("follow-up", "unreachable", error.message, error.remedy)
             except AuditError as error:
-                self._audit_failed(error)
+                self._log_health.failed(error)
             else:
                 self._faults.up("follow-up")
 
@@ -342,13 +355,15 @@ class Service:
             self._courier.put(notices.of_incident(event))
             self._lasting.incident(event)
             self._desks.incident(event)
+            self._housekeeping.checkpoints.incident(event)
         self._parts.keeping.saw(tick.observations)
         await self._acting.carry_out(tick, sight, block, marks)
         self._lasting.saw(block, sight.effects)
         self._hear_of(block)
         good = all(one.quality is Quality.OK for one in tick.observations)
         self._agreement.saw(block, sight, tick.at_ms, good=good)
-        self._scribe.put(Draft(RecordKind.TICK, tick_body(tick) | inputs_body(snapshot), tick.at_ms))
+        draft = Draft(RecordKind.TICK, judged_body(tick), tick.at_ms)
+        self._scribe.put(draft, beside=seen_body(tick) | inputs_body(snapshot))
         self._remembering.ticked(self._state, tick)
         for turn in tick.turns:
             self._scribe.put(records.breaker(turn))
@@ -366,6 +381,7 @@ class Service:
             self._feed_back(work.intent.market, work.intent.action, outcome.kind, outcome.reason)
             self._lasting.ended(work, outcome)
             self._courier.put(notices.of_outcome(work, outcome))
+            self._housekeeping.checkpoints.soon()
         self._observer.ended(work, outcome)
 
     def _taken_back(self, market: str, action: str, reason: str) -> None:
@@ -377,14 +393,3 @@ class Service:
 
     def _feed_back(self, market: str, action: str, kind: OutcomeKind, reason: str) -> None:
         self._outcomes.append(ActionOutcome(market, action, kind, reason, self._clock.now_ms()))
-
-    def _written(self, error: AuditError | None) -> None:
-        """Every block leaves a record, so a database that is away is noticed, and told, before anything trips."""
-        if error is None:
-            self._faults.up("audit")
-        else:
-            self._audit_failed(error)
-
-    def _audit_failed(self, error: AuditError) -> None:
-        remedy = error.remedy or "the keeper does not act without its log; check the database"
-        self._faults.down("audit", "unavailable", error.message, remedy, severity=Severity.CRITICAL)

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from keeper.adapters.audit.store import SqlAuditStore
 from keeper.adapters.audit.verify import verify_newest
 from keeper.adapters.clock import SystemClock
 from keeper.adapters.notify.apprise_notifier import open_apprise
@@ -23,11 +22,13 @@ from keeper.adapters.signing.key_file import open_key_file
 from keeper.adapters.signing.keystore import open_keystore
 from keeper.adapters.signing.local import LocalSigner
 from keeper.app.chain_sources import open_chain_source
+from keeper.app.checkpoint_parts import open_signing
 from keeper.app.compiled import forget_outdated
 from keeper.app.futures import open_future
 from keeper.app.keeping import Keeping
 from keeper.app.nodes import address_of as address_of
 from keeper.app.nodes import open_nodes
+from keeper.app.opening_log import open_log
 from keeper.app.parts import Parts
 from keeper.config import model
 from keeper.domain.venue import Guards
@@ -54,7 +55,8 @@ async def build(config: model.Config) -> Parts:
     engine = compile_engine(config.engine)
     await asyncio.to_thread(engine.warm_up)
     signer = await open_signer(config.signer)
-    store = await SqlAuditStore.open(config.audit.url.reveal(), create=True)
+    signing = await open_signing(config, signer.address if signer is not None else None)
+    store = await open_log(config.audit, clock)
     nodes = open_nodes(config.chain, clock)
     routes: dict[str, Route] = {}
     for route in config.routes:
@@ -75,6 +77,7 @@ async def build(config: model.Config) -> Parts:
     closers += [each.close for each in notifiers]
     closers += [each.close for each in books.values()]
     closers += [each.close for each in services.values()]
+    closers += [signing.close] if signing is not None else []
     return Parts(
         config=config,
         engine=engine,
@@ -100,6 +103,8 @@ async def build(config: model.Config) -> Parts:
         proposal_services=services,
         future=future,
         keeping=keeping,
+        signing=signing,
+        clock_ahead_ms=clock.ahead_ms,
     )
 
 

@@ -6,15 +6,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from keeper.config.audit import audit_url
+    from keeper.config.audit import audit_settings, audit_url
     from keeper.config.loader import load, loads
     from keeper.config.model import Config
     from keeper.config.secret import Secret
 
-__all__ = ["Config", "Secret", "audit_url", "load", "loads"]
+__all__ = ["Config", "Secret", "audit_settings", "audit_url", "load", "loads"]
 
 # Imported when asked for: who only reads the log does not wait for the readers of every other section.
-_HOME = {"Config": "model", "Secret": "secret", "audit_url": "audit", "load": "loader", "loads": "loader"}
+_HOME = {
+    "Config": "model",
+    "Secret": "secret",
+    "audit_settings": "audit",
+    "audit_url": "audit",
+    "load": "loader",
+    "loads": "loader",
+}
 
 
 def __getattr__(name: str) -> object:

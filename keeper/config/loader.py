@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from keeper.config import basics
 from keeper.config.actions import ActionDraft, read_actions
-from keeper.config.audit import AUDIT, read_audit
+from keeper.config.audit import AUDIT, AuditConfig, read_audit
 from keeper.config.chain import CHAIN, read_chain
 from keeper.config.chain_sources import need_of
 from keeper.config.derived import derivation
@@ -20,7 +21,7 @@ from keeper.config.invariant_drafts import InvariantDraft
 from keeper.config.invariants import bind_invariants, check_kept, read_invariants
 from keeper.config.limits import LIMITS, UNLIMITED, LimitsConfig, read_limits
 from keeper.config.markets import Markets, read_markets
-from keeper.config.model import BreakerRoute, Config, KeeperConfig, Mode, SafeRoute, Source
+from keeper.config.model import BreakerRoute, Config, KeeperConfig, Mode, SafeRoute, SignerConfig, Source
 from keeper.config.problems import Report
 from keeper.config.publish import public_document
 from keeper.config.shape import Context, Cursor, Part, Section, Shape
@@ -100,8 +101,6 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     signer = _part(section, "signer", basics.read_signer, None)
     notify = basics.read_notify(section.at("notify"))
     http = _part(section, "http", read_http, None)
-    if http is not None and not any(isinstance(route, SafeRoute) for route in routes):
-        section.problem("http", "there is nothing to show: no route leads to a Safe", "add one, or leave http out")
     drafts: dict[str, InvariantDraft | None] = _part(
         section, "invariants", lambda cursor: read_invariants(cursor, sources), {}
     )
@@ -113,6 +112,7 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     invariants = bind_invariants(drafts, markets.variables, sources)
     check_kept(markets.actions, actions, drafts)
     _check_live(section, keeper)
+    _check_identity(section, audit, signer)
     if not section.clean or len(root.context.report) or not (keeper and chain and audit):
         return None
     return Config(
@@ -150,6 +150,18 @@ def _check_live(section: Section, keeper: KeeperConfig | None) -> None:
         below = section.at("keeper")
         assert below is not None
         below.child("mode").problem("mode live needs a signer", "add the section signer, or go back to mode: shadow")
+
+
+def _check_identity(section: Section, audit: AuditConfig | None, signer: SignerConfig | None) -> None:
+    """A key that signs transactions must sign nothing else: whoever gets it to sign a text might get it to sign a transaction."""
+    if audit is None or audit.checkpoints is None or signer is None:
+        return
+    if os.path.normpath(audit.checkpoints.identity.path) == os.path.normpath(signer.path):
+        place = section.cursor.child("audit").child("checkpoints").child("identity").child("path")
+        place.problem(
+            "this is the key of `signer`: a key that sends transactions must not sign texts as well",
+            "make a key of its own, which needs no funds and no rights: docs/operator/audit.md",
+        )
 
 
 def _engine(

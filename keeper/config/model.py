@@ -333,12 +333,17 @@ RouteConfig = PublicRoute | BreakerRoute | SafeRoute
 
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
-    """``url`` is where people reach the pages, empty where nobody said; ``approve`` whether signatures are taken there."""
+    """``url`` is where people reach the pages, empty where nobody said; ``approve`` whether signatures are taken there.
+
+    ``tokens`` are the hashes (``sha256:`` and 64 digits) of the tokens that open API and log, by name; ``rate`` is requests in a minute.
+    """
 
     host: str
     port: int
     url: str
     approve: bool
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    rate: int = 120
 
 
 @dataclass(frozen=True, slots=True)

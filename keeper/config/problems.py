@@ -15,7 +15,10 @@ FILE = "(file)"
 MARKETS_NAMED = 5
 _LONGEST_SHOWN = 70
 _KEY_LIKE = re.compile(r"[0-9a-fA-F]{64}")
-_CREDENTIALS = re.compile(r"^(signer\.|routes\.[^.]+\.api_key|notify\[\d+\]\.url|sources\..*\.headers\.)")
+_KINDS = ("signer.kind", "audit.checkpoints.identity.kind")
+_CREDENTIALS = re.compile(
+    r"^(signer\.|audit\.checkpoints\.(identity\.|witnesses\[\d+\]\.token)|routes\.[^.]+\.api_key|notify\[\d+\]\.url|sources\..*\.headers\.)"
+)
 
 
 class Report:
@@ -91,7 +94,7 @@ def shown_at(path: str, text: str) -> str:
 
 def without_credentials(path: str, text: str) -> str:
     """The text of this place without what may be a credential; ``${NAME}`` stays."""
-    if path == "signer.kind":
+    if path in _KINDS:
         return HIDDEN if _KEY_LIKE.search(text) else text
     if _CREDENTIALS.match(path):
         return redact_all(text)

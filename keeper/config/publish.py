@@ -24,6 +24,8 @@ def _value(node: Scalar, path: tuple[str, ...]) -> Json:
     match path:
         case ("signer", "password") | ("notify", "[]", "url") | ("sources", _, "headers", _):
             return redact_all(node.text)
+        case ("audit", "checkpoints", "identity", "password") | ("audit", "checkpoints", "witnesses", "[]", "token"):
+            return redact_all(node.text)
     if isinstance(node.value, str) and "://" in node.value:
         return redact_for_record(node.value)
     return plain_json(node)

@@ -7,10 +7,10 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from keeper.config import basics, chain, conditions, invariants, thresholds
+from keeper.config import audit_sections, basics, chain, conditions, invariants, thresholds
 from keeper.config.actions import ACTION, READ, UNDO
 from keeper.config.adjust import BOUNDS
-from keeper.config.audit import AUDIT
+from keeper.config.audit import ADDRESS, AUDIT
 from keeper.config.http import HTTP
 from keeper.config.kinds import NUMBER, RAW
 from keeper.config.limits import LIMITS
@@ -46,7 +46,7 @@ def json_schema() -> dict[str, Json]:
         ROOT,
         keeper=_shape(basics.KEEPER),
         chain=_shape(chain.CHAIN, endpoints=endpoints, quorum=_shape(chain.QUORUM, **policies)),
-        audit=_shape(AUDIT),
+        audit=_audit(),
         sources=_named(_one_of(SOURCE_KINDS)),
         markets=_named(market),
         actions=_named(_action(), least=0),
@@ -58,6 +58,14 @@ def json_schema() -> dict[str, Json]:
         http=_shape(HTTP),
     )
     return {"$schema": DIALECT, "title": "keeper", **root}
+
+
+def _audit() -> Object:
+    witness: Object = {"oneOf": [_shape(audit_sections.FILE_WITNESS), _shape(audit_sections.URL_WITNESS)]}
+    witnesses: Object = {"type": "array", "items": witness}
+    checkpoints = _shape(audit_sections.CHECKPOINTS, identity=_one_of(basics.SIGNERS), witnesses=witnesses)
+    signers = _named(dict(ADDRESS.schema), least=0)
+    return _shape(AUDIT, checkpoints=checkpoints, witness_for=signers, retention=_shape(audit_sections.RETENTION))
 
 
 def _routes() -> Object:

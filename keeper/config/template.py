@@ -22,6 +22,18 @@ chain:
 
 audit:
   url: sqlite:///keeper.db  # a file beside this one
+# More of this section, told in docs/operator/audit.md: a key of its own (no funds, no rights) signs the log's head from time to time, and
+# somebody who is not this machine keeps it. Then nothing before it can be cut off or written anew unnoticed.
+#   signer: "0x..."         # the address of that key, so that an auditor knows whose signatures these must be
+#   checkpoints:
+#     every: 10m
+#     identity: {kind: key-file, path: identity.key}
+#     witnesses:
+#       - {file: /mnt/elsewhere/checkpoints.jsonl}
+#       - {url: "https://other-keeper.example/api/v1/witness", token: "${KEEPER_WITNESS_TOKEN}"}
+#   witness_for: {other-keeper: "0x..."}          # whose checkpoints this one keeps
+#   retention: {keep: 30d, archive: archive}      # what every tick saw moves to Parquet files after this; records stay
+#   act-without-log: never  # critical: what critical rules ask for is done while the database is away, written to the file `spool` first
 
 sources:
   eth-oracle:               # what the protocol believes
@@ -105,6 +117,9 @@ KEEPER_NOTIFY_URL=json://127.0.0.1:8080/keeper
 
 # The password of the keystore, once there is a signer
 # KEEPER_KEYSTORE_PASSWORD_FILE=/run/secrets/keeper-keystore-password
+
+# The token of a witness that is given the log's checkpoints, once there is one
+# KEEPER_WITNESS_TOKEN_FILE=/run/secrets/keeper-witness-token
 """
 
 PRESETS = ("safe", "stablecoin-peg", "staking-ratio", "major-perp", "lending-oracle")

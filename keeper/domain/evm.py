@@ -35,6 +35,16 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A transaction as a block holds it. ``to`` is EIP-55, None where it made a contract; ``selector`` the first four bytes of its data, 0x-prefixed."""
+
+    tx_hash: str
+    to: str | None
+    selector: str
+    value_wei: int
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What a contract told while a transaction ran. ``address`` is EIP-55; ``topics`` and hashes are 0x-prefixed lower case; ``index`` counts in
     the block.

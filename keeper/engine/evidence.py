@@ -64,17 +64,28 @@ def breaker_body(event: BreakerEvent) -> dict[str, Json]:
 
 def tick_body(tick: Tick) -> dict[str, Json]:
     """Everything that was seen and judged at one tick; of the decisions only the ids, because each has its own record."""
+    return judged_body(tick) | seen_body(tick)
+
+
+def judged_body(tick: Tick) -> dict[str, Json]:
+    """What the record of a tick holds itself: which block, and what came of it."""
     counts: dict[str, Json] = dict(tick.counts)
     return {
         "at_ms": str(tick.at_ms),
         "block": block_body(tick.block),
-        "observations": [observation_body(observation) for observation in tick.observations],
-        "signals": [signal_body(signal) for signal in tick.signals],
-        "verdicts": [verdict_body(verdict) for verdict in tick.verdicts],
         "breakers": {market: str(state) for market, state in tick.breakers.items()},
         "counts": counts,
         "decisions": [decision.id for decision in tick.decisions],
         "incidents": [event.id for event in tick.incidents],
+    }
+
+
+def seen_body(tick: Tick) -> dict[str, Json]:
+    """What is kept beside the record of a tick: large, and the same columns at every one."""
+    return {
+        "observations": [observation_body(observation) for observation in tick.observations],
+        "signals": [signal_body(signal) for signal in tick.signals],
+        "verdicts": [verdict_body(verdict) for verdict in tick.verdicts],
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from keeper.decisions.recall import Decided, Happened
 from keeper.domain.decision import DecisionKind, DecisionReason, IncidentPhase
+from keeper.domain.evidence import KEY
 from keeper.domain.record import Record, RecordKind
 from keeper.engine.engine import Engine, EngineState
 from keeper.engine.evidence import tick_body
@@ -28,6 +29,15 @@ RESTORED = "restored"
 
 class NotTold(ValueError):
     """A record is not one that a keeper writes; the message names it."""
+
+
+class EvidenceMissing(NotTold):
+    """What a tick was made of is not in its body, which only names it; ``evidence`` is its hash."""
+
+    def __init__(self, record: Record, evidence: str) -> None:
+        super().__init__(f"the evidence of record {record.seq} is not in the database")
+        self.record = record
+        self.evidence = evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +56,34 @@ class Retelling:
         self.state = state
         self.recalled: set[str] = set()
         self._waiting: dict[str, tuple[int, Happened | Decided]] = {}
+        self._since_ms = state.at_ms
+        self._made: set[str] = set()
 
     def take(self, record: Record) -> Told | None:
-        """The next record of ``KINDS``; what it was, when it was a tick. Raises NotTold."""
+        """The next record of ``KINDS``, with its evidence in its body; what it was, when it was a tick. Raises NotTold."""
         try:
             match record.kind:
                 case RecordKind.START:
                     self._start(record.body)
                 case RecordKind.INCIDENT | RecordKind.DECISION:
-                    read = _happened if record.kind is RecordKind.INCIDENT else _decided
-                    self._waiting[key_of(record.kind, record.body)] = int(str(record.body["at_ms"])), read(record.body)
+                    self._wait(record)
                 case RecordKind.TICK:
+                    if KEY in record.body and "observations" not in record.body:
+                        raise EvidenceMissing(record, str(record.body[KEY]))
                     return self._tick(record.body)
+        except EvidenceMissing:
+            raise
         except (ArithmeticError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise NotTold(f"record {record.seq} is no {record.kind} of a keeper: {type(error).__name__}") from None
         return None
+
+    def _wait(self, record: Record) -> None:
+        """For its tick; one that was written down late, after its tick, has been made."""
+        read = _happened if record.kind is RecordKind.INCIDENT else _decided
+        key, at_ms = key_of(record.kind, record.body), int(str(record.body["at_ms"]))
+        fact = read(record.body)
+        if key not in self._made and at_ms > self._since_ms:
+            self._waiting[key] = at_ms, fact
 
     def named(self, body: Mapping[str, Any]) -> None:
         """A tick that is in ``state`` already made these."""
@@ -82,13 +105,17 @@ class Retelling:
             self.recall()
         else:
             self._waiting.clear()
+            self._made.clear()
             self.state = self._engine.initial_state()
+            self._since_ms = self.state.at_ms
 
     def _tick(self, body: Mapping[str, Any]) -> Told:
         snapshot = snapshot_of(body)
         self.named(body)
         self.recall(before_ms=int(str(body["at_ms"])))
         self.state, tick = self._engine.tick(self.state, snapshot)
+        self._made.update(f"{RecordKind.DECISION} {one.id}" for one in tick.decisions)
+        self._made.update(f"{RecordKind.INCIDENT} {one.id} {one.phase}" for one in tick.incidents)
         again = tick_body(tick)
         return Told(tick, same=all(body.get(name, one) == one for name, one in again.items()))
 

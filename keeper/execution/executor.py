@@ -397,4 +397,4 @@ class Executor:
             raise
 
     def _expired(self, work: Work) -> bool:
-        return self._edges.clock.now_ms() > work.intent.expires_ms
+        return work.expired(self._edges.clock.now_ms(), self._edges.clock.monotonic_ms())

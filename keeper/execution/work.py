@@ -44,7 +44,7 @@ class Work:
     ``unsent``: the nonces of attempts that this run signed and has never sent, so that others may take them.
     ``offered_at`` is the number of the block after which the newest attempt was signed, 0 for one of an earlier run.
     ``read_at`` is the hash of the block at which ``effect_before`` was read, as far as this run knows. ``blind``: the call was made of a
-    current value that cannot be read any more, so what was sent is only watched.
+    current value that cannot be read any more, so what was sent is only watched. ``ends_ms`` is its end in monotonic milliseconds.
     """
 
     intent: Intent
@@ -60,6 +60,7 @@ class Work:
     read_at: str = ""
     offered_at: int = 0
     blind: bool = False
+    ends_ms: float | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -105,6 +106,13 @@ class Work:
         return any(
             sender == last.sender and nonce > last.nonce for other in others for sender, nonce in other.held_nonces
         )
+
+    def expired(self, now_ms: int, monotonic_ms: float) -> bool:
+        """By the time of day, and by how long this run has known it: a clock that is set back gives it no more time than it had."""
+        if self.ends_ms is None:
+            left_ms = self.intent.expires_ms - max(now_ms, self.intent.created_ms)
+            self.ends_ms = monotonic_ms + left_ms
+        return now_ms > self.intent.expires_ms or monotonic_ms > self.ends_ms
 
     def drop_simulation(self) -> None:
         """Let go of a simulation that nobody will read."""

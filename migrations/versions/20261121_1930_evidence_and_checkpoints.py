@@ -5,6 +5,8 @@ Revision 0002, 2026-11-21 19:30 UTC. What stands here is frozen: the models may 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -15,61 +17,32 @@ depends_on = None
 
 _SEQ = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-_SQLITE_TRIGGERS = (
-    (
-        "CREATE TRIGGER evidence_no_update BEFORE UPDATE ON evidence "
-        "BEGIN SELECT RAISE(ABORT, 'evidence is kept as it is: no UPDATE'); END"
-    ),
-    (
-        "CREATE TRIGGER evidence_no_delete BEFORE DELETE ON evidence "
-        "WHEN NOT EXISTS (SELECT 1 FROM archived WHERE hash = OLD.hash) "
-        "BEGIN SELECT RAISE(ABORT, 'evidence goes only when it is archived: no DELETE'); END"
-    ),
-    (
-        "CREATE TRIGGER evidence_no_replace BEFORE INSERT ON evidence "
-        "WHEN EXISTS (SELECT 1 FROM evidence WHERE hash = NEW.hash) "
-        "BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed: evidence.hash'); END"
-    ),
-    (
-        "CREATE TRIGGER archived_no_update BEFORE UPDATE ON archived "
-        "BEGIN SELECT RAISE(ABORT, 'archived is append-only: no UPDATE'); END"
-    ),
-    (
-        "CREATE TRIGGER archived_no_delete BEFORE DELETE ON archived "
-        "BEGIN SELECT RAISE(ABORT, 'archived is append-only: no DELETE'); END"
-    ),
-    (
-        "CREATE TRIGGER archived_no_replace BEFORE INSERT ON archived "
-        "WHEN EXISTS (SELECT 1 FROM archived WHERE hash = NEW.hash) "
-        "BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed: archived.hash'); END"
-    ),
-    (
-        "CREATE TRIGGER checkpoints_no_update BEFORE UPDATE ON checkpoints "
-        "BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only: no UPDATE'); END"
-    ),
-    (
-        "CREATE TRIGGER checkpoints_no_delete BEFORE DELETE ON checkpoints "
-        "BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only: no DELETE'); END"
-    ),
-    (
-        "CREATE TRIGGER checkpoints_in_order BEFORE INSERT ON checkpoints "
-        "WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM checkpoints) "
-        "BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only: the row does not follow the last one'); END"
-    ),
-)
-
 
 def upgrade() -> None:
+    where = sa.text("intent IS NOT NULL")
+    op.create_index("ix_records_intent_seq", "records", ["intent", "seq"], sqlite_where=where, postgresql_where=where)
     _evidence()
     _archived()
     _checkpoints()
-    if op.get_bind().dialect.name == "sqlite":
-        for statement in _SQLITE_TRIGGERS:
-            op.execute(sa.text(statement))
+    database = op.get_bind()
+    for statement in statements(database.dialect.name):
+        database.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+def statements(dialect: str) -> list[str]:
+    """What is written in the database's own SQL: letter by letter as it stands in the file."""
+    text = (Path(__file__).parents[1] / "sql" / f"{revision}.{dialect}.sql").read_text()
+    return [statement.strip() for statement in text.split("\n-- next\n")]
 
 
 def downgrade() -> None:
     raise RuntimeError("an audit log is not taken apart: restore a copy of the database instead")
+
+
+def _hash(table: str, column: str) -> sa.CheckConstraint:
+    return sa.CheckConstraint(
+        f"length({column}) = 66 AND substr({column}, 1, 2) = '0x'", name=op.f(f"ck_{table}_{column}")
+    )
 
 
 def _evidence() -> None:
@@ -81,6 +54,8 @@ def _evidence() -> None:
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("packed", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("hash", name="pk_evidence"),
+        _hash("evidence", "hash"),
+        sa.CheckConstraint("size > 0 AND length(packed) > 0", name=op.f("ck_evidence_size")),
         sa.ForeignKeyConstraint(["seq"], ["records.seq"], name="fk_evidence_seq_records"),
     )
     op.create_index("ix_evidence_seq", "evidence", ["seq"])
@@ -92,6 +67,7 @@ def _archived() -> None:
         sa.Column("hash", sa.Text, nullable=False),
         sa.Column("seq", _SEQ, nullable=False),
         sa.PrimaryKeyConstraint("hash", name="pk_archived"),
+        _hash("archived", "hash"),
         sa.ForeignKeyConstraint(["seq"], ["records.seq"], name="fk_archived_seq_records"),
     )
 
@@ -110,5 +86,9 @@ def _checkpoints() -> None:
         sa.Column("prev", sa.Text, nullable=False),
         sa.Column("signature", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_checkpoints"),
+        _hash("checkpoints", "head"),
+        _hash("checkpoints", "genesis"),
+        sa.CheckConstraint("length(signature) = 132", name=op.f("ck_checkpoints_signature")),
+        sa.CheckConstraint("length(prev) = CASE number WHEN 1 THEN 0 ELSE 132 END", name=op.f("ck_checkpoints_prev")),
         sa.ForeignKeyConstraint(["seq"], ["records.seq"], name="fk_checkpoints_seq_records"),
     )

@@ -8,17 +8,22 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from keeper.adapters.audit.canonical import canonical, record_hash
 from keeper.adapters.audit.errors import DraftRefused
+from keeper.adapters.audit.evidence import pack
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.memory import MemoryAuditStore
+from keeper.adapters.audit.migrate import upgrade
 from keeper.adapters.audit.store import SqlAuditStore
 from keeper.adapters.audit.times import LAST_MS
+from keeper.adapters.clock import SystemClock
+from keeper.app.spooling import SpoolingStore
 from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition, StoreUnavailable
 from keeper.domain.intent import IntentState
-from keeper.domain.record import GENESIS, Draft, RecordKind, RecordQuery
+from keeper.domain.record import GENESIS, Draft, Json, RecordKind, RecordQuery
 from keeper.ports.audit import AuditStore
 from tests.support.audit_log import (
     FEE_WEI,
@@ -34,17 +39,44 @@ from tests.support.audit_log import (
     tick,
     tx_hash,
 )
+from tests.support.postgres import *  # noqa: F403
+from tests.support.spooling_log import spooling
 
 pytestmark = pytest.mark.conformance
 
+TABLES = ("records", "intents", "attempts", "evidence", "archived", "checkpoints")
 
-@pytest.fixture(params=["memory", "sqlite"])
+
+@pytest.fixture(scope="module")
+def emptied(postgres_server: Callable[[], str]) -> Callable[[], str]:
+    """A PostgreSQL log without a record: the schema is made once, its rows go."""
+    url = postgres_server()
+    upgrade(url)
+
+    def again() -> str:
+        with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
+            for table in TABLES:
+                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_no_truncate")
+            connection.execute(f"TRUNCATE {', '.join(TABLES)}")
+            for table in TABLES:
+                connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate")
+        return url
+
+    return again
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "spooling"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AuditStore]:
-    made: AuditStore = (
-        MemoryAuditStore()
-        if request.param == "memory"
-        else await SqlAuditStore.open(sqlite_url(tmp_path / "a log.db"), create=True)
-    )
+    made: AuditStore
+    if request.param == "memory":
+        made = MemoryAuditStore()
+    elif request.param == "sqlite":
+        made = await SqlAuditStore.open(sqlite_url(tmp_path / "a log.db"), create=True)
+    elif request.param == "spooling":
+        inner = await SqlAuditStore.open(sqlite_url(tmp_path / "a log.db"), create=True)
+        made = await spooling(inner, tmp_path / "spool", clock=SystemClock())
+    else:
+        made = await SqlAuditStore.open(request.getfixturevalue("emptied")())
     yield made
     await made.close()
 
@@ -316,3 +348,82 @@ async def test_close__twice__second_does_nothing_and_later_calls_say_why(store: 
     for call in calls:
         with pytest.raises(StoreUnavailable, match="closed"):
             await call()  # type: ignore[misc]
+
+
+def _seen(**more: Json) -> Draft:
+    """A tick with what it was made from."""
+    content: dict[str, Json] = {"observations": [{"source": "a", "value": "1"}, {"source": "b", "value": "2"}], **more}
+    evidence = pack(content)
+    return Draft(RecordKind.TICK, {"block": 7, "evidence": evidence.hash}, T0, evidence=evidence)
+
+
+async def test_page__full__puts_the_evidence_back_and_the_body_wins(store: AuditStore) -> None:
+    given = _seen(block="not this one")
+    await store.append([given, tick(), _seen()])
+
+    plain = await store.page(RecordQuery())
+    assert [sorted(record.body) for record in plain] == [
+        ["block", "evidence"],
+        ["block", "signals"],
+        ["block", "evidence"],
+    ]
+    full = await store.page(RecordQuery(full=True))
+    assert [record.body["block"] for record in full] == [7, 7, 7]
+    observations = [{"source": "a", "value": "1"}, {"source": "b", "value": "2"}]
+    assert [record.body.get("observations") for record in full] == [observations, None, observations]
+    assert [record.hash for record in full] == [record.hash for record in plain]
+
+
+async def test_append__the_same_evidence_again__is_kept_once_and_found_by_both(store: AuditStore) -> None:
+    await store.append([_seen(), _seen()])
+    await store.append([_seen()])
+
+    full = await store.page(RecordQuery(full=True))
+    assert [len(record.body["observations"]) for record in full] == [2, 2, 2]  # type: ignore[arg-type]
+    assert await _kept(store) == [(_seen().body["evidence"], 1)]
+
+
+async def test_append__evidence_of_an_append_that_is_refused__is_not_kept(store: AuditStore) -> None:
+    with pytest.raises(InvalidTransition):
+        await store.append([_seen(), outcome("i-none")])
+
+    assert await _kept(store) == []
+
+
+async def test_page__full_without_the_evidence__is_the_record_as_it_is(store: AuditStore) -> None:
+    given = replace(_seen(), evidence=None)
+    (record,) = await store.append([given])
+
+    assert list(await store.page(RecordQuery(full=True))) == [record]
+
+
+@pytest.mark.parametrize("packed", [b"damaged", pack({"other": "content"}).packed])
+async def test_page__full_with_damaged_evidence__says_so_and_plain_reading_goes_on(
+    store: AuditStore, packed: bytes
+) -> None:
+    given = _seen()
+    assert given.evidence is not None
+    await store.append([replace(given, evidence=replace(given.evidence, packed=packed)), tick()])
+
+    with pytest.raises(StoreUnavailable, match=given.evidence.hash) as caught:
+        await store.page(RecordQuery(full=True))
+    assert "verify" in caught.value.remedy
+    assert len(await store.page(RecordQuery())) == 2
+
+
+async def test_page__full_with_more_evidence_than_one_statement_binds__gives_all(store: AuditStore) -> None:
+    count = 1_001
+    await store.append([_seen(number=number) for number in range(count)])
+
+    full = await store.page(RecordQuery(full=True, limit=count))
+    assert [record.body["number"] for record in full] == list(range(count))
+
+
+async def _kept(store: AuditStore) -> list[tuple[object, int]]:
+    """(hash, number of the record that it came with or 1) of all evidence."""
+    if isinstance(store, SpoolingStore):
+        return await _kept(store._store)
+    if isinstance(store, MemoryAuditStore):
+        return [(digest, 1) for digest in store._evidence]
+    assert isinstance(store, SqlAuditStore)
+    return [tuple(row) for row in store._rows("SELECT hash, seq FROM evidence", ())]

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 from eth_account import Account
+from eth_account.messages import encode_defunct
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.address import is_checksum_address
 from eth_utils.crypto import keccak
@@ -20,7 +21,7 @@ from keeper.adapters.signing.keystore import open_keystore
 from keeper.adapters.signing.local import LocalSigner
 from keeper.domain.evm import UnsignedTransaction
 from keeper.domain.order import recover
-from keeper.ports.signer import OrderSigner, Signer
+from keeper.ports.signer import IdentitySigner, OrderSigner, Signer
 from tests.support.orders import ORDER, order
 
 pytestmark = pytest.mark.conformance
@@ -177,3 +178,16 @@ async def test_sign_order__any_order__is_what_the_contract_takes(orders: OrderSi
     """The lower s, and v of 27 or 28: our own reading is as strict."""
     what = order(nonce=number)
     assert recover(what.digest, await orders.sign_order(what)) == ADDRESS
+
+
+@pytest.mark.parametrize("text", ["", "keeper audit checkpoint v1\nseq: 7", "naïve ✓", "x" * 5000])
+async def test_sign_text__any_text__is_what_a_wallet_signs(signer: Signer, text: str) -> None:
+    assert hasattr(signer, "sign_text")
+    signature = await cast(IdentitySigner, signer).sign_text(text)
+    assert Account.recover_message(encode_defunct(text=text), signature=signature) == signer.address
+    assert signature == Account.sign_message(encode_defunct(text=text), KEY).signature.to_0x_hex()
+
+
+async def test_sign_text__another_text__is_not_signed_by_it(signer: Signer) -> None:
+    signature = await cast(IdentitySigner, signer).sign_text("one")
+    assert Account.recover_message(encode_defunct(text="other"), signature=signature) != signer.address

@@ -8,20 +8,30 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from keeper.adapters.audit.engine import make_engine
+from keeper.adapters.audit.engine import make_engine, write_transaction
 from keeper.adapters.audit.head import HEAD
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.migrate import MIGRATIONS, current, upgrade
 from keeper.adapters.audit.models import SQLITE_TRIGGERS, metadata
+from keeper.adapters.audit.postgres_schema import check_postgres_schema, check_postgres_version
 from keeper.adapters.audit.schema_check import expected_schema
 from keeper.adapters.audit.store import SqlAuditStore
+from keeper.adapters.audit.verify import verify
+from keeper.adapters.audit.views import VIEWS
 from keeper.domain.errors import StoreNotMigrated, StoreUnavailable
+from tests.support.audit_log import outcome
+from tests.support.postgres import *  # noqa: F403
+from tests.support.postgres_roles import connected
 
 pytestmark = pytest.mark.integration
+
+REVISION_1 = Path(__file__).parents[1] / "fixtures/audit/revision_0001.sql"
 
 
 @pytest.fixture
@@ -87,13 +97,92 @@ def test_upgrade__from_another_folder__works(url: str, monkeypatch: pytest.Monke
     assert (tmp_path / "here.db").exists()
 
 
-def test_upgrade__two_processes_at_once__both_succeed(url: str) -> None:
-    program = f"from keeper.adapters.audit.migrate import upgrade; upgrade({url!r})"
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("url" if request.param == "sqlite" else "postgres_url"))
+
+
+def test_upgrade__two_processes_at_once__both_succeed(empty_url: str) -> None:
+    program = f"from keeper.adapters.audit.migrate import upgrade; upgrade({empty_url!r})"
     both = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(2)]
     answers = [process.communicate(timeout=60)[1] for process in both]
 
     assert [process.returncode for process in both] == [0, 0], answers
-    assert current(url) == (HEAD, HEAD)
+    assert current(empty_url) == (HEAD, HEAD)
+
+
+def test_upgrade__empty_postgres__is_the_models(postgres_url: str) -> None:
+    assert upgrade(postgres_url) == HEAD
+
+    engine = make_engine(postgres_url)
+    with engine.connect() as connection:
+        difference = compare_metadata(MigrationContext.configure(connection), metadata)
+    engine.dispose()
+    assert difference == []
+    with connected(postgres_url) as connection:
+        assert check_postgres_schema(connection) == ()
+        check_postgres_version(connection)
+        said = connection.execute(
+            "SELECT c.relname::text, a.attname::text, col_description(c.oid, a.attnum) FROM pg_class AS c "
+            "JOIN pg_attribute AS a ON a.attrelid = c.oid WHERE c.relnamespace = 'audit'::regnamespace AND c.relkind = 'v'"
+        ).fetchall()
+    assert {tuple(row) for row in said} == {
+        (view.name, name, says) for view in VIEWS for name, (says, _) in view.columns.items()
+    }
+
+
+def to_revision_1(url: str) -> None:
+    """A database as version 0001 left it, filled with rows that were written by that version."""
+    engine = make_engine(url)
+    config = Config(attributes={})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with engine.connect() as connection, write_transaction(connection):
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in REVISION_1.read_text().splitlines():
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+    engine.dispose()
+
+
+def test_upgrade__filled_database_of_revision_1__keeps_every_row_and_verifies(empty_url: str) -> None:
+    to_revision_1(empty_url)
+    assert current(empty_url) == ("0001", HEAD)
+    before = rows_of(empty_url)
+    assert [len(rows) for rows in before.values()] == [14, 2, 3]
+
+    assert upgrade(empty_url) == HEAD
+
+    assert rows_of(empty_url) == before
+    verdict = verify(empty_url)
+    assert verdict.ok, verdict
+    assert (verdict.records, verdict.head) == (14, before["records"][-1][-1])
+    if empty_url.startswith("postgresql"):
+        with connected(empty_url) as connection:
+            assert check_postgres_schema(connection) == ()
+
+
+async def test_append__upgraded_database_of_revision_1__goes_on_with_the_same_chain(empty_url: str) -> None:
+    to_revision_1(empty_url)
+    upgrade(empty_url)
+
+    store = await SqlAuditStore.open(empty_url)
+    (record,) = await store.append([outcome("i-2")])
+    await store.close()
+
+    assert record.seq == 15
+    assert record.prev_hash == rows_of(empty_url)["records"][13][-1]
+    assert verify(empty_url).ok
+
+
+def rows_of(url: str) -> dict[str, list[tuple[object, ...]]]:
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        found = {
+            name: [tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {name} ORDER BY seq")]
+            for name in ("records", "intents", "attempts")
+        }
+    engine.dispose()
+    return found
 
 
 def set_revision(url: str, revision: str) -> None:

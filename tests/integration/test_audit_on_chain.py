@@ -56,7 +56,13 @@ def only(kind: RecordKind, **changes: Any) -> Change:
 async def test_log__as_it_was_written__fits_the_chain(copy: Stage) -> None:
     report = await compared(copy)
     assert (report.found, report.unchecked) == ([], [])
-    assert report.checked == {Subject.TRANSACTION: 1, Subject.EFFECT: 1, Subject.TRIP: 1, Subject.EXECUTION: 0}
+    assert report.checked == {
+        Subject.TRANSACTION: 1,
+        Subject.EFFECT: 1,
+        Subject.TRIP: 1,
+        Subject.EXECUTION: 0,
+        Subject.NONCE: 1,
+    }
     assert report.first is not None
     assert report.first <= int(str(copy.records(RecordKind.RECEIPT)[0].body["block"])) <= report.block == report.last
 

@@ -52,7 +52,13 @@ async def test_state__that_the_node_has_let_go_of__is_counted_as_not_checked(
     report = await compared(ran)
     assert report.found == []
     assert [each.subject for each in report.unchecked] == [Subject.EFFECT]
-    assert report.checked == {Subject.TRANSACTION: 1, Subject.EFFECT: 0, Subject.TRIP: 1, Subject.EXECUTION: 0}
+    assert report.checked == {
+        Subject.TRANSACTION: 1,
+        Subject.EFFECT: 0,
+        Subject.TRIP: 1,
+        Subject.EXECUTION: 0,
+        Subject.NONCE: 1,
+    }
     assert exit_of(report) is Exit.DONE
 
 
@@ -199,7 +205,13 @@ async def test_node__that_is_behind_the_log__hides_nothing_and_ends_with_3(ran: 
     assert report.found == []
     assert report.block == 0
     assert report.first is None
-    assert report.checked == {Subject.TRANSACTION: 0, Subject.EFFECT: 1, Subject.TRIP: 0, Subject.EXECUTION: 0}
+    assert report.checked == {
+        Subject.TRANSACTION: 0,
+        Subject.EFFECT: 1,
+        Subject.TRIP: 0,
+        Subject.EXECUTION: 0,
+        Subject.NONCE: 0,
+    }
     assert f"the newest block of {liar.url.rstrip('/')} is 0, and the log goes up to" in report.unchecked[0].why
     assert exit_of(report) is Exit.OUTSIDE
 
@@ -231,7 +243,13 @@ async def test_node_behind__beside_one_that_has_all__is_said_and_ends_with_3(
     liar.lag, liar.lie = BEHIND, knows_nothing
     ran.write(Setup(node_url=ran.stage.node.http_url, more_endpoints=VERIFY.format(url=liar.url)))
     report = await compared(ran)
-    assert report.checked == {Subject.TRANSACTION: 1, Subject.EFFECT: 1, Subject.TRIP: 1, Subject.EXECUTION: 0}
+    assert report.checked == {
+        Subject.TRANSACTION: 1,
+        Subject.EFFECT: 1,
+        Subject.TRIP: 1,
+        Subject.EXECUTION: 0,
+        Subject.NONCE: 1,
+    }
     assert [liar.url.rstrip("/") in each.why for each in report.unchecked] == [True]
     assert exit_of(report) is Exit.OUTSIDE
 

@@ -38,7 +38,13 @@ async def test_heartbeat__sent_and_read_back__fits_the_chain(tmp_path: Path) -> 
         assert stage.outcomes() == [("included", "effect-verified")]
         report = await compared(guard)
         assert (report.found, report.unchecked) == ([], [])
-        assert report.checked == {Subject.TRANSACTION: 1, Subject.EFFECT: 1, Subject.TRIP: 0, Subject.EXECUTION: 0}
+        assert report.checked == {
+            Subject.TRANSACTION: 1,
+            Subject.EFFECT: 1,
+            Subject.TRIP: 0,
+            Subject.EXECUTION: 0,
+            Subject.NONCE: 1,
+        }
 
 
 async def test_reorganisation__that_the_log_tells_of__is_counted_apart_and_the_second_trip_fits(tmp_path: Path) -> None:

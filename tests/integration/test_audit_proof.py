@@ -12,11 +12,13 @@ import pytest
 from keeper.adapters.audit import verify as verify_module
 from keeper.adapters.audit.beside import Beside
 from keeper.adapters.audit.canonical import record_hash
+from keeper.adapters.audit.evidence_check import EvidenceCheck
 from keeper.adapters.audit.finding import Verification
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.models import SQLITE_TRIGGERS
 from keeper.adapters.audit.record_check import MOST_LEVELS, RecordCheck
 from keeper.adapters.audit.record_sweep import RecordSweep, Unproven
+from keeper.adapters.audit.sqlite_log import SqliteLog
 from keeper.adapters.audit.verify import verify
 from keeper.domain.record import GENESIS
 from tests.support.audit_log import story, tick, write_log
@@ -38,10 +40,13 @@ async def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def connection(database: Path) -> Iterator[sqlite3.Connection]:
+def log(database: Path) -> Iterator[SqliteLog]:
     with closing(sqlite3.connect(database)) as found:
-        found.text_factory = bytes
-        yield found
+        yield SqliteLog(found, database)
+
+
+def swept(log: SqliteLog) -> RecordSweep:
+    return RecordSweep(log, EvidenceCheck(log))
 
 
 Rewrite = Callable[..., None]
@@ -79,8 +84,8 @@ def looked_at_closely(url: str, monkeypatch: pytest.MonkeyPatch) -> Verification
         return verify(url)
 
 
-def test_sweep__good_log__gives_the_changes_and_the_head_of_the_close_look(connection: sqlite3.Connection) -> None:
-    sweep, check = RecordSweep(connection), RecordCheck(connection)
+def test_sweep__good_log__gives_the_changes_and_the_head_of_the_close_look(log: SqliteLog) -> None:
+    sweep, check = swept(log), RecordCheck(log)
 
     assert list(sweep.changes()) == list(check.changes())
     assert (sweep.seq, sweep.head) == (check.seq, check.head)
@@ -99,13 +104,13 @@ def test_verify__good_log__needs_no_close_look(database: Path, monkeypatch: pyte
 
 
 def test_verify__rewritten_with_contents_that_the_store_could_have_written__is_good(
-    database: Path, rewrite: Rewrite, connection: sqlite3.Connection
+    database: Path, rewrite: Rewrite, log: SqliteLog
 ) -> None:
     # so that what the other tests find is what they changed
     rewrite(body='{"block":8}', at="2024-02-29T23:59:59.999Z", market=None)
 
     assert verify(sqlite_url(database)).ok
-    assert next(seq for seq, _ in RecordSweep(connection).changes()) == 5
+    assert next(seq for seq, _ in swept(log).changes()) == 5
 
 
 DIGITS = 4_300
@@ -178,13 +183,13 @@ def test_verify__whatever_is_rewritten__is_what_the_close_look_says(
     assert verify(sqlite_url(database)) == looked_at_closely(sqlite_url(database), monkeypatch)
 
 
-def test_sweep__hash_that_does_not_fit__gives_up(database: Path, connection: sqlite3.Connection) -> None:
-    with closing(sqlite3.connect(database, isolation_level=None)) as log:
-        log.execute("DROP TRIGGER records_no_update")
-        log.execute("UPDATE records SET hash = upper(hash) WHERE seq = 17")
+def test_sweep__hash_that_does_not_fit__gives_up(database: Path, log: SqliteLog) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as forger:
+        forger.execute("DROP TRIGGER records_no_update")
+        forger.execute("UPDATE records SET hash = upper(hash) WHERE seq = 17")
 
     with pytest.raises(Unproven):
-        list(RecordSweep(connection).changes())
+        list(swept(log).changes())
 
 
 def test_beside__good_log__all_as_written_and_whole(database: Path) -> None:

@@ -17,6 +17,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keeper.adapters.audit.evidence import pack, unpack
 from keeper.decisions.spec import ActionPolicy, Limits
 from keeper.domain.action import ActionKind
 from keeper.domain.intervention import Intervention, InterventionKind
@@ -26,7 +27,7 @@ from keeper.domain.snapshot import ActionOutcome, Snapshot
 from keeper.domain.units import Span, Unit
 from keeper.domain.verdict import Severity
 from keeper.engine.engine import Engine, EngineState, compile_engine
-from keeper.engine.evidence import decision_body, incident_body, tick_body
+from keeper.engine.evidence import decision_body, incident_body, judged_body, seen_body, tick_body
 from keeper.engine.memento import Refusal
 from keeper.engine.recorded import inputs_body, snapshot_of
 from keeper.engine.spec import Derivation, EngineSpec, How, MarketSpec, SourceSpec
@@ -160,7 +161,7 @@ def through_text(engine: Engine, state: EngineState, again: Engine) -> EngineSta
 def as_recorded(shots: Sequence[Snapshot], ticks: Sequence[Tick]) -> list[Snapshot]:
     """The snapshots of these ticks, as the log gives them back."""
     return [
-        snapshot_of(json.loads(rfc8785.dumps(tick_body(tick) | inputs_body(shot))))
+        snapshot_of(json.loads(rfc8785.dumps(judged_body(tick))) | unpack(pack(seen_body(tick) | inputs_body(shot))))
         for shot, tick in zip(shots, ticks, strict=True)
     ]
 
@@ -194,6 +195,19 @@ def test_rst_2__cut_off_with_recorded_ticks_after_the_state__goes_on_as_if_nothi
     taken_up, restored = go_on(again, taken_up, shots[cut:])
     assert bodies(restored) == bodies(after)
     assert again.save(taken_up).body() == ENGINE.save(state).body()
+
+
+@TIMES
+@given(runs())
+def test_rst_5__evidence_of_any_tick__unpacks_to_what_was_packed(shots: list[Snapshot]) -> None:
+    _, ticks = go_on(ENGINE, ENGINE.initial_state(), shots)
+    for shot, tick in zip(shots, ticks, strict=True):
+        content = seen_body(tick) | inputs_body(shot)
+        evidence = pack(content)
+        assert rfc8785.dumps(unpack(evidence)) == rfc8785.dumps(content)
+        assert evidence.size == len(rfc8785.dumps(content))
+        assert not content.keys() & judged_body(tick).keys()
+        assert judged_body(tick) | seen_body(tick) == tick_body(tick)
 
 
 @st.composite

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from keeper.adapters.audit.evidence import pack
 from keeper.adapters.audit.verify import verify
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.guard import Guard, Limits, deploy_guard
@@ -17,6 +18,7 @@ from keeper.devnet.transactions import calldata, send
 from keeper.devnet.world import deploy_world
 from keeper.domain.action import BreakerTrip
 from keeper.domain.circuit_breaker import trip_call
+from keeper.domain.evidence import KEY
 from keeper.domain.record import Draft, RecordKind
 from tests.support.audit_log import write_log
 from tests.support.keeper_inside import inside
@@ -95,18 +97,30 @@ async def guarded(folder: Path, limits: Limits | None = None) -> AsyncIterator[G
 Change = Callable[[RecordKind, dict[str, Any]], dict[str, Any] | None]
 
 
+def packed(draft: Draft) -> Draft:
+    """With what a keeper keeps beside the record beside it, not in its body."""
+    if KEY not in draft.body or draft.kind not in (RecordKind.TICK, RecordKind.STATE):
+        return draft
+    own = ("at_ms", "block", "breakers", "counts", "decisions", "incidents", "for", "number")
+    evidence = pack({key: value for key, value in draft.body.items() if key not in (*own, KEY)})
+    body = {key: value for key, value in draft.body.items() if key in own}
+    return replace(draft, body={**body, KEY: evidence.hash}, evidence=evidence)
+
+
 async def forge(stage: Stage, change: Change) -> None:
     """Writes the log anew as a whole, as its owner could: everything in it verifies by itself.
 
-    ``change`` gets kind and body of each record and gives the body that stands there instead, None to leave the record out.
+    ``change`` gets kind and body of each record, with its evidence, and gives the body that stands there instead, None to leave the record out.
     """
     drafts = []
     for record in stage.records():
         body = change(record.kind, deepcopy(dict(record.body)))
         if body is not None:
             at_ms = round(datetime.fromisoformat(record.at).timestamp() * 1000)
-            drafts.append(Draft(record.kind, body, at_ms, record.market, record.action, record.incident, record.intent))
+            draft = Draft(record.kind, body, at_ms, record.market, record.action, record.incident, record.intent)
+            drafts.append(packed(draft))
     for path in stage.folder.glob(f"{stage.database.name}*"):
         path.unlink()
     await write_log(stage.database, drafts)
-    assert verify(stage.url).ok
+    verdict = verify(stage.url)
+    assert verdict.ok, verdict.problem

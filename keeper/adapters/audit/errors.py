@@ -10,3 +10,7 @@ class DraftRefused(AuditError, ValueError):
 
     A mistake of the caller, not of the database; nothing of the same append is stored.
     """
+
+
+class TooLarge(AuditError):
+    """What was asked for is more than one answer holds."""

@@ -24,12 +24,49 @@ _NOT_THE_LOG: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointsSeen:
+    """``count`` checkpoints are in the database, up to record ``last_seq``, signed by ``signer`` (EIP-55; empty when there are none).
+
+    ``known``: the configuration or the command line says that this is the keeper's signer. ``earlier``: who signed before it did.
+    """
+
+    count: int = 0
+    last_seq: int = 0
+    last_at: str = ""
+    signer: str = ""
+    known: bool = False
+    earlier: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSeen:
+    """``kept`` pieces of evidence are in the database, ``archived`` references of records lead into ``files``.
+
+    ``looked_into`` of these files were there to be hashed.
+    """
+
+    kept: int = 0
+    archived: int = 0
+    files: int = 0
+    looked_into: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessSeen:
+    """``lines`` checkpoints of the file fit the log. ``torn``: its last line is not whole; it is being written, or its writer was ended."""
+
+    file: str
+    lines: int
+    torn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """The verdict on a log.
 
     ``records`` is how many records were found good from the first on, ``head`` the hash of the last good one. ``first_bad`` is the
     record that is wrong, or that made the row that is wrong; None when the damage belongs to no record (the schema, say).
-    ``problem`` says what is wrong in words, ``table`` where; both are empty when ``ok``.
+    ``problem`` says what is wrong in words, ``table`` where; both are empty when ``ok``. ``warnings`` are no findings.
     """
 
     ok: bool
@@ -38,6 +75,10 @@ class Verification:
     first_bad: int | None = None
     problem: str = ""
     table: str = ""
+    checkpoints: CheckpointsSeen = CheckpointsSeen()
+    evidence: EvidenceSeen = EvidenceSeen()
+    witnesses: tuple[WitnessSeen, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Finding(Exception):

@@ -4,61 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from keeper.adapters.audit.canonical import canonical
 from keeper.adapters.audit.chaining import chain, make_ready
-from keeper.adapters.audit.journal import Change, Opened, Signed, already_known, already_open, already_tried, moved
+from keeper.adapters.audit.memory_journal import MemoryJournal
 from keeper.adapters.audit.pages import LARGEST_PAGE, filled, matches
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.evidence import Evidence
-from keeper.domain.intent import Attempt, Intent, IntentState
+from keeper.domain.intent import Intent
 from keeper.domain.record import GENESIS, Draft, Record, RecordQuery
-
-
-@dataclass(slots=True)
-class _Journal:
-    """Intents with their attempts, in the order they were opened; ``tried`` is what makes a transaction the same one."""
-
-    intents: dict[str, Intent] = field(default_factory=dict)
-    tried: set[tuple[object, ...]] = field(default_factory=set)
-
-    def copy(self) -> _Journal:
-        return _Journal(dict(self.intents), set(self.tried))
-
-    def apply(self, change: Change) -> None:
-        if isinstance(change, Opened):
-            self._open(change.intent)
-            return
-        key = change.attempt.intent if isinstance(change, Signed) else change.intent
-        intent = self.intents.get(key)
-        attempts = intent.attempts if intent else ()
-        knows_tx = not isinstance(change, Signed) and change.tx_hash in {attempt.tx_hash for attempt in attempts}
-        state = moved(intent.state if intent else None, change, knows_tx)
-        assert intent is not None, "moved refuses an unknown intent"
-        if isinstance(change, Signed):
-            attempts = self._with(intent, change.attempt)
-        self.intents[key] = replace(intent, state=state, attempts=attempts)
-
-    def _open(self, intent: Intent) -> None:
-        for other in self.intents.values():
-            if other.state is not IntentState.DONE and (other.market, other.action) == (intent.market, intent.action):
-                raise already_open(intent)
-        if intent.id in self.intents:
-            raise already_known(intent)
-        self.intents[intent.id] = intent
-
-    def _with(self, intent: Intent, attempt: Attempt) -> tuple[Attempt, ...]:
-        fees = (attempt.max_fee_wei, attempt.priority_fee_wei)
-        keys = {
-            ("number", attempt.intent, attempt.number),
-            ("hash", attempt.tx_hash),
-            ("transaction", attempt.chain_id, attempt.sender, attempt.nonce, *fees),
-        }
-        if keys & self.tried:
-            raise already_tried(attempt)
-        self.tried |= keys
-        return tuple(sorted((*intent.attempts, attempt), key=lambda each: each.number))
 
 
 class MemoryAuditStore:
@@ -66,7 +21,7 @@ class MemoryAuditStore:
 
     def __init__(self) -> None:
         self._records: list[Record] = []
-        self._journal = _Journal()
+        self._journal = MemoryJournal()
         self._evidence: dict[str, Evidence] = {}
         self._closed = False
 
@@ -106,7 +61,7 @@ class MemoryAuditStore:
 
     async def open_intents(self) -> Sequence[Intent]:
         self._check_open()
-        return [intent for intent in self._journal.intents.values() if intent.state is not IntentState.DONE]
+        return self._journal.open_intents
 
     async def close(self) -> None:
         self._closed = True

@@ -8,9 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import Connection
+
 from keeper.adapters.audit.engine import database_errors, make_engine, write_transaction
 from keeper.adapters.audit.head import HEAD
 from keeper.adapters.audit.location import sqlite_file
+from keeper.adapters.audit.postgres_rights import make_ready
 from keeper.domain.errors import StoreNotMigrated
 
 MIGRATIONS: Final = Path(__file__).resolve().parents[3] / "migrations"
@@ -27,12 +30,16 @@ def current(url: str) -> tuple[str | None, str]:
     engine = make_engine(url)
     try:
         with database_errors(url), engine.connect() as connection:
-            if not engine.dialect.has_table(connection, "alembic_version"):
-                return None, HEAD
-            row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
-            return (None if row is None else str(row[0])), HEAD
+            return _revision(connection), HEAD
     finally:
         engine.dispose()
+
+
+def _revision(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+    return None if row is None else str(row[0])
 
 
 def upgrade(url: str) -> str:
@@ -55,6 +62,8 @@ def upgrade(url: str) -> str:
     engine = make_engine(url)
     try:
         with database_errors(url), engine.connect() as connection, write_transaction(connection):
+            if engine.dialect.name == "postgresql" and _revision(connection) != HEAD:
+                make_ready(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:

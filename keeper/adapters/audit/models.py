@@ -2,18 +2,18 @@
 
 Times are ISO 8601 UTC text with milliseconds, amounts in wei exact decimal text: both read well in plain SQL and are the same in
 every database. ``intents`` and ``attempts`` repeat what the records say (``seq`` names the record), so that the journal can be asked;
-``verify`` recomputes them.
+``verify`` recomputes them. The views over all of it stand in ``views``.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     CheckConstraint,
     Column,
+    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -28,6 +28,8 @@ from sqlalchemy import (
     text,
 )
 
+from keeper.adapters.audit.views import views
+
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -40,6 +42,11 @@ metadata = MetaData(naming_convention=NAMING)
 
 # In SQLite only a column declared INTEGER is the row's own key, which makes pages by seq a walk along the table.
 _SEQ = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _hash(column: str) -> CheckConstraint:
+    """SHA-256 as text, with 0x."""
+    return CheckConstraint(f"length({column}) = 66 AND substr({column}, 1, 2) = '0x'", name=column)
 
 
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
@@ -66,6 +73,7 @@ records = Table(
     _partial("ix_records_market_seq", "market", "seq", where="market IS NOT NULL"),
     _partial("ix_records_action_seq", "action", "seq", where="action IS NOT NULL"),
     _partial("ix_records_incident_seq", "incident", "seq", where="incident IS NOT NULL"),
+    _partial("ix_records_intent_seq", "intent", "seq", where="intent IS NOT NULL"),
 )
 
 intents = Table(
@@ -123,6 +131,8 @@ evidence = Table(
     Column("size", BigInteger, nullable=False),
     Column("packed", LargeBinary, nullable=False),
     PrimaryKeyConstraint("hash"),
+    _hash("hash"),
+    CheckConstraint("size > 0 AND length(packed) > 0", name="size"),
     Index(None, "seq"),
 )
 
@@ -133,6 +143,7 @@ archived = Table(
     Column("hash", Text, nullable=False),
     Column("seq", _SEQ, ForeignKey("records.seq"), nullable=False),
     PrimaryKeyConstraint("hash"),
+    _hash("hash"),
 )
 
 checkpoints = Table(
@@ -149,6 +160,11 @@ checkpoints = Table(
     Column("prev", Text, nullable=False),
     Column("signature", Text, nullable=False),
     PrimaryKeyConstraint("number"),
+    _hash("head"),
+    _hash("genesis"),
+    # 65 bytes; the first checkpoint has none before it
+    CheckConstraint("length(signature) = 132", name="signature"),
+    CheckConstraint("length(prev) = CASE number WHEN 1 THEN 0 ELSE 132 END", name="prev"),
 )
 
 # The table alembic keeps; not in ``metadata`` because alembic makes it, but ``verify`` checks that it is what it should be.
@@ -250,7 +266,13 @@ SQLITE_TRIGGERS: Final[dict[str, str]] = {
         "BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only: the row does not follow the last one'); END"
     ),
 }
-"""Name -> statement, for SQLite."""
+"""Name -> statement, for SQLite. What PostgreSQL has instead stands in ``postgres_ddl``."""
 
-for _statement in SQLITE_TRIGGERS.values():
-    event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
+
+def _make_the_rest(target: MetaData, connection: Connection, **_: Any) -> None:
+    if connection.dialect.name == "sqlite":
+        for statement in (*SQLITE_TRIGGERS.values(), *views("sqlite").values()):
+            connection.exec_driver_sql(statement)
+
+
+event.listen(metadata, "after_create", _make_the_rest)

@@ -93,7 +93,7 @@ def filled(
         sql = f"SELECT hash, encoding, size, packed FROM evidence WHERE hash IN ({', '.join([marker] * len(some))})"  # noqa: S608
         for digest, encoding, size, packed in rows(sql, some):
             try:
-                found[digest] = unpack(Evidence(digest, encoding, size, bytes(packed)))
+                found[digest] = unpack(Evidence(digest, encoding, size, packed))
             except NotEvidence as error:
                 raise StoreUnavailable(
                     f"the evidence {digest} cannot be read: {error}", remedy="run: keeper audit CONFIG verify"

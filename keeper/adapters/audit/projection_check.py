@@ -6,11 +6,11 @@ are kept in memory however long the log is.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass, field
 
-from keeper.adapters.audit.finding import Finding, damage_in
+from keeper.adapters.audit.finding import Finding
 from keeper.adapters.audit.journal import Change, Opened, Signed, attempt_row, intent_row, moved
+from keeper.adapters.audit.log_reader import LogReader, Row
 from keeper.adapters.audit.models import attempts, intents
 from keeper.domain.errors import InvalidTransition
 from keeper.domain.intent import IntentState
@@ -18,8 +18,6 @@ from keeper.domain.intent import IntentState
 _STATE = [column.name for column in intents.columns].index("state")
 _INTENT_SEQ = [column.name for column in intents.columns].index("seq")
 _ATTEMPT_SEQ = [column.name for column in attempts.columns].index("seq")
-
-Row = tuple[object, ...]
 
 
 @dataclass(slots=True)
@@ -37,9 +35,9 @@ class _Open:
 class ProjectionCheck:
     """Feed it every record's change in order, then ``finish``. Raises Finding at the first row that is wrong."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._intents = _Rows(connection, "intents", [column.name for column in intents.columns])
-        self._attempts = _Rows(connection, "attempts", [column.name for column in attempts.columns])
+    def __init__(self, log: LogReader) -> None:
+        self._intents = log.rows("intents", [column.name for column in intents.columns])
+        self._attempts = log.rows("attempts", [column.name for column in attempts.columns])
         self._open: dict[str, _Open] = {}
 
     def feed(self, change: Change, seq: int) -> None:
@@ -88,37 +86,6 @@ class ProjectionCheck:
         if kept.stored != kept.state.value.encode():
             shown = kept.stored.decode(errors="backslashreplace") if isinstance(kept.stored, bytes) else kept.stored
             raise Finding("intents", kept.seq, f"the state is {shown}, the records say {kept.state}")
-
-
-class _Rows:
-    """The rows of a table in the order they were inserted, each with its types first.
-
-    Along the table itself, without trusting an index; one at a time, so that damage is met at its own row and not before.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, table: str, columns: list[str]) -> None:
-        types = " || ' ' || ".join(f"typeof({column})" for column in columns)
-        sql = f"SELECT rowid, {types}, {', '.join(columns)} FROM {table} NOT INDEXED"  # noqa: S608
-        self._first = f"{sql} ORDER BY rowid LIMIT 1"
-        self._later = f"{sql} WHERE rowid > ? ORDER BY rowid LIMIT 1"
-        self._connection = connection
-        self._table = table
-        self._rowid: int | None = None
-        self._count = 0
-
-    def next(self, seq: int | None) -> Row | None:
-        """The next row, which record ``seq`` should have made; None at the end. Raises Finding when it cannot be read."""
-        with damage_in(self._table, seq):
-            statement, values = (self._first, ()) if self._rowid is None else (self._later, (self._rowid,))
-            row = self._connection.execute(statement, values).fetchone()
-        if row is None:
-            return None
-        self._rowid = row[0]
-        self._count += 1
-        # rows are never deleted, so SQLite numbers them without holes
-        if self._rowid != self._count and seq is not None:
-            raise Finding(self._table, seq, "the row of this record is missing, or another stands in its place")
-        return tuple(row[1:])
 
 
 def _same(table: str, row: Row | None, expected: Row, place: int, seq: int) -> None:

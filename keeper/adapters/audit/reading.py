@@ -1,4 +1,4 @@
-"""One page for the command line, at once: SQLite through the standard library, so that nothing heavy is imported first."""
+"""One page for the command line, at once: through the driver alone, so that nothing heavy is imported first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from keeper.adapters.audit.location import sqlite_file, without_password
 from keeper.adapters.audit.pages import LARGEST_PAGE, filled, page_statement, to_record
 from keeper.adapters.audit.sqlite_reader import in_short, open_read_only
 from keeper.domain.errors import StoreUnavailable
+from keeper.domain.postgres_url import is_postgres
 from keeper.domain.record import Record, RecordQuery
 
 _REVISION = "SELECT version_num FROM alembic_version"
@@ -17,9 +18,16 @@ _REVISION = "SELECT version_num FROM alembic_version"
 
 def page_sync(url: str, query: RecordQuery) -> Sequence[Record]:
     """One page of records. Raises StoreNotMigrated, StoreUnavailable. Changes and creates nothing."""
+    if is_postgres(url):
+        from keeper.adapters.audit.postgres_reader import page
+
+        return page(url, query)
     path = sqlite_file(url)
     if path is None:
-        raise StoreUnavailable(f"{without_password(url)}: only SQLite files can be read so far")
+        raise StoreUnavailable(
+            f"{without_password(url)} names no database that can be used",
+            remedy="write sqlite:///keeper.db or postgresql+psycopg://user@host/database",
+        )
     connection = open_read_only(path)
     try:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}

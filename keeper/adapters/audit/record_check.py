@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from typing import Any, Final
 
 from keeper.adapters.audit.canonical import record_hash
 from keeper.adapters.audit.errors import DraftRefused
-from keeper.adapters.audit.finding import Finding, damage_in
+from keeper.adapters.audit.evidence_check import MARKS, NAMED, EvidenceCheck
+from keeper.adapters.audit.finding import Finding
 from keeper.adapters.audit.journal import JOURNAL_KINDS, Change, change_of
+from keeper.adapters.audit.log_reader import LogReader
 from keeper.adapters.audit.pages import COLUMNS, OPTIONAL
 from keeper.adapters.audit.times import from_iso
 from keeper.domain.nesting import too_deep
@@ -34,8 +35,9 @@ class RecordCheck:
     ``seq`` and ``head`` stand at the last good record, ``good`` is how many were found good.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, log: LogReader, evidence: EvidenceCheck | None = None) -> None:
+        self._log = log
+        self._evidence = evidence
         self._after = 0
         self.seq = 0
         self.head = GENESIS
@@ -47,10 +49,10 @@ class RecordCheck:
     def start_after(self, seq: int) -> None:
         """Takes record ``seq`` as good and begins with the next."""
         if seq > 0:
-            row = self._connection.execute("SELECT hash FROM records WHERE seq = ?", (seq,)).fetchone()
-            if row is None:
+            head = self._log.hash_of(seq)
+            if head is None:
                 raise Finding("records", seq, f"record {seq} is missing")
-            self.head = row[0].decode(errors="replace") if isinstance(row[0], bytes) else ""
+            self.head = head
         self._after = self.seq = seq
 
     def take_all(self, seq: int, head: str) -> None:
@@ -58,41 +60,21 @@ class RecordCheck:
         self.seq, self.head = seq, head
 
     def changes(self) -> Iterator[tuple[int, Change]]:
-        for row in self._rows():
-            change, head = self._check(self.seq + 1, row)
+        for typed, row in self._log.records(self._after):
+            change, head = self._check(self.seq + 1, typed, row)
             self.seq, self.head = self.seq + 1, head
             if change is not None:
                 yield self.seq, change
 
-    def _rows(self) -> Iterator[tuple[Any, ...]]:
-        # along the table itself, without trusting an index; from the first row on, whatever its number
-        sql = f"SELECT {TYPES}, {', '.join(COLUMNS)} FROM records NOT INDEXED"  # noqa: S608
-        later = f"{sql} WHERE seq > ? ORDER BY seq"
-        try:
-            cursor = self._connection.execute(*((later, (self._after,)) if self._after else (f"{sql} ORDER BY seq",)))
-            while rows := cursor.fetchmany(500):
-                yield from rows
-        except (sqlite3.DatabaseError, UnicodeDecodeError):
-            # the good rows read together with the damaged one went with it; one at a time shows which one it is
-            while row := self._one(f"{later} LIMIT 1"):
-                yield row
-            with damage_in("records", self.seq + 1):
-                raise
-
-    def _one(self, statement: str) -> tuple[Any, ...] | None:
-        with damage_in("records", self.seq + 1):
-            row: tuple[Any, ...] | None = self._connection.execute(statement, (self.seq,)).fetchone()
-        return row
-
-    def _check(self, seq: int, row: tuple[Any, ...]) -> tuple[Change | None, str]:
-        if row[1] != seq:
-            raise Finding("records", seq, f"record {seq} is missing; the next row is numbered {row[1]!r}")
-        if row[0] != 1:
+    def _check(self, seq: int, typed: int, row: tuple[Any, ...]) -> tuple[Change | None, str]:
+        if row[0] != seq:
+            raise Finding("records", seq, f"record {seq} is missing; the next row is numbered {row[0]!r}")
+        if typed != 1:
             raise Finding("records", seq, "a column has another type than the store writes")
         try:
-            at, kind, body = str(row[2], "utf-8"), str(row[3], "utf-8"), str(row[8], "utf-8")
-            market, action, incident, intent = (None if v is None else str(v, "utf-8") for v in row[4:8])
-            prev_hash, digest = str(row[9], "utf-8"), str(row[10], "utf-8")
+            at, kind, body = str(row[1], "utf-8"), str(row[2], "utf-8"), str(row[7], "utf-8")
+            market, action, incident, intent = (None if v is None else str(v, "utf-8") for v in row[3:7])
+            prev_hash, digest = str(row[8], "utf-8"), str(row[9], "utf-8")
         except UnicodeDecodeError:
             raise Finding("records", seq, "a column is not UTF-8") from None
         if prev_hash != self.head:
@@ -116,7 +98,12 @@ class RecordCheck:
         )
         if digest != computed:
             raise Finding("records", seq, "the hash does not fit what the row holds: the row was changed")
-        return meaning(seq, at, kind, market, action, incident, intent, body), computed
+        change = meaning(seq, at, kind, market, action, incident, intent, body)
+        if self._evidence is not None:
+            mark = MARKS.get(row[2], NAMED)
+            if mark is not None and mark in row[7]:
+                self._evidence.feed(seq, row[2], row[7])
+        return change, computed
 
 
 def meaning(

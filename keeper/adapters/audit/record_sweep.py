@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Final, NoReturn
+from typing import Any, Final
+
+import orjson
 
 from keeper.adapters.audit.canonical import quoted
+from keeper.adapters.audit.evidence_check import MARKS, NAMED, EvidenceCheck
 from keeper.adapters.audit.journal import JOURNAL_KINDS, Change
-from keeper.adapters.audit.pages import COLUMNS
+from keeper.adapters.audit.log_reader import LogReader
 from keeper.adapters.audit.record_check import MOST_LEVELS, meaning
 from keeper.adapters.audit.times import FORM_ASCII, is_date
 from keeper.domain.nesting import too_deep
@@ -29,6 +31,8 @@ _FOUR_DIGITS: Final = re.compile(b"[0-9]{4}")
 _FRAMES_KEPT: Final = 1_000
 
 _Words = tuple[bytes, bytes | None, bytes | None, bytes | None, bytes | None]
+_Frame = tuple[bytes, bytes, bool, bytes | None]
+"""What stands before the time and after the body in the hashed text of a record with these words; whether it is of the journal, and MARKS."""
 _JOURNAL: Final = {kind.value.encode(): kind in JOURNAL_KINDS for kind in RecordKind}
 
 
@@ -39,56 +43,60 @@ class Unproven(Exception):
 class RecordSweep:
     """``changes`` yields (seq, change) of the records of the journal, in order. ``seq`` and ``head`` stand at the last record.
 
-    ``connection`` gives text as bytes; whether it is text, ``Beside`` knows.
+    ``parses``: the database does not read the bodies as JSON by itself, so that is done here. ``log`` gives text as bytes; whether it is
+    text, its ``prove`` knows.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._frames: dict[_Words, tuple[bytes, bytes]] = {}
+    def __init__(self, log: LogReader, evidence: EvidenceCheck, *, parses: bool = False) -> None:
+        self._log = log
+        self._evidence = evidence
+        self._parses = parses
+        self._frames: dict[_Words, _Frame] = {}
         self.seq = 0
         self.head = GENESIS
 
     def changes(self) -> Iterator[tuple[int, Change]]:
-        """Raises Unproven; and Finding, TypeError, ValueError, RecursionError and sqlite3.DatabaseError to the same effect."""
+        """Raises Unproven; and Finding, TypeError, ValueError, RecursionError and the driver's errors to the same effect."""
         seq, head = 0, GENESIS.encode()
         last: _Words | None = None
         before = after = day = b""
-        journal = False
-        # the same way through the table as RecordCheck goes
-        sql = f"SELECT {', '.join(COLUMNS)} FROM records NOT INDEXED ORDER BY seq"  # noqa: S608
-        rows = self._connection.execute(sql)
+        journal, mark, parses, feed = False, None, self._parses, self._evidence.feed
+        rows: Iterator[Any] = self._log.sweep()
         for number, at, kind, market, action, incident, intent, body, prev_hash, digest in rows:
             seq += 1
             words = (kind, market, action, incident, intent)
             if words != last:
-                last, journal = words, _JOURNAL[kind] if kind in _JOURNAL else _unproven()
-                before, after = self._frames.get(words) or self._frame(words)
+                last = words
+                before, after, journal, mark = self._frames.get(words) or self._frame(words)
             if number != seq or prev_hash != head or not FORM_ASCII.fullmatch(at):
                 raise Unproven
             if at[:10] != day:
-                day = at[:10] if is_date(at[:10]) else _unproven()
+                day = _day(at)
             text = b"".join((before, at, b'","body":', body, after, head, b'","seq":%d}' % seq))
             head = b"0x" + sha256(text).hexdigest().encode()
             if digest != head or body[:1] != b"{" or body.find(0) >= 0:
                 raise Unproven
-            if not body.isascii():
-                str(body, "utf-8")
+            if parses or not body.isascii():
+                _decode(body, parses)
+            if mark is not None and body.find(mark) >= 0:
+                feed(seq, kind, body)
             if journal:
-                change = _change(seq, at, words, body)
-                if change is not None:
-                    yield seq, change
+                yield from _changes(seq, at, words, body)
             elif len(body) > 2 * MOST_LEVELS and _python_might_refuse(body):
                 _read(body)
         self.seq, self.head = seq, head.decode()
 
-    def _frame(self, words: _Words) -> tuple[bytes, bytes]:
-        """What stands before the time and after the body in the hashed text of a record with these words."""
+    def _frame(self, words: _Words) -> _Frame:
+        if words[0] not in _JOURNAL:
+            raise Unproven
         kind, market, action, incident, intent = (
             quoted(None if word is None else str(word, "utf-8")) for word in words
         )
         frame = (
             f'{{"action":{action},"at":"'.encode(),
             f',"incident":{incident},"intent":{intent},"kind":{kind},"market":{market},"prev_hash":"'.encode(),
+            _JOURNAL[words[0]],
+            MARKS.get(words[0], NAMED),
         )
         # incidents and intents do not come again: no log may fill the memory with them
         if len(self._frames) >= _FRAMES_KEPT:
@@ -104,14 +112,27 @@ def _read(body: bytes) -> None:
     json.loads(body)
 
 
-def _unproven() -> NoReturn:
-    raise Unproven
+def _day(at: bytes) -> bytes:
+    day = at[:10]
+    if not is_date(day):
+        raise Unproven
+    return day
 
 
-def _change(seq: int, at: bytes, words: _Words, body: bytes) -> Change | None:
+def _decode(body: bytes, parses: bool) -> None:
+    """Raises ValueError for what is no text, or no JSON."""
+    if parses:
+        orjson.loads(body)
+    else:
+        str(body, "utf-8")
+
+
+def _changes(seq: int, at: bytes, words: _Words, body: bytes) -> Iterator[tuple[int, Change]]:
     kind, market, action, incident, intent = (None if word is None else str(word, "utf-8") for word in words)
     assert kind is not None, "it is a kind of the journal"
-    return meaning(seq, at.decode(), kind, market, action, incident, intent, str(body, "utf-8"))
+    change = meaning(seq, at.decode(), kind, market, action, incident, intent, str(body, "utf-8"))
+    if change is not None:
+        yield seq, change
 
 
 def _python_might_refuse(body: bytes) -> bool:

@@ -1,28 +1,42 @@
-"""One running keeper per SQLite file: two would decide the same things twice, and each would see the other's intents as left over."""
+"""One running keeper per database: two would decide the same things twice, and each would see the other's intents as left over."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from keeper.adapters.audit.location import sqlite_file
 from keeper.domain.errors import AlreadyRunning, StoreUnavailable
+from keeper.domain.postgres_url import is_postgres
 
 
 @contextmanager
-def sole_keeper(url: str) -> Iterator[None]:
-    """Holds the lock beside the database file while the body runs; the system lets go of it however the process ends.
+def sole_keeper(url: str, lost: Callable[[AlreadyRunning], None] | None = None) -> Iterator[None]:
+    """Holds the lock of the database while the body runs; the system lets go of it however the process ends.
 
-    The file stays, with the holder's process id in it. Another database than SQLite is not locked here.
+    SQLite: a file beside the database; it stays, with the holder's process id in it. PostgreSQL: a lock of the server, over a
+    connection of its own. Should that be lost, the lock is taken again as soon as the server answers; ``lost`` is called, from another thread
+    and once, when another keeper has it by then. Until then two may run.
     Raises AlreadyRunning, StoreUnavailable.
     """
     path = sqlite_file(url)
-    if path is None:
-        yield
+    if path is not None:
+        with _file_lock(path.resolve()):  # one lock for all names of the file
+            yield
         return
-    path = path.resolve()  # one lock for all names of the file
+    if not is_postgres(url):
+        raise StoreUnavailable("audit.url names no database that can be used", remedy="write sqlite:///keeper.db")
+    from keeper.adapters.audit.postgres_sole import hold
+
+    with hold(url, lost):
+        yield
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
     lock = path.with_name(path.name + ".lock")
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Final
 
 from keeper.adapters.audit.models import attempts, checkpoints, evidence, intents
 from keeper.adapters.audit.pages import COLUMNS
@@ -18,41 +19,50 @@ CHECKPOINT_COLUMNS = tuple(column.name for column in checkpoints.columns)
 _JOINED = [f"i.{name}" for name in INTENT_COLUMNS] + [f"a.{name}" for name in ATTEMPT_COLUMNS]
 
 
-@dataclass(frozen=True)
 class Statements:
-    """``marker`` is the driver's placeholder."""
+    """Of one kind of database; ``marker`` is the driver's placeholder."""
 
-    marker: str
-    insert_record: str = field(init=False)
-    insert_intent: str = field(init=False)
-    insert_attempt: str = field(init=False)
-    insert_evidence: str = field(init=False)
-    has_evidence: str = field(init=False)
-    insert_checkpoint: str = field(init=False)
-    state: str = field(init=False)
-    set_state: str = field(init=False)
-    knows: str = field(init=False)
-    head: str = "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1"
-    open_intents: str = (
+    head: Final = "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1"
+    open_intents: Final = (
         f"SELECT {', '.join(_JOINED)} FROM intents AS i LEFT JOIN attempts AS a ON a.intent = i.id "  # noqa: S608
         "WHERE i.state <> 'done' ORDER BY i.seq, a.number"
     )
 
-    def __post_init__(self) -> None:
-        one = self.marker
-        texts = {
-            "insert_record": _insert("records", COLUMNS, one),
-            "insert_intent": _insert("intents", INTENT_COLUMNS, one),
-            "insert_attempt": _insert("attempts", ATTEMPT_COLUMNS, one),
-            "insert_evidence": _insert("evidence", EVIDENCE_COLUMNS, one),
-            "has_evidence": f"SELECT 1 FROM evidence WHERE hash = {one}",  # noqa: S608
-            "insert_checkpoint": _insert("checkpoints", CHECKPOINT_COLUMNS, one),
-            "state": f"SELECT state FROM intents WHERE id = {one}",  # noqa: S608
-            "set_state": f"UPDATE intents SET state = {one} WHERE id = {one}",  # noqa: S608
-            "knows": f"SELECT 1 FROM attempts WHERE intent = {one} AND tx_hash = {one}",  # noqa: S608
-        }
-        for name, text in texts.items():
-            object.__setattr__(self, name, text)
+    def __init__(self, marker: str) -> None:
+        one, postgres = marker, marker == "%s"
+        of_intents = f"SELECT {', '.join(INTENT_COLUMNS)} FROM intents WHERE"  # noqa: S608
+        of_attempts = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM attempts WHERE"  # noqa: S608
+        self.marker: Final = marker
+        self._postgres: Final = postgres
+        self.insert_record: Final = _insert("records", COLUMNS, one)
+        self.insert_intent: Final = _insert("intents", INTENT_COLUMNS, one)
+        self.insert_attempt: Final = _insert("attempts", ATTEMPT_COLUMNS, one)
+        self.insert_checkpoint: Final = _insert("checkpoints", CHECKPOINT_COLUMNS, one)
+        keep = _insert("evidence", EVIDENCE_COLUMNS, one)
+        # The same content is kept once. In SQLite the triggers come before ON CONFLICT, and refuse.
+        once = "SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM evidence WHERE hash = ?1)"
+        self.keep_evidence: Final = (
+            f"{keep} ON CONFLICT (hash) DO NOTHING" if postgres else f"{keep.partition('VALUES')[0]}{once}"
+        )
+        self.intent: Final = f"{of_intents} id = {one}"
+        self.open_intent: Final = f"{of_intents} market = {one} AND action = {one} AND state <> 'done'"
+        self.attempts: Final = f"{of_attempts} intent = {one}"
+        self.attempt_by_hash: Final = f"{of_attempts} tx_hash = {one}"
+        self.attempt_by_nonce: Final = (
+            f"{of_attempts} chain_id = {one} AND sender = {one} AND nonce = {one} "
+            f"AND max_fee_wei = {one} AND priority_fee_wei = {one}"
+        )
+        self.attempt_questions: Final = frozenset({self.attempts, self.attempt_by_hash, self.attempt_by_nonce})
+        # in PostgreSQL the keeper's role may not UPDATE: this one change is a function's
+        self.set_state: Final = (
+            f"SELECT set_intent_state({one}, {one})"
+            if postgres
+            else f"UPDATE intents SET state = {one} WHERE id = {one}"  # noqa: S608
+        )
+
+    def state_values(self, intent: str, state: str) -> tuple[str, str]:
+        """The values of ``set_state`` in its order."""
+        return (intent, state) if self._postgres else (state, intent)
 
 
 def record_values(record: Record, body: str) -> tuple[str | int | None, ...]:
@@ -76,14 +86,15 @@ def open_intents(rows: Iterable[Sequence[object]]) -> list[Intent]:
     found: dict[str, Intent] = {}
     width = len(INTENT_COLUMNS)
     for row in rows:
-        intent = _intent(row[:width])
+        intent = intent_of(row[:width])
         intent = found.setdefault(intent.id, intent)
         if row[width] is not None:
-            found[intent.id] = replace(intent, attempts=(*intent.attempts, _attempt(row[width:])))
+            found[intent.id] = replace(intent, attempts=(*intent.attempts, attempt_of(row[width:])))
     return list(found.values())
 
 
-def _intent(row: Sequence[object]) -> Intent:
+def intent_of(row: Sequence[object]) -> Intent:
+    """A row of ``intents``; its attempts are elsewhere."""
     value = dict(zip(INTENT_COLUMNS, row, strict=True))
     return Intent(
         id=str(value["id"]),
@@ -99,7 +110,8 @@ def _intent(row: Sequence[object]) -> Intent:
     )
 
 
-def _attempt(row: Sequence[object]) -> Attempt:
+def attempt_of(row: Sequence[object]) -> Attempt:
+    """A row of ``attempts``."""
     value = {name: str(item) for name, item in zip(ATTEMPT_COLUMNS, row, strict=True)}
     return Attempt(
         intent=value["intent"],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from keeper.adapters.chain import hexes
 from keeper.adapters.chain.fees import next_base_fee_wei
+from keeper.domain.address import checksum_address
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, Refused
-from keeper.domain.evm import Receipt
+from keeper.domain.evm import Receipt, Sent
 from keeper.domain.text import printable, shown
 
 MAX_NUMBER = 2**63 - 1
@@ -51,6 +52,27 @@ def _counted(value: object, what: str) -> int:
     if number > MAX_NUMBER:
         raise MalformedAnswer(f"{what} is {shown(value)}, more than there can be")
     return number
+
+
+def sent(answer: object, sender: str, nonce: int) -> Sent | None:
+    """The transaction of this sender and nonce in a block with its transactions, None where it is not there. Raises MalformedAnswer."""
+    if answer is None:
+        return None
+    transactions = hexes.fields(answer, "the block").get("transactions")
+    if not isinstance(transactions, list):
+        raise MalformedAnswer(f"the block's transactions are {shown(transactions)}, not a list")
+    for each in transactions:
+        one = hexes.fields(each, "a transaction of the block")
+        mine = str(one.get("from")).lower() == sender.lower()
+        if mine and hexes.quantity(one.get("nonce"), "a transaction's nonce") == nonce:
+            to = one.get("to")
+            return Sent(
+                hexes.hash32(one.get("hash"), "a transaction's hash"),
+                None if to is None else checksum_address(hexes.data(to)),
+                "0x" + hexes.data(one.get("input")).hex()[:8],
+                hexes.quantity(one.get("value"), "a transaction's value"),
+            )
+    return None
 
 
 def receipt(answer: object, tx_hash: str) -> Receipt | None:

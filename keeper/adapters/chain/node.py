@@ -17,7 +17,7 @@ from keeper.adapters.chain.plan import Chunk, ReadPlans, call_params
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, UnitError, Unreachable
-from keeper.domain.evm import CallResult, Log, Receipt, Simulation
+from keeper.domain.evm import CallResult, Log, Receipt, Sent, Simulation
 from keeper.domain.future import Future, Step
 from keeper.domain.redact import redact_text, redact_url, secret_parts
 from keeper.domain.text import shown
@@ -159,6 +159,16 @@ class NodeClient:
             ]
         )
         return nonce, balance
+
+    async def nonce_at(self, address: str, block: int) -> int:
+        """How many transactions the account had sent by the end of this block. Raises Refused where the node has let go of that state."""
+        params = json.dumps([address, hex(block)])
+        return await self._ask("eth_getTransactionCount", params, lambda answer: hexes.quantity(answer, "the nonce"))
+
+    async def sent_in(self, block: int, sender: str, nonce: int) -> Sent | None:
+        """That transaction of the account, if the block holds it."""
+        params = json.dumps([hex(block), True])
+        return await self._ask("eth_getBlockByNumber", params, lambda answer: answers.sent(answer, sender, nonce))
 
     async def gas(self, call: Call, sender: str) -> int:
         """``eth_estimateGas``. Raises Refused when the call would revert."""

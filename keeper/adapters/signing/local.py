@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keeper.domain.checkpoint import text_digest
 from keeper.domain.council_words import Delegation, Withdrawal
 from keeper.domain.errors import SigningError
 from keeper.domain.evm import SignedTransaction, UnsignedTransaction
@@ -77,6 +78,10 @@ class LocalSigner:
     async def sign_safe(self, words: SafeTransaction | Delegation | Withdrawal) -> bytes:
         """Signs a Safe's transaction, or words to its service; the same ones give the same 65 bytes, r, s and v of 27 or 28."""
         return self._signature(words.hash)
+
+    async def sign_text(self, text: str) -> str:
+        """Signs a text as EIP-191 (``personal_sign``) has it; the same one gives the same signature."""
+        return "0x" + self._signature(text_digest(text)).hex()
 
     def _signature(self, digest: bytes) -> bytes:
         signature = self._key.sign_msg_hash(digest)

@@ -1,35 +1,21 @@
-"""``keeper audit``: printing and verifying the log. Needs the database only: no node, no key, no other part of the configuration.
-
-``verify --on-chain`` needs the nodes too.
-"""
+"""``keeper audit CONFIG log``: printing the log. Needs the database only: no node, no key, no other part of the configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from keeper.app.cli.log_formats import as_document, write
+from keeper.app.cli.log_times import time_ms
 from keeper.app.cli.nothing_yet import log_exists, remedy, say_so
 from keeper.app.cli.output import Output, counted
 from keeper.app.exit_codes import Exit
-from keeper.domain.errors import KeeperError, UnitError
+from keeper.domain.errors import KeeperError
 from keeper.domain.record import Record, RecordKind, RecordQuery
-from keeper.domain.units import parse_duration_ms
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TABLE = "table"
 MORE = "; more with --limit or --cursor"
-
-CHANGED = (
-    "somebody or something changed what was written: keep a copy of the database file and of the -wal file beside it as they are, "
-    "and compare with a backup or an exported log"
-)
-DAMAGED = (
-    "keep a copy of the database file and of the -wal file beside it as they are; a disk, a copy or a person damaged it. "
-    "Take a backup that verifies, or write what can be read into a new file, sqlite3 keeper.db \"VACUUM INTO 'new.db'\", and verify that"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +39,8 @@ class LogQuery:
             action=self.action,
             incident=self.incident,
             kinds=self._kinds(),
-            since_ms=_time_ms(self.since),
-            until_ms=_time_ms(self.until),
+            since_ms=time_ms(self.since),
+            until_ms=time_ms(self.until),
             after=self.cursor or 0,
             limit=self.limit,
             newest_first=self.cursor is None,
@@ -114,48 +100,6 @@ def print_log(output: Output, config: str, asked: LogQuery, form: str, file: Pat
     return Exit.DONE
 
 
-def verify(output: Output, config: str, *, on_chain: bool) -> int:
-    """The verdict on the whole log; FOUND when it is broken, or not there yet. A log that holds is held against the chain where asked to."""
-    from keeper.adapters.audit.verify import verify as verify_log
-    from keeper.app.cli.on_chain import compare, document_of, exit_of
-    from keeper.app.cli.on_chain import say as say_of_chain
-    from keeper.config import audit_url
-
-    url = audit_url(config)
-    if not log_exists(url):
-        return say_so(output, config)
-    verdict = verify_log(url)
-    advice = "" if verdict.ok else DAMAGED if verdict.problem.startswith("the file is damaged") else CHANGED
-    if verdict.ok:
-        output.say(f"ok: {counted(verdict.records, 'record')}, every hash and link holds, head {verdict.head}", "green")
-    report = compare(output, config, url) if on_chain and verdict.ok else None
-    output.document(
-        {
-            "ok": verdict.ok and (report is None or report.ok),
-            "records": verdict.records,
-            "head": verdict.head,
-            "first_bad": verdict.first_bad,
-            "table": verdict.table,
-            "problem": verdict.problem,
-            "remedy": advice,
-        }
-        | ({"on_chain": None if report is None else document_of(report)} if on_chain else {})
-    )
-    if report is not None:
-        say_of_chain(output, report)
-        return exit_of(report)
-    if verdict.ok:
-        return Exit.DONE
-    place = f"record {verdict.first_bad}" if verdict.first_bad is not None else f"the database ({verdict.table})"
-    whole = f"{counted(verdict.records, 'record')} from the first on {'is' if verdict.records == 1 else 'are'} whole"
-    output.say(f"{whole}, up to head {verdict.head}")
-    output.say(f"BROKEN at {place}: {verdict.problem}", "bold red")
-    output.say(f"  -> {advice}")
-    if on_chain:
-        output.say("not compared with the chain: the log itself is broken")
-    return Exit.FOUND
-
-
 def _print_table(output: Output, records: Sequence[Record], *, ticks: bool, evidence: bool) -> None:
     # the words for people are not waited for by who asks for lines of JSON
     from keeper.app.cli.evidence_lines import evidence_lines
@@ -178,26 +122,3 @@ STYLES = {
     RecordKind.FAULT: "magenta",
     RecordKind.JOB: "magenta",
 }
-
-
-def _time_ms(text: str | None) -> int | None:
-    """An ISO time (UTC unless it says otherwise), or how long ago; what lies before 1970 is 1970."""
-    if text is None:
-        return None
-    try:
-        ago = parse_duration_ms(text)
-    except UnitError:
-        pass
-    else:
-        from keeper.adapters.clock import SystemClock
-
-        return max(0, SystemClock().now_ms() - ago)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise KeeperError(
-            f"{text!r} is not a time", remedy="write 2026-03-01T12:00 (UTC), or 2h for two hours ago"
-        ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0, (moment - EPOCH) // timedelta(milliseconds=1))  # exact; a float of seconds would not be

@@ -69,8 +69,109 @@ def audit_verify(
     on_chain: Annotated[
         bool, typer.Option("--on-chain", help="Then ask the nodes: every transaction, effect and trip of a breaker.")
     ] = False,
+    witness: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--witness",
+            help="A witness's file of checkpoints to compare with; may be given more than once.",
+            metavar="FILE",
+        ),
+    ] = None,
+    signer: Annotated[
+        str | None, typer.Option("--signer", help="The address that must have signed the checkpoints.", metavar="0x..")
+    ] = None,
 ) -> None:
-    """Check every record against the chain of hashes; name the first bad one."""
-    from keeper.app.cli.audit import verify
+    """Check every record against the chain of hashes, evidence and checkpoints; name the first bad one."""
+    from keeper.app.cli.verify_log import verify
 
-    raise typer.Exit(verify(ctx.ensure_object(Output), ctx.meta["config"], on_chain=on_chain))
+    output, config = ctx.ensure_object(Output), ctx.meta["config"]
+    raise typer.Exit(verify(output, config, on_chain=on_chain, witnesses=tuple(witness or ()), signer=signer))
+
+
+@audit_app.command("export")
+def audit_export(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A new folder for the bundle.", metavar="DIR")],
+) -> None:
+    """Write the log into a folder that anybody can check: lines of JSON, Parquet, evidence, checkpoints, how to check it."""
+    from keeper.app.cli.bundle import export
+
+    raise typer.Exit(export(ctx.ensure_object(Output), ctx.meta["config"], folder))
+
+
+@audit_app.command("verify-export")
+def audit_verify_export(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="The folder that `export` wrote.", metavar="DIR")],
+    signer: Annotated[
+        str | None, typer.Option("--signer", help="The address that must have signed the checkpoints.", metavar="0x..")
+    ] = None,
+    witness: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--witness",
+            help="A witness's file of checkpoints to compare with; may be given more than once.",
+            metavar="FILE",
+        ),
+    ] = None,
+) -> None:
+    """Check a bundle without database and network: every file, record, link, signature, piece of evidence and table."""
+    from keeper.app.cli.bundle import verify_export
+
+    code = verify_export(ctx.ensure_object(Output), folder, signer=signer, witnesses=tuple(witness or ()))
+    raise typer.Exit(code)
+
+
+@audit_app.command("reproduce", epilog="For example: keeper audit keeper.yaml reproduce ETH-PERP@19284411")
+def audit_reproduce(
+    ctx: typer.Context,
+    incident: Annotated[str, typer.Argument(help="The incident; the beginning of its name is enough.")],
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            "--archive", help="Where archived evidence is, if not where the configuration says.", metavar="DIR"
+        ),
+    ] = None,
+) -> None:
+    """Decide an incident again from what the log holds of it, and compare every decision byte for byte."""
+    from keeper.app.cli.reproduce import reproduce
+
+    raise typer.Exit(reproduce(ctx.ensure_object(Output), ctx.meta["config"], incident, archive))
+
+
+@audit_app.command("archive")
+def audit_archive(
+    ctx: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would move.")] = False,
+) -> None:
+    """Move evidence that is older than `audit.retention.keep` into files; the running keeper does it once a day."""
+    from keeper.app.cli.archive import archive
+
+    raise typer.Exit(archive(ctx.ensure_object(Output), ctx.meta["config"], dry_run=dry_run))
+
+
+@audit_app.command("serve")
+def audit_serve(
+    ctx: typer.Context,
+    listen: Annotated[
+        str,
+        typer.Option(
+            help="Where: host:port. Elsewhere than on this machine only with `http: tokens:`.", metavar="HOST:PORT"
+        ),
+    ] = "127.0.0.1:8643",
+) -> None:
+    """Serve the log over HTTP, read-only: pages for people, an API for programs. No keeper need run."""
+    from keeper.app.cli.audit_serve import serve
+
+    raise typer.Exit(serve(ctx.ensure_object(Output), ctx.meta["config"], listen))
+
+
+@audit_app.command("token")
+def audit_token(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Whose token it is.")],
+) -> None:
+    """Make a random token for the API and the pages of the log, and print its hash for the configuration."""
+    from keeper.app.cli.audit_serve import token
+
+    raise typer.Exit(token(ctx.ensure_object(Output), name))

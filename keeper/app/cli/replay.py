@@ -98,7 +98,9 @@ def _run_recorded(output: Output, request: Request) -> int:
     if not log_exists(url):
         return say_so(output, request.config)
     begin = time.perf_counter()
-    done = rerun(engine, url, tuple(market.name for market in config.engine.markets))
+    kept = config.audit.retention
+    archive = Path(kept.archive) if kept is not None else None
+    done = rerun(engine, url, tuple(market.name for market in config.engine.markets), archive)
     seconds = time.perf_counter() - begin
     if not done.configurations:  # nothing was recorded, so nothing was compared
         return say_so(output, request.config)

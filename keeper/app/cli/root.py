@@ -11,6 +11,7 @@ import typer
 from keeper.app.cli.audit_commands import audit_app
 from keeper.app.cli.council_commands import RESTORE_HELP, council_app, restore
 from keeper.app.cli.groups import DEFAULT_CONFIG, ConfigGroup
+from keeper.app.cli.incidents_commands import incidents_app
 from keeper.app.cli.output import Output
 
 app = typer.Typer(
@@ -27,6 +28,11 @@ switch_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode
 breaker_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 db_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(audit_app, name="audit", help="Read and verify the audit log: keeper audit CONFIG log | verify.")
+app.add_typer(
+    incidents_app,
+    name="incidents",
+    help="What happened, and a report of it for others: keeper incidents CONFIG list | show | report.",
+)
 app.add_typer(
     switch_app,
     name="switch",

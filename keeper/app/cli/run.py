@@ -14,6 +14,7 @@ from keeper.app.exit_codes import Exit
 
 if TYPE_CHECKING:
     from keeper.config.model import Config
+    from keeper.domain.errors import AlreadyRunning
 
 
 def run(output: Output, config: str, *, shadow: bool) -> int:
@@ -44,7 +45,13 @@ async def _serve(config: Config) -> int:
 
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, end, name)
-    with sole_keeper(config.audit.url.reveal()):
+    taken: list[AlreadyRunning] = []
+
+    def lost(error: AlreadyRunning) -> None:
+        taken.append(error)
+        loop.call_soon_threadsafe(stop.set)
+
+    with sole_keeper(config.audit.url.reveal(), lost):
         parts = await build(config)
         gc.freeze()  # a full collection would walk 200,000 objects of the libraries: 90 ms in which no head is heard
         collapse()
@@ -52,4 +59,6 @@ async def _serve(config: Config) -> int:
             await Service(parts).run(stop)
         finally:
             await parts.close()
+    if taken:
+        raise taken[0]
     return Exit.INTERRUPTED if signal.SIGINT in ended_by else Exit.DONE

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.times import from_iso, to_iso
-from keeper.app.cli import not_done, on_contract, proposals, switch
+from keeper.app.cli import aside, not_done, on_contract, proposals, switch
 from keeper.app.cli.no_value import why_no_threshold, why_no_value
 from keeper.app.cli.nothing_yet import log_exists, remedy
 from keeper.app.cli.output import Output
@@ -83,19 +83,22 @@ def run(output: Output, config: str) -> int:
     Raises ConfigurationError, StoreNotMigrated, and StoreUnavailable for a log that cannot be read.
     """
     from keeper.adapters.clock import SystemClock
-    from keeper.config import audit_url
+    from keeper.config import audit_settings
 
-    url = audit_url(config)
+    settings = audit_settings(config)
+    url = settings.url.reveal()
     now_ms = SystemClock().now_ms()
+    spooled = aside.waiting(settings.spool)
+    aside.show(output, spooled)  # also where the log cannot be read
     try:
         state = read_state(url, now_ms) if log_exists(url) else NOTHING
-        output.document(_document(state, now_ms))
+        output.document(_document(state, now_ms) | {"spooled": aside.document(spooled)})
         _print(output, state, now_ms, config)
     except (DraftRefused, KeyError, TypeError, ValueError):
         raise StoreUnavailable(
             "a record is not as the keeper writes it", remedy=f"run: {keeper_command()} audit {config} verify"
         ) from None
-    return Exit.DONE if state.ok(now_ms) else Exit.FOUND
+    return Exit.DONE if state.ok(now_ms) and spooled is None else Exit.FOUND
 
 
 def read_state(url: str, now_ms: int) -> State:
@@ -108,7 +111,8 @@ def read_state(url: str, now_ms: int) -> State:
     def newest(kind: RecordKind | None, limit: int = 1) -> list[Record]:
         return list(page(RecordQuery(kinds=(kind,) if kind else (), newest_first=True, limit=limit)))
 
-    start, stop, tick = newest(RecordKind.START), newest(RecordKind.STOP), newest(RecordKind.TICK)
+    start, stop = newest(RecordKind.START), newest(RecordKind.STOP)
+    tick = page(RecordQuery(kinds=(RecordKind.TICK,), newest_first=True, limit=1, full=True))
     since = start[0].seq if start else 0
     faults: dict[str, Mapping[str, Json]] = {}
     for record in reversed(newest(RecordKind.FAULT, FAULTS_LOOKED_AT)):

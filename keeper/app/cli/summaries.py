@@ -154,6 +154,10 @@ def _tick(body: Body, where: str) -> str:
     return f"block {block['number']}" if isinstance(block, Mapping) else _plain(body, where)
 
 
+def _archive(body: Body, where: str) -> str:
+    return f"evidence of {body['count']} records, {body['first_seq']} to {body['last_seq']}, moved to {body['file']}"
+
+
 SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.START: _start,
     RecordKind.CONFIGURATION: lambda body, where: str(body["hash"]),
@@ -175,6 +179,7 @@ SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.BREAKER: _breaker,
     RecordKind.ORDER: _order,
     RecordKind.PROPOSAL: _proposal,
+    RecordKind.ARCHIVE: _archive,
 }
 
 

@@ -68,6 +68,7 @@ async def _chart(store: AuditStore, decision: Record, verdict: Mapping[str, Json
         until_ms=at_ms + CHART_AFTER_MS,
         newest_first=True,
         limit=MOST_TICKS,
+        full=True,
     )
     points = []
     for record in reversed(await store.page(query)):

@@ -56,6 +56,14 @@ def claims(
     if verification.ok:
         words = f"{verification.records} records, each hash recomputed, the last is {short(verification.head)}"
         found.append(("log", words))
+    if verification.ok and verification.checkpoints.count:
+        seen = verification.checkpoints
+        found.append(
+            ("log", f"{_count(seen.count, 'checkpoint')} signed by {short(seen.signer)}, up to record {seen.last_seq};")
+        )
+        found.append(
+            ("witness", f"kept {sum(one.lines for one in verification.witnesses)} of them, and they fit the log")
+        )
     found.extend(("MISSING", failure) for failure in proof.failures)
     return found
 

@@ -33,9 +33,10 @@ def run(output: Output, scenario: str, seed: int, directory: Path | None, *, kee
 
 
 async def play_and_prove(output: Output, scenario: str, seed: int, folder: Path, *, keep: bool) -> int:
-    from keeper.adapters.audit.verify import verify
+    from keeper.adapters.audit.verify import Known, verify
     from keeper.app.demo import hints
     from keeper.app.demo.claims import claims, verdict
+    from keeper.app.demo.configuration import WITNESS
     from keeper.app.demo.guarded import WORST, ask_the_guard
     from keeper.app.demo.proof import prove, read_all
     from keeper.app.demo.readback import ask_the_chain
@@ -47,7 +48,8 @@ async def play_and_prove(output: Output, scenario: str, seed: int, folder: Path,
     url = f"sqlite:///{folder / 'keeper.db'}"
     async with performed(scenario, seed, folder, story, output) as played:
         records = await asyncio.to_thread(read_all, url)
-        verification = await asyncio.to_thread(verify, url)
+        known = Known(signer=played.world.node.accounts[-1].address, witnesses=(folder / WITNESS,))
+        verification = await asyncio.to_thread(verify, url, known)
         facts = await ask_the_chain(played.world, records)
         guard = await ask_the_guard(played.guard, records) if played.guard else None
         council = await _council(played, records)

@@ -17,13 +17,18 @@ TIGHT_LIMIT = 250_000 * 10**6
 """Withdrawals per hour once volatility is high: a quarter of the usual, in 10**-6 of the demo dollar."""
 
 HEAD = """\
-# Written by `keeper demo`. The key is one of the local node's public test keys: worth nothing anywhere else.
+# Written by `keeper demo`. The keys are two of the local node's public test keys: worth nothing anywhere else.
 keeper: {{name: demo, mode: live}}
 chain:
   id: {chain_id}
   endpoints: [{{url: "{ws_url}", role: primary}}]
   confirmations: 1
-audit: {{url: "sqlite:///keeper.db"}}
+audit:
+  url: "sqlite:///keeper.db"
+  signer: "{identity}"
+  checkpoints:     # the log's head, signed after what matters and at the end, and kept by somebody else (here only another file)
+    identity: {{kind: key-file, path: identity.key}}
+    witnesses: [{{file: {witness}}}]
 signer: {{kind: key-file, path: keeper.key}}
 routes: {routes}
 notify: [{{kind: log}}]
@@ -99,6 +104,8 @@ SAMPLING = "400ms"
 THRESHOLDS = {"high": "0.5%", "high_clear": "0.4%", "extreme": "7%", "extreme_clear": "5%"}
 """Of the root of the summed squared returns over eight steps: calm stays below 0.3 %, the slide reaches 3.8 %, the crash begins with 12 %."""
 
+WITNESS = "checkpoints.jsonl"
+
 IN_WORDS = {"divergence": "oracle-spot gap", "volatility": "swings of spot in 3.2 s"}
 """What each signal is, for people; the window is WINDOW."""
 
@@ -125,20 +132,29 @@ LIMIT_ROUTE = """route: breaker
 def write_configuration(
     directory: Path, world: World, exchange: Exchange, guard: Guard | None = None, chamber: Chamber | None = None
 ) -> Path:
-    """Writes ``keeper.yaml`` and the key file into the folder; the path of the former.
+    """Writes ``keeper.yaml`` and the key files into the folder; the path of the former.
 
     With a ``guard`` all actions go through it; with a ``chamber`` the council signs all but a pause.
     """
-    key = directory / "keeper.key"
-    key.touch(mode=0o600)
-    key.write_text(world.keeper.private_key + "\n", encoding="ascii")
+    identity = world.node.accounts[-1]  # nobody else in the demo
+    for name, account in (("keeper.key", world.keeper), ("identity.key", identity)):
+        key = directory / name
+        key.touch(mode=0o600)
+        key.write_text(account.private_key + "\n", encoding="ascii")
     routes, pause_route, limit_route = PUBLIC, "route: public", "route: public"
     if guard is not None:
         routes, pause_route = BREAKER.format(address=guard.address), PAUSE_ROUTE
         limit_route = LIMIT_ROUTE.format(limit=TIGHT_LIMIT)
     if chamber is not None:
         routes, limit_route = _council(chamber), "route: council"
-    text = HEAD.format(chain_id=world.node.chain_id, ws_url=world.node.ws_url, routes=routes) + "sources:\n"
+    text = HEAD.format(
+        chain_id=world.node.chain_id,
+        ws_url=world.node.ws_url,
+        routes=routes,
+        identity=identity.address,
+        witness=WITNESS,
+    )
+    text += "sources:\n"
     for market in world.markets:
         ticker = exchange.ticker_url(demo_market(market).symbol)
         text += SOURCE.format(name=_short(market), feed=world.feeds[market], ticker=ticker)

@@ -67,6 +67,8 @@ def prove(
     """``records`` are all of the log, in order; ``guard`` is there where the keeper acted through a breaker contract, ``council`` where one sat."""
     actions = [_action(record, records) for record in records if record.kind is RecordKind.INTENT]
     failures = find_failures(played.scenario.name, actions, facts, verification)
+    if not verification.checkpoints.count:
+        failures += ["no checkpoint of the log was signed"]
     failures += guarded.failures(guard) if guard else ()
     if council is not None:
         from keeper.app.demo import council_facts
@@ -98,6 +100,12 @@ def prove(
             "records": verification.records,
             "head": verification.head,
             "verified": verification.ok,
+            "checkpoints": {
+                "count": verification.checkpoints.count,
+                "signer": verification.checkpoints.signer,
+                "last_record": verification.checkpoints.last_seq,
+                "witnessed": sum(seen.lines for seen in verification.witnesses),
+            },
         },
         "config": str(played.config_path),
         "failures": failures,

@@ -10,11 +10,13 @@ from keeper.adapters.audit import migrate
 from keeper.app.doctor.actions import examine_actions, examine_signer
 from keeper.app.doctor.breakers import examine_breakers
 from keeper.app.doctor.check import Check, Health
+from keeper.app.doctor.checkpoints import examine_checkpoints
 from keeper.app.doctor.comparing import compare
 from keeper.app.doctor.invariants import examine_invariants
 from keeper.app.doctor.pages import examine_pages
 from keeper.app.doctor.safes import examine_safes
 from keeper.app.doctor.sources import examine_sources
+from keeper.app.doctor.spool import examine_spool
 from keeper.app.doctor.subjects import Answers, Subject, read_all, subjects_of
 from keeper.app.doctor.survey import Seat, survey, take_seats
 from keeper.app.wiring import open_notifier
@@ -35,6 +37,8 @@ class Asked:
 async def examine(config: model.Config) -> AsyncIterator[Check]:
     """Every check as it is done, in the order in which one thing needs another."""
     yield _log(config)
+    if (spool := examine_spool(config.audit)) is not None:
+        yield spool
     seats = take_seats(config.chain)
     try:
         async for check in survey(config.chain, seats):
@@ -66,6 +70,7 @@ async def _what_is_done(config: model.Config, asked: Asked) -> AsyncIterator[Che
     node = asked.seat.node
     signer, sender = await examine_signer(config.signer)
     yield signer
+    yield await examine_checkpoints(config, sender)
     async for check in examine_breakers(config, node, asked.block, sender):
         yield check
     async for check in examine_safes(config, node, asked.block, sender):

@@ -17,6 +17,8 @@ class Subject(StrEnum):
     """A trip of a breaker, and the decision that it names as its evidence."""
     EXECUTION = "execution"
     """What a Safe executed, and the transaction that was proposed to its owners."""
+    NONCE = "nonce"
+    """A number that one of the keeper's keys has used on the chain, and the attempt of the log that used it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether everything was compared but what only a node that keeps all state could answer."""
-        return all(each.subject is Subject.EFFECT for each in self.unchecked)
+        return all(each.subject in (Subject.EFFECT, Subject.NONCE) for each in self.unchecked)
 
     def hold(self, subject: Subject, seq: int | None, problems: list[tuple[str, str]]) -> None:
         """One comparison: (message, remedy) of each difference; none: it is equal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from keeper.app.council.ledger import Step
 from keeper.app.evidence_hash import evidence_hash
 from keeper.app.lasting import REORGANISED
 from keeper.domain.record import Json, Record, RecordKind, RecordQuery
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 KINDS = (
     RecordKind.START,
@@ -159,7 +162,7 @@ class _Gathering:
                 told.outcome = record
 
     def _sender(self, address: str) -> None:
-        if len(address) == 42 and address.startswith("0x"):
+        if _ADDRESS.fullmatch(address):
             self.story.senders.add(address.lower())
 
     def _decision(self, record: Record) -> None:

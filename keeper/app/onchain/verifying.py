@@ -11,6 +11,7 @@ from keeper.app.onchain.effects import check_effects
 from keeper.app.onchain.findings import Report, Subject, Unchecked
 from keeper.app.onchain.nodes import Nodes
 from keeper.app.onchain.safes import check_execution
+from keeper.app.onchain.sent import search_sent
 from keeper.app.onchain.telling import newest_block_of, story_of
 from keeper.app.onchain.transactions import check_transactions
 from keeper.app.onchain.trips import check_trip, search_trips
@@ -41,6 +42,7 @@ async def verify_on_chain(
             progress(f"execution {place} of {len(story.carried)}")
             await check_execution(nodes, carried, report)
         await search_trips(nodes, story, contracts, report, progress)
+        await search_sent(nodes, story, report, progress)
         return report
     finally:
         await nodes.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Final
@@ -19,6 +19,7 @@ GAP: Final = 8
 RIGHT: Final = 16
 TOP: Final = 44
 BOTTOM: Final = 66
+EVENT_RADIUS: Final = 13
 POINTS_MAX: Final = 240
 """More points than that are not told apart on a screen; of each bucket the lowest and the highest stay."""
 _TICKS: Final = 4
@@ -37,6 +38,17 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, as a numbered upright line; ``height`` is where its number stands, so that two do not cover each other."""
+
+    at: str
+    height: int
+    number: int
+    label: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """Everything the template draws. ``lines`` are SVG point lists (a value that is no number breaks the line); ``threshold`` a height."""
 
@@ -52,10 +64,11 @@ class Picture:
     """x, y and value of the newest point."""
     words: str
     """The same for those who do not see it."""
+    events: tuple[Event, ...] = ()
 
 
-def picture(chart: Chart) -> Picture | None:
-    """None where there are not two points to draw."""
+def picture(chart: Chart, events: Sequence[tuple[int, str]] = ()) -> Picture | None:
+    """None where there are not two points to draw. ``events`` are times in ms with what happened then; those outside of the picture are left out."""
     runs = _thinned(_runs(chart))
     samples = [sample for run in runs for sample in run]
     if len(samples) < 2 or samples[0][0] >= samples[-1][0]:
@@ -88,7 +101,19 @@ def picture(chart: Chart) -> Picture | None:
         time_label=f"time (UTC), {days[0]}" if days[0] == days[1] else f"time (UTC), {days[0]} to {days[1]}",
         last=(across(newest[0]), height(newest[1]), _short(newest[1])),
         words=_words(samples, threshold),
+        events=_events([each for each in events if first_ms <= each[0] <= last_ms], across),
     )
+
+
+def _events(events: Sequence[tuple[int, str]], across: Callable[[int], str]) -> tuple[Event, ...]:
+    """In the order of time; a number that would cover the one before it stands lower."""
+    found: list[Event] = []
+    for number, (at_ms, label) in enumerate(sorted(events), 1):
+        at = across(at_ms)
+        near = bool(found) and Decimal(at) - Decimal(found[-1].at) < 2 * EVENT_RADIUS
+        height = found[-1].height + 2 * EVENT_RADIUS if near else TOP
+        found.append(Event(at, height if height < HEIGHT - BOTTOM else TOP, number, label, at_ms))
+    return tuple(found)
 
 
 def _words(samples: Sequence[Sample], threshold: Decimal | None) -> str:

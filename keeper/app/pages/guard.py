@@ -20,7 +20,7 @@ from keeper.ports.clock import Clock
 
 HEALTH: Final = "/healthz"
 BODY_MAX: Final = 8 * 1024
-HEADERS: Final[Mapping[str, str]] = {
+HEADERS: Final[Mapping[str, str]] = {  # those of _OWN only where an answer does not bring its own
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -31,6 +31,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_OWN: Final = frozenset({"Content-Security-Policy", "Cache-Control", "Referrer-Policy"})
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:[0-9]{1,5})?")
 
 
@@ -56,7 +57,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    if name not in _OWN or name not in headers:
+                        headers[name] = value
             await send(message)
 
         if scope["path"] != HEALTH and host_name(Headers(scope=scope).get("host", "")) not in self._hosts:
@@ -69,8 +71,8 @@ class Guard:
         await self._app(scope, receive, sealed)
 
 
-class PostLimit:
-    """So many POSTs of one address in a minute; ``callers_max`` addresses are remembered at most."""
+class RateLimit:
+    """So many requests of one caller in a minute; ``callers_max`` addresses are remembered at most."""
 
     def __init__(self, clock: Clock, per_minute: int = 30, callers_max: int = 1024) -> None:
         self._clock = clock
@@ -78,7 +80,7 @@ class PostLimit:
         self._callers_max = callers_max
         self._recent: dict[str, deque[float]] = {}
 
-    def take(self, caller: str) -> None:
+    def take(self, caller: str, whose: str = "from this address") -> None:
         """Raises PageProblem (429) when it was too many."""
         now_ms = self._clock.monotonic_ms()
         times = self._recent.pop(caller, deque())
@@ -91,7 +93,8 @@ class PostLimit:
         if len(self._recent) > self._callers_max:
             del self._recent[next(iter(self._recent))]
         if full:
-            raise PageProblem(429, "Too many requests from this address.", "wait a minute and try again")
+            wait_s = int((times[0] + 60_000 - now_ms) // 1000) + 1
+            raise PageProblem(429, f"Too many requests {whose}.", "wait a minute and try again", retry_s=wait_s)
 
 
 async def posted(request: Request, settings: PageSettings) -> dict[str, Any]:

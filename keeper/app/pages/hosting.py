@@ -1,11 +1,12 @@
-"""The council's page in a running keeper: from the same nodes, log and service that the keeper itself uses."""
+"""Pages and API in a running keeper: the council's from the same nodes and service that the keeper uses, the log's from readers of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import shlex
 from collections.abc import Awaitable, Callable
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -14,21 +15,76 @@ from keeper.app.faults import Faults
 from keeper.app.pages.settings import PageSettings
 from keeper.app.parts import Parts
 from keeper.domain.errors import OutsideError
+from keeper.ports.notifier import Notice
+
+if TYPE_CHECKING:
+    from keeper.app.api.desk import AuditDesk
+    from keeper.app.council.council import Council
+    from keeper.config.model import HttpConfig, SafeRoute
 
 PART: Final = "page"
 AGAIN_S: Final = 10.0
 
 
-def hosted(parts: Parts, faults: Faults) -> Callable[[], Awaitable[None]] | None:
+def hosted(parts: Parts, faults: Faults, tell: Callable[[Notice], None]) -> Callable[[], Awaitable[None]] | None:
     """Serves until cancelled, and tries again where it cannot listen; None where the configuration has no section ``http``.
 
-    The page is that of the first route to a Safe.
+    The council's pages are those of the first route to a Safe. ``tell`` hears of another keeper that shows two histories.
     """
-    http, routes = parts.config.http, safe_routes(parts.config)
-    if http is None or not routes:
+    http = parts.config.http
+    if http is None:
         return None
-    route, edges = routes[0], parts.edges
-    council = council_of(
+    routes = safe_routes(parts.config)
+    council = _council(parts, routes[0]) if routes else None
+    settings = PageSettings(
+        clock=parts.edges.clock,
+        approve=http.approve,
+        url=http.url,
+        listen_host=http.host,
+        config=shlex.quote(parts.config.path),
+        members=routes[0].members if routes else {},
+    )
+
+    async def serve() -> None:
+        from keeper.app.pages.server import build_app  # late: keepers without a page need not pay for it
+        from keeper.app.pages.server import serve as serve_pages
+
+        def started(port: int) -> None:
+            structlog.get_logger("keeper").info("pages", url=f"http://{http.host}:{port}/")
+            faults.up(PART)
+
+        desk = _desk(parts, http, tell, settings.config)
+        try:
+            while True:
+                try:
+                    app = build_app(council, settings, desk)
+                    await serve_pages(app, http.host, http.port, asyncio.Event(), started)
+                except OutsideError as error:
+                    faults.down(PART, "cannot-listen", error.message, error.remedy)
+                    await parts.edges.clock.sleep(AGAIN_S)
+        finally:
+            await desk.reader.close()
+
+    return serve
+
+
+def _desk(parts: Parts, http: HttpConfig, tell: Callable[[Notice], None], config: str) -> AuditDesk:
+    from keeper.adapters.audit.public_reader import PublicReader
+    from keeper.app.api.access import Access, AccessSettings
+    from keeper.app.api.desk import AuditDesk
+    from keeper.app.witnessing import take_witness
+
+    audit, edges = parts.config.audit, parts.edges
+    take = None
+    if audit.witness_for:
+        take = partial(take_witness, store=edges.store, witness_for=audit.witness_for, clock=edges.clock, tell=tell)
+    access = Access(AccessSettings(http.host, http.tokens, http.rate), edges.clock)
+    return AuditDesk(PublicReader(audit.url.reveal()), access, edges.clock, config, take)
+
+
+def _council(parts: Parts, route: SafeRoute) -> Council:
+    edges = parts.edges
+    return council_of(
         parts.config,
         route,
         chain=edges.chain,
@@ -41,28 +97,3 @@ def hosted(parts: Parts, faults: Faults) -> Callable[[], Awaitable[None]] | None
         code=parts.nodes.told,
         clock=edges.clock,
     )
-    settings = PageSettings(
-        clock=edges.clock,
-        approve=http.approve,
-        url=http.url,
-        listen_host=http.host,
-        config=shlex.quote(parts.config.path),
-        members=route.members,
-    )
-
-    async def serve() -> None:
-        from keeper.app.pages.server import build_app  # late: keepers without a page need not pay for it
-        from keeper.app.pages.server import serve as serve_pages
-
-        def started(port: int) -> None:
-            structlog.get_logger("keeper").info("the council's page", url=f"http://{http.host}:{port}/")
-            faults.up(PART)
-
-        while True:
-            try:
-                await serve_pages(build_app(council, settings), http.host, http.port, asyncio.Event(), started)
-            except OutsideError as error:
-                faults.down(PART, "cannot-listen", error.message, error.remedy)
-                await edges.clock.sleep(AGAIN_S)
-
-    return serve

@@ -6,13 +6,14 @@ from keeper.domain.errors import AuditError, KeeperError, OutsideError, UnitErro
 
 
 class PageProblem(Exception):
-    """``status`` is the HTTP status, ``message`` a whole sentence, ``remedy`` what to do about it."""
+    """``status`` is the HTTP status, ``message`` a whole sentence, ``remedy`` what to do about it, ``retry_s`` when to ask again (0: not said)."""
 
-    def __init__(self, status: int, message: str, remedy: str = "") -> None:
+    def __init__(self, status: int, message: str, remedy: str = "", *, retry_s: int = 0) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.remedy = remedy
+        self.retry_s = retry_s
 
 
 def problem_of(error: KeeperError, refused: int = 404) -> PageProblem:

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from keeper.adapters.safe.origin import note_text
+from keeper.app.incidents.words import figure_text
 from keeper.app.pages import amounts, sheet, wording
 from keeper.app.pages.settings import PageSettings
 
@@ -38,6 +39,7 @@ def environment() -> Environment:
     env.filters["timed"] = _timed
     env.filters["note_text"] = note_text
     env.filters["proposal_path"] = sheet.proposal_path
+    env.filters["figure_text"] = figure_text
     env.filters["incident_path"] = sheet.incident_path
     return env
 

@@ -1,4 +1,4 @@
-"""The page as an application, and the server under it, which lives in the keeper's event loop and ends with it."""
+"""Pages and API as one application, and the server under it, which lives in the keeper's event loop and ends with it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ import contextlib
 import re
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from keeper.app.api.application import Fork, api_app
+from keeper.app.api.desk import AuditDesk
 from keeper.app.pages import rendering
 from keeper.app.pages.approving import VIA, approve
 from keeper.app.pages.connections import bounded
 from keeper.app.pages.council_view import CouncilView
-from keeper.app.pages.guard import HEALTH, Guard, PostLimit, posted
+from keeper.app.pages.guard import HEALTH, Guard, RateLimit, posted
+from keeper.app.pages.log_pages import FORMS, add_log_pages, login_page
 from keeper.app.pages.problem import PageProblem, problem_of
 from keeper.app.pages.settings import PageSettings
 from keeper.app.pages.sheet import sheet
@@ -34,12 +38,24 @@ READ_ONLY: Final = "This page is read-only: it takes no signatures."
 READ_ONLY_REMEDY: Final = "set `http: approve: true` in the configuration, or sign with the command line"
 
 
-def build_app(view: CouncilView, settings: PageSettings) -> FastAPI:
-    """The council's page over ``view``."""
-    app = _Guarded(settings.hosts)
+def build_app(view: CouncilView | None, settings: PageSettings, audit: AuditDesk | None = None) -> FastAPI:
+    """The council's pages over ``view``, and the API and the pages of the log over ``audit``."""
+    settings = replace(
+        settings,
+        council=view is not None,
+        audit=audit is not None,
+        login=audit is not None and audit.access.asks_for_tokens,
+    )
+    app = _Guarded(settings.hosts, api_app(audit) if audit is not None else None)
     turns = asyncio.Semaphore(_TURNS)
-    _pages(app, view, settings, turns)
-    _posts(app, view, settings, turns)
+    _common(app)
+    if audit is not None:
+        add_log_pages(app, audit, settings)
+    if view is not None:
+        _pages(app, view, settings, turns)
+        _posts(app, view, settings, turns)
+    else:
+        _home(app)
     _errors(app, settings)
     return app
 
@@ -47,12 +63,14 @@ def build_app(view: CouncilView, settings: PageSettings) -> FastAPI:
 class _Guarded(FastAPI):
     """The guard stands outside of everything: an answer to a failure of ours carries its headers too."""
 
-    def __init__(self, hosts: frozenset[str]) -> None:
+    def __init__(self, hosts: frozenset[str], api: ASGIApp | None) -> None:
         super().__init__(docs_url=None, redoc_url=None, openapi_url=None)
         self._hosts = hosts
+        self._api = api
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Guard(super().build_middleware_stack(), self._hosts)
+        pages = super().build_middleware_stack()
+        return Guard(Fork(pages, self._api) if self._api is not None else pages, self._hosts)
 
 
 def _pages(app: FastAPI, view: CouncilView, settings: PageSettings, turns: asyncio.Semaphore) -> None:
@@ -81,6 +99,14 @@ def _pages(app: FastAPI, view: CouncilView, settings: PageSettings, turns: async
             raise PageProblem(404, "The log knows no incident of this name.", "keeper audit CONFIG log --kind incident")
         return HTMLResponse(rendering.page("incident.html", settings, story=story))
 
+
+def _home(app: FastAPI) -> None:
+    @app.get("/")
+    async def home() -> RedirectResponse:
+        return RedirectResponse("/audit")
+
+
+def _common(app: FastAPI) -> None:
     @app.get("/static/{name}")
     async def static(name: str) -> Response:
         if name not in rendering.TYPES:
@@ -93,7 +119,7 @@ def _pages(app: FastAPI, view: CouncilView, settings: PageSettings, turns: async
 
 
 def _posts(app: FastAPI, view: CouncilView, settings: PageSettings, turns: asyncio.Semaphore) -> None:
-    limit = PostLimit(settings.clock)
+    limit = RateLimit(settings.clock)
     read: set[str] = set()
 
     @app.post("/proposals/{safe_tx_hash}/confirmations")
@@ -123,11 +149,14 @@ def _posts(app: FastAPI, view: CouncilView, settings: PageSettings, turns: async
 
 def _errors(app: FastAPI, settings: PageSettings) -> None:
     def answer(request: Request, problem: PageProblem) -> Response:
-        if request.method == "POST":
+        if problem.status == 401 and settings.login:
+            return login_page(request, problem, settings)
+        headers = {"Retry-After": str(problem.retry_s)} if problem.retry_s else {}
+        if request.method == "POST" and request.url.path not in FORMS:
             document = {"ok": False, "message": problem.message, "remedy": problem.remedy}
-            return JSONResponse(document, status_code=problem.status)
+            return JSONResponse(document, status_code=problem.status, headers=headers)
         html = rendering.page("problem.html", settings, problem=problem)
-        return HTMLResponse(html, status_code=problem.status)
+        return HTMLResponse(html, status_code=problem.status, headers=headers)
 
     @app.exception_handler(PageProblem)
     async def of_the_page(request: Request, problem: PageProblem) -> Response:

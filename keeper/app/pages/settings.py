@@ -26,6 +26,11 @@ class PageSettings:
     listen_host: str = "127.0.0.1"
     config: str = "keeper.yaml"
     members: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    council: bool = True
+    audit: bool = False
+    """Which pages there are, for the links at the top."""
+    login: bool = False
+    """Whether the pages of the log ask for a token."""
 
     @property
     def netloc(self) -> str:

@@ -5,23 +5,28 @@ A keeper that started again had forgotten, or took up, what its record says at t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from keeper.adapters.audit.pages import LARGEST_PAGE
 from keeper.adapters.audit.reading import page_sync
+from keeper.app.archive_reading import ArchiveReading
+from keeper.app.stretch import pages
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import Record, RecordKind, RecordQuery
 from keeper.domain.verdict import RuleState
 from keeper.engine import Engine, Tick
 from keeper.engine.evidence import decision_body, incident_body
 from keeper.engine.history import MarketRun, Trip
-from keeper.engine.retelling import KINDS, NotTold, Retelling, Told, key_of
+from keeper.engine.retelling import KINDS, EvidenceMissing, NotTold, Retelling, Told, key_of
 
+PAGE = 500
+"""Ticks are large."""
 WANTED = (*KINDS, RecordKind.CONFIGURATION)
 UP = frozenset({RuleState.TRIPPED, RuleState.CLEARING})
-ADDED = ("config_hash", "testimony", "disputed_block", "resolved")
+ADDED = ("config_hash", "testimony", "disputed_block", "resolved", "not_done", "without_log")
 """What the record of a decision holds besides what the engine resolved."""
 
 
@@ -51,24 +56,28 @@ class Rerun:
     last_ms: int = 0
 
 
-def rerun(engine: Engine, url: str, markets: tuple[str, ...]) -> Rerun:
-    """Every recorded tick through the engine. Raises what reading the log raises, and StoreUnavailable for a record that is no tick."""
+def rerun(engine: Engine, url: str, markets: tuple[str, ...], archive: Path | None = None) -> Rerun:
+    """Every recorded tick through the engine; ``archive`` is the folder with evidence that the database has no more.
+
+    Raises what reading the log raises, and StoreUnavailable for a record that is no tick, or whose evidence is not at hand.
+    """
+    reading = ArchiveReading(partial(page_sync, url), archive)
     done = Rerun(tuple(MarketRun(name) for name in markets))
     runs = {run.market: run for run in done.runs}
     retelling = Retelling(engine, engine.initial_state())
     now: dict[str, Mapping[str, Any]] = {}
     then: dict[str, Mapping[str, Any]] = {}
     trips: dict[tuple[str, str], Trip] = {}
-    for record in _records(url):
+    for record in pages(reading.page, RecordQuery(kinds=WANTED), PAGE):
         if record.kind is RecordKind.CONFIGURATION:
             done.configurations.add(str(record.body.get("hash")))
             continue
-        told = _take(retelling, record)
+        told = _take(reading, retelling, record)
         if told is not None:
-            now |= _resolved(told.tick)
+            now |= resolved(told.tick)
             _note(done, runs, trips, told.tick)
         elif record.kind is not RecordKind.START:
-            then[key_of(record.kind, record.body)] = _as_resolved(record.body)
+            then[key_of(record.kind, record.body)] = as_resolved(record.body)
     done.without_tick = len(retelling.recalled)
     for key in retelling.recalled:
         del then[key]
@@ -83,21 +92,17 @@ def rerun(engine: Engine, url: str, markets: tuple[str, ...]) -> Rerun:
     return done
 
 
-def _records(url: str) -> Iterator[Record]:
-    after = 0
-    while page := page_sync(url, RecordQuery(kinds=WANTED, after=after, limit=LARGEST_PAGE)):
-        yield from page
-        after = page[-1].seq
-
-
-def _take(retelling: Retelling, record: Record) -> Told | None:
+def _take(reading: ArchiveReading, retelling: Retelling, record: Record) -> Told | None:
     try:
         return retelling.take(record)
+    except EvidenceMissing as error:
+        raise StoreUnavailable(reading.why_missing(error.record)) from None
     except NotTold as error:
         raise StoreUnavailable(str(error), remedy="run: keeper audit CONFIG verify") from None
 
 
-def _resolved(tick: Tick) -> dict[str, Mapping[str, Any]]:
+def resolved(tick: Tick) -> dict[str, Mapping[str, Any]]:
+    """What a tick brings about, by ``key_of``."""
     found: dict[str, Mapping[str, Any]] = {}
     for decision in map(decision_body, tick.decisions):
         found[key_of(RecordKind.DECISION, decision)] = decision
@@ -106,7 +111,7 @@ def _resolved(tick: Tick) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def _as_resolved(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def as_resolved(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the engine said, before endpoints were asked about it."""
     return {key: value for key, value in body.items() if key not in ADDED} | dict(body.get("resolved") or {})
 

@@ -185,6 +185,47 @@ async def test_scribe__one_record_is_refused_for_ever__the_others_are_written_an
     assert store.sizes[-1] == 2, "after that it writes in batches again"
 
 
+async def test_scribe__what_is_large__is_packed_beside_the_record_and_in_its_turn() -> None:
+    store, clock = ShakyStore(), TickingClock()
+    scribe = Scribe(store, clock)
+    for number in range(3):
+        scribe.put(draft(str(number)), {"seen": [{"value": str(number)}, {"value": "x"}]})
+        scribe.put(draft(f"{number} plain"))
+    async with running(scribe.run):
+        assert await scribe.drain(5)
+    bare = await store.page(RecordQuery())
+    assert [record.body["name"] for record in bare] == ["0", "0 plain", "1", "1 plain", "2", "2 plain"]
+    assert [set(record.body) for record in bare] == [{"name", "evidence"}, {"name"}] * 3
+    full = await store.page(RecordQuery(full=True))
+    assert [record.body.get("seen") for record in full[::2]] == [[{"value": str(n)}, {"value": "x"}] for n in range(3)]
+    assert store.sizes == [6]
+
+
+async def test_scribe__database_away__packs_once_and_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, packed = ShakyStore(), []
+    pack = scribe_module.pack
+    monkeypatch.setattr(scribe_module, "pack", lambda content: packed.append(content) or pack(content))
+    scribe = Scribe(store, TickingClock())
+    store.failures = 3
+    scribe.put(draft("a"), {"seen": "a"})
+    scribe.put(draft("b"))
+    async with running(scribe.run):
+        assert await scribe.drain(5)
+    assert await store.names() == ["a", "b"]
+    assert len(packed) == 1
+
+
+async def test_scribe__what_cannot_be_packed__is_dropped_and_counted_as_any_other() -> None:
+    store = ShakyStore()
+    scribe = Scribe(store, TickingClock())
+    scribe.put(draft("a"))
+    scribe.put(draft("bad"), {"seen": 0.5})  # type: ignore[dict-item]
+    scribe.put(draft("b"), {"seen": "b"})
+    async with running(scribe.run):
+        assert await scribe.drain(5)
+    assert await store.names() == ["a", "b", "gap"]
+
+
 async def test_scribe__put_while_it_writes__is_written_too() -> None:
     store = ShakyStore()
 

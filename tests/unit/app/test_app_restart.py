@@ -204,7 +204,7 @@ def states(put: Sequence[Draft]) -> int:
 
 async def test_remembering__every_so_many_ticks_or_minutes__and_at_the_end() -> None:
     put: list[Draft] = []
-    remembering = Remembering(ENGINE, ME, put.append)
+    remembering = Remembering(ENGINE, ME, lambda draft, _: put.append(draft))
     remembering.fed(EVERY_TICKS - 3)
     state = ENGINE.initial_state()
     for block in range(1, 3):
@@ -213,14 +213,14 @@ async def test_remembering__every_so_many_ticks_or_minutes__and_at_the_end() -> 
         remembering.ticked(state, tick)
     await remembering.finish(state)
     assert states(put) == 1, "at the end, not after 99 ticks"
-    remembering = Remembering(ENGINE, ME, put.append)
+    remembering = Remembering(ENGINE, ME, lambda draft, _: put.append(draft))
     remembering.fed(EVERY_TICKS - 1)
     remembering.begins()
     state, tick = ENGINE.tick(state, snapshot(3, {"spot": "100"}))
     remembering.ticked(state, tick)
     await remembering.finish(state)
     assert states(put) == 2, "after 100 ticks, and nothing new at the end"
-    remembering = Remembering(ENGINE, ME, put.append)
+    remembering = Remembering(ENGINE, ME, lambda draft, _: put.append(draft))
     for at_ms in (10**9, 10**9 + EVERY_MS - 1, 10**9 + EVERY_MS):
         remembering.begins()
         state, tick = ENGINE.tick(state, snapshot(4, {"spot": "100"}, at_ms))

@@ -12,7 +12,7 @@ import pytest
 from keeper.adapters import clock as clock_module
 from keeper.app import notices, records, statements, switch_records
 from keeper.app.breakers import pledges
-from keeper.app.cli import audit, log_formats
+from keeper.app.cli import log_formats, log_times
 from keeper.app.cli.audit import LogQuery
 from keeper.app.cli.evidence_lines import evidence_lines
 from keeper.app.cli.log_formats import as_document
@@ -83,6 +83,10 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
         RecordKind.CONFIGURATION: (recorded(records.configuration(1, "0xc0de", {"a": 1})), "0xc0de"),
         RecordKind.TICK: (record(RecordKind.TICK, bodies[RecordKind.TICK]), "block 5"),
         RecordKind.STATE: (record(RecordKind.STATE, {"number": 5}), "what the engine remembers after block 5"),
+        RecordKind.ARCHIVE: (
+            record(RecordKind.ARCHIVE, {"file": "evidence-3-9-ab.parquet", "count": 6, "first_seq": 3, "last_seq": 9}),
+            "evidence of 6 records, 3 to 9, moved to evidence-3-9-ab.parquet",
+        ),
         RecordKind.INCIDENT: (record(RecordKind.INCIDENT, bodies[RecordKind.INCIDENT]), "opened M@5: wide: gap"),
         RecordKind.DECISION: (record(RecordKind.DECISION, bodies[RecordKind.DECISION]), "act (tripped)"),
         RecordKind.INTENT: (record(RecordKind.INTENT, intent), "pauseMarket(bytes32) on 0x5FbDB"),
@@ -383,13 +387,13 @@ def _noon(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_time__readable__is_exact_to_the_millisecond(text: str | None, ms: int | None) -> None:
-    assert audit._time_ms(text) == ms
+    assert log_times.time_ms(text) == ms
 
 
 @pytest.mark.parametrize("ms", range(0, 1_000, 7))
 def test_time__as_the_log_writes_it__comes_back_exactly(ms: int) -> None:
     at = datetime.fromtimestamp(CLOCK_MS // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ms:03}Z"
-    assert audit._time_ms(at) == CLOCK_MS + ms
+    assert log_times.time_ms(at) == CLOCK_MS + ms
 
 
 @pytest.mark.parametrize(
@@ -397,7 +401,7 @@ def test_time__as_the_log_writes_it__comes_back_exactly(ms: int) -> None:
 )
 def test_time__not_readable__says_how_to_write_one(text: str) -> None:
     with pytest.raises(KeeperError) as caught:
-        audit._time_ms(text)
+        log_times.time_ms(text)
     assert "is not a time" in caught.value.message
     assert "2h for two hours ago" in caught.value.remedy
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from keeper.app.pages.guard import BODY_MAX, HEADERS, PostLimit, host_name
+from keeper.app.pages.guard import BODY_MAX, HEADERS, RateLimit, host_name
 from keeper.app.pages.problem import PageProblem
 from tests.support.council_matters import FakeCouncil, matter
 from tests.support.council_page import ORIGIN, SAME_ORIGIN, Page
@@ -178,7 +178,7 @@ async def test_post__too_often__is_told_to_wait_and_works_again_after_a_minute()
 
 
 def test_limit__one_caller_too_often__does_not_stop_another() -> None:
-    limit = PostLimit(ManualClock(), per_minute=1)
+    limit = RateLimit(ManualClock(), per_minute=1)
     limit.take("a")
     with pytest.raises(PageProblem):
         limit.take("a")
@@ -186,7 +186,7 @@ def test_limit__one_caller_too_often__does_not_stop_another() -> None:
 
 
 def test_limit__many_callers__remembers_no_more_than_it_may() -> None:
-    limit = PostLimit(ManualClock(), per_minute=1, callers_max=10)
+    limit = RateLimit(ManualClock(), per_minute=1, callers_max=10)
     for number in range(1000):
         limit.take(str(number))
     assert len(limit._recent) == 10

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from keeper.config import audit_url
+from keeper.config.audit import audit_settings
 from keeper.domain.errors import ConfigurationError
 
 pytestmark = pytest.mark.unit
@@ -62,22 +63,65 @@ def test_audit_url__broken_section__is_told(section: str, path: str, tmp_path: P
     assert path in [problem.path for problem in caught.value.problems]
 
 
-POSTGRES = [
-    "postgresql+psycopg://keeper:sesame@h/d",
-    "postgresql://keeper:sesame@h/d",
-    "postgres://keeper:sesame@h/d",
-    "POSTGRESQL+asyncpg://keeper:sesame@h",
-]
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql+psycopg://keeper:sesame@h/d", "postgresql+psycopg://keeper:sesame@h/d"),
+        ("postgresql://keeper:sesame@h:5433/d", "postgresql+psycopg://keeper:sesame@h:5433/d"),
+        ("postgres://keeper:s%40s@me@h/d", "postgresql+psycopg://keeper:s%40s%40me@h/d"),
+        ("postgresql:///d?host=/run/pg", "postgresql+psycopg:///d?host=/run/pg"),
+        ("postgresql://h/d?sslmode=verify-full&sslrootcert=system", None),
+    ],
+)
+def test_audit_url__postgresql__is_written_in_one_way(url: str, expected: str | None, tmp_path: Path) -> None:
+    found = audit_url(at(tmp_path, f"audit: {{url: '{url}'}}\n"), environ={})
+    assert found == (expected or url.replace("postgresql:", "postgresql+psycopg:"))
 
 
-@pytest.mark.parametrize("url", POSTGRES)
-def test_audit_url__postgresql__is_refused_with_its_line_and_a_hint(url: str, tmp_path: Path) -> None:
+def test_audit_url__postgresql_with_files__they_are_beside_the_configuration(tmp_path: Path) -> None:
+    found = audit_url(at(tmp_path, "audit: {url: 'postgresql://h/d?sslrootcert=ca.pem&sslkey=/k.pem'}\n"), environ={})
+    assert found == f"postgresql+psycopg://h/d?sslrootcert={tmp_path}/ca.pem&sslkey=/k.pem"
+
+
+def test_audit_url__postgresql__password_from_the_environment_and_never_shown(tmp_path: Path) -> None:
+    file = at(tmp_path, 'audit: {url: "postgresql+psycopg://keeper:${DB}@h/d"}')
+    assert audit_url(file, environ={"DB": "sesame"}) == "postgresql+psycopg://keeper:sesame@h/d"
+    for text in ("keeper:${DB}@h", "keeper:sesame@h", "keeper:ses@me@h", "keeper:sesame@h:5432"):
+        file = at(tmp_path, f'audit: {{url: "postgresql+psycopg://{text}/d"}}')
+        settings = audit_settings(file, environ={"DB": "sesame"})
+        assert "ses" not in settings.shown
+        assert "me@" not in settings.shown
+        assert "ses" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("postgresql+asyncpg://keeper:sesame@h/d", "the driver is psycopg"),
+        ("POSTGRESQL+psycopg2://keeper:sesame@h/d", "the driver is psycopg"),
+        ("postgresql://keeper:sesame@h", "names no database"),
+        ("postgresql://keeper:sesame@h/", "names no database"),
+        ("postgresql:keeper:sesame@h/d", "two slashes"),
+        ("postgresql://keeper:sesame@h:0/d", "port"),
+        ("postgresql://keeper:sesame@h:65536/d", "port"),
+        ("postgresql://keeper:ses/ame@h/d", "%2F"),
+        ("postgresql://keeper:ses#ame@h/d", "%23"),
+        ("postgresql://keeper:sesame@h/d?sslmod=require", "the driver does not know"),
+        ("postgresql://h/d?password=sesame", "stands before the host"),
+        ("postgresql://h/d?sslmode=require&sslmode=disable", "twice"),
+        ("postgresql://:sesame@h/d", "user is missing"),
+    ],
+)
+def test_audit_url__broken_postgresql__is_refused_with_its_line_and_without_the_password(
+    url: str, why: str, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        audit_url(at(tmp_path, f"keeper: {{}}\naudit:\n  url: {url}\n"), environ={})
+        audit_url(at(tmp_path, f"keeper: {{}}\naudit:\n  url: '{url}'\n"), environ={})
     (problem,) = caught.value.problems
     assert (problem.path, problem.line) == ("audit.url", 3)
-    assert problem.message == "PostgreSQL is not supported yet in this version"
-    assert "sqlite:///keeper.db" in problem.hint
+    assert problem.message.startswith("not the address of a PostgreSQL database: ")
+    assert why in problem.message
+    assert "postgresql+psycopg://user:" in problem.hint
     assert "sesame" not in repr(problem)
 
 

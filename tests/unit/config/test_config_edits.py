@@ -43,10 +43,10 @@ REFUSED: dict[str, tuple[Edit, str, str]] = {
     "relative ipc url": (("ws://127.0.0.1:8545", "ipc://node.ipc"), "chain.endpoints[0].url", "IPC"),
     "audit in memory": (("sqlite:///keeper.db", "sqlite:///:memory:"), "audit.url", "needs a file"),
     "audit without a file": (("sqlite:///keeper.db", "sqlite://"), "audit.url", "not the URL of a database"),
-    "audit in PostgreSQL": (
-        ("sqlite:///keeper.db", "postgresql+psycopg://h/d"),
+    "audit in a nameless database of PostgreSQL": (
+        ("sqlite:///keeper.db", "postgresql+psycopg://h"),
         "audit.url",
-        "PostgreSQL is not supported",
+        "names no database",
     ),
     "audit elsewhere": (("sqlite:///keeper.db", "mysql://h/d"), "audit.url", "not the URL of a database"),
     "address of 39 digits": (("5c5b8419", "5c5b841"), "sources.eth-oracle.address", "not an address"),

@@ -130,12 +130,12 @@ def test_http__what_nothing_can_listen_at__is_refused(listen: str) -> None:
     assert "host:port" in problems({}, http={"listen": listen})["http.listen"]
 
 
-def test_http__without_a_safe__has_nothing_to_show() -> None:
+def test_http__without_a_safe__is_read_for_the_pages_of_the_log() -> None:
     document = yaml.safe_load(GOOD.read_text(encoding="utf-8")) | {"http": {"listen": "127.0.0.1:8642"}}
-    with pytest.raises(ConfigurationError, match="no route leads to a Safe"):
-        loads(
-            yaml.safe_dump(document).encode(),
-            folder=Path("/etc/keeper"),
-            environ={"KEEPER_KEYSTORE_PASSWORD": "x"},
-            offline=True,
-        )
+    read_back = loads(
+        yaml.safe_dump(document).encode(),
+        folder=Path("/etc/keeper"),
+        environ={"KEEPER_KEYSTORE_PASSWORD": "x"},
+        offline=True,
+    )
+    assert read_back.http == HttpConfig("127.0.0.1", 8642, "", False)

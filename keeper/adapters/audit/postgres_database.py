@@ -1,0 +1,188 @@
+"""The log in PostgreSQL: one connection writes, another reads; each is used by one thread.
+
+An append is one trip to the server where nothing of the journal is asked, else two: whatever can be sent together is. Writers are
+one after the other by a lock that lives as long as the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import psycopg
+from psycopg import errors
+
+from keeper.adapters.audit.appending import Before, Question, journal_of, planned, questions, rows_of
+from keeper.adapters.audit.chaining import Ready
+from keeper.adapters.audit.head import require_head
+from keeper.adapters.audit.journal import Opened, Signed, already_known, already_open, already_tried
+from keeper.adapters.audit.memory_journal import MemoryJournal
+from keeper.adapters.audit.postgres import APPENDING, Connection, connect, database_errors, is_lost, locked, revision
+from keeper.adapters.audit.statements import Statements
+from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition
+from keeper.domain.record import GENESIS, Record
+
+_BEGIN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+_LOCK: Final = locked(APPENDING)
+_HASH: Final = b"SELECT hash FROM records WHERE seq = %s"
+_EMPTY: Final = b"SELECT NOT EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'public')"
+_NOT_NEXT: Final = (errors.UniqueViolation, errors.RestrictViolation)
+"""What the table says to a record that does not follow the last one."""
+
+
+class PostgresDatabase:
+    """Implements ``keeper.adapters.audit.store.Database``."""
+
+    def __init__(self, url: str, busy_timeout_ms: int) -> None:
+        """Connects to nothing yet."""
+        self.sql = Statements("%s")
+        values, marks = self.sql.insert_record.split(" VALUES ")
+        lock = _LOCK.decode().removeprefix("SELECT ")
+        self._insert_under_lock = f"{values} SELECT {marks[1:-1]} FROM {lock}".encode()  # noqa: S608 - no value is in it
+        self._url = url
+        self._busy_timeout_ms = busy_timeout_ms
+        self._write_connection: Connection | None = None
+        self._read_connection: Connection | None = None
+        self._head: tuple[int, str] | None = None
+        self._sent: list[Record] | None = None
+
+    def prepare(self, create: bool) -> None:
+        with database_errors(self._url):
+            if create and self.rows(_EMPTY.decode(), ())[0][0]:
+                from keeper.adapters.audit.migrate import upgrade
+
+                upgrade(self._url)
+            found = revision(self._writer())
+        require_head(found)
+
+    def append(self, ready: list[Ready]) -> list[Record]:
+        with database_errors(self._url):
+            self._sent = None
+            try:
+                return self._append(ready)
+            except psycopg.Error as error:
+                lost = self._write_connection is not None and is_lost(self._write_connection, error)
+                self.drop_writer()
+                if not lost:
+                    raise
+            # the server was restarted, or the network was gone, since the last record or just now: once more, over a new connection
+            try:
+                return self._append(ready)
+            except psycopg.Error:
+                self.drop_writer()
+                raise
+
+    def rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
+        with database_errors(self._url):
+            try:
+                return self._read(statement, values)
+            except psycopg.Error as error:
+                lost = self._read_connection is not None and is_lost(self._read_connection, error)
+                self.drop_reader()
+                if not lost:
+                    raise
+            return self._read(statement, values)
+
+    def drop_writer(self) -> None:
+        connection, self._write_connection = self._write_connection, None
+        self._head = None
+        if connection is not None:
+            connection.close()
+
+    def drop_reader(self) -> None:
+        connection, self._read_connection = self._read_connection, None
+        if connection is not None:
+            connection.close()
+
+    def dispose(self) -> None:
+        """Nothing is kept besides the two connections."""
+
+    def _append(self, ready: list[Ready]) -> list[Record]:
+        connection = self._writer()
+        if self._head is not None and all(item.change is None for item in ready):
+            with suppress(*_NOT_NEXT):  # another writer came in between: the head has to be asked for
+                return self._write_after(connection, self._head, ready)
+        try:
+            return self._ask_and_write(connection, ready)
+        except (IntentAlreadyOpen, InvalidTransition):
+            connection.execute(b"ROLLBACK")
+            raise
+
+    def _write_after(self, connection: Connection, head: tuple[int, str], ready: list[Ready]) -> list[Record]:
+        """One trip and one transaction, which the server refuses where ``head`` is not the last record any more. Raises what it raises."""
+        records, writes = planned(ready, Before(*head, MemoryJournal()), self.sql)
+        self._sent = records
+        if len(records) == 1 and not writes:
+            # a ninth of the time of two statements; the lock is taken before the trigger looks at the last record
+            connection.execute(self._insert_under_lock, rows_of(records, ready)[0])
+            return self._stored(records)
+        with connection.pipeline():
+            connection.execute(_LOCK)
+            # not prepared: where the server refuses the first, it skips the others, and the driver takes them for prepared
+            self._insert(connection, records, ready, writes, prepare=False)
+        return self._stored(records)
+
+    def _ask_and_write(self, connection: Connection, ready: list[Ready]) -> list[Record]:
+        sent, asked = self._sent, questions(ready, self.sql)
+        with connection.pipeline():
+            connection.execute(_BEGIN)
+            connection.execute(_LOCK)
+            last = connection.execute(self.sql.head.encode())
+            same = connection.execute(_HASH, (sent[-1].seq,)) if sent else None
+            answers = [connection.execute(statement.encode(), values) for statement, values in asked]
+        if sent and same is not None and same.fetchone() == (sent[-1].hash,):
+            # the connection was lost after the commit, and before we heard of it
+            connection.execute(b"ROLLBACK")
+            return self._stored(sent)
+        journal = journal_of(asked, [answer.fetchall() for answer in answers], self.sql)
+        seq, head = last.fetchone() or (0, GENESIS)
+        records, writes = planned(ready, Before(seq, head, journal), self.sql)
+        self._sent = records
+        try:
+            with connection.pipeline():
+                self._insert(connection, records, ready, writes)
+                connection.execute(b"COMMIT")
+        except errors.UniqueViolation as error:
+            raise _refused(error.diag.constraint_name, ready) or error from None
+        return self._stored(records)
+
+    def _insert(
+        self,
+        connection: Connection,
+        records: list[Record],
+        ready: list[Ready],
+        writes: Sequence[Question],
+        *,
+        prepare: bool | None = None,
+    ) -> None:
+        for row in rows_of(records, ready):
+            connection.execute(self.sql.insert_record.encode(), row, prepare=prepare)
+        for statement, values in writes:
+            connection.execute(statement.encode(), values, prepare=prepare)
+
+    def _stored(self, records: list[Record]) -> list[Record]:
+        self._head, self._sent = (records[-1].seq, records[-1].hash), None
+        return records
+
+    def _read(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
+        if self._read_connection is None:
+            self._read_connection = connect(self._url, task="reads", lock_ms=self._busy_timeout_ms, read_only=True)
+        return self._read_connection.execute(statement.encode(), values).fetchall()
+
+    def _writer(self) -> Connection:
+        if self._write_connection is None:
+            self._write_connection = connect(self._url, task="writes", lock_ms=self._busy_timeout_ms)
+        return self._write_connection
+
+
+def _refused(constraint: str | None, ready: Sequence[Ready]) -> Exception | None:
+    """What the constraint says in the keeper's words. The lock keeps our own writers from it: it was somebody else's row."""
+    for item in ready:
+        if isinstance(item.change, Opened) and constraint == "uq_intents_one_open":
+            return already_open(item.change.intent)
+        if isinstance(item.change, Opened) and constraint == "pk_intents":
+            return already_known(item.change.intent)
+        if isinstance(item.change, Signed) and (constraint or "").startswith(("pk_attempts", "uq_attempts_")):
+            return already_tried(item.change.attempt)
+    return None

@@ -1,0 +1,123 @@
+"""The lock of the one running keeper in PostgreSQL, and the thread that notices when it is lost."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import psycopg
+
+from keeper.adapters.audit.location import without_password
+from keeper.adapters.audit.postgres import LOCKS, RUNNING, Connection, connect, database_errors
+from keeper.domain.errors import AlreadyRunning, StoreUnavailable
+from keeper.domain.text import printable
+
+AGAIN_S: Final = 1.0
+"""Between two tries to take a lost lock again."""
+_WAIT_MS: Final = 5_000
+_TAKE: Final = f"SELECT pg_catalog.pg_try_advisory_lock({LOCKS}, {RUNNING})".encode()
+_HOLDER: Final = (
+    b"SELECT a.pid, a.application_name, a.client_addr::text FROM pg_catalog.pg_locks AS l "
+    b"JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 "
+    b"AND l.classid = %s AND l.objid = %s AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"
+)
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def hold(url: str, lost: Callable[[AlreadyRunning], None] | None) -> Iterator[None]:
+    """As ``sole_keeper``. Raises AlreadyRunning, StoreUnavailable."""
+    watch = _Watch(url, _taken(url), lost)
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.end()
+
+
+class _Watch(threading.Thread):
+    """Sleeps until the server says something on the connection: it only ever says that it ends it."""
+
+    def __init__(self, url: str, connection: Connection, lost: Callable[[AlreadyRunning], None] | None) -> None:
+        super().__init__(name="sole-keeper", daemon=True)
+        self._url = url
+        self._connection: Connection | None = connection
+        self._lost = lost
+        self._ended = threading.Event()
+        self._wake, self._waker = os.pipe()
+
+    def end(self) -> None:
+        """The lock goes with the connection."""
+        self._ended.set()
+        os.write(self._waker, b"x")
+        self.join()
+        if self._connection is not None:
+            self._connection.close()
+        os.close(self._wake)
+        os.close(self._waker)
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            if self._connection is None:
+                self._take_again()
+            else:
+                self._watch(self._connection)
+
+    def _watch(self, connection: Connection) -> None:
+        with suppress(psycopg.Error, OSError, ValueError):
+            waiting = select.poll()
+            waiting.register(self._wake, select.POLLIN)
+            waiting.register(connection.fileno(), select.POLLIN)
+            waiting.poll()
+            if self._ended.is_set():
+                return
+            connection.execute(b"SELECT 1")
+            return
+        _log.warning("the connection that holds the lock of the running keeper is lost; taking it again")
+        connection.close()
+        self._connection = None
+
+    def _take_again(self) -> None:
+        try:
+            self._connection = _taken(self._url)
+        except AlreadyRunning as error:
+            _log.error("another keeper took the lock meanwhile: %s", error.message)
+            self._ended.set()
+            if self._lost is not None:
+                self._lost(error)
+        except StoreUnavailable:
+            self._ended.wait(AGAIN_S)
+        else:
+            _log.warning("the lock of the running keeper is held again")
+
+
+def _taken(url: str) -> Connection:
+    """A connection that holds the lock."""
+    with database_errors(url):
+        connection = connect(url, task="runs", lock_ms=_WAIT_MS)
+        try:
+            row = connection.execute(_TAKE).fetchone()
+            if row is not None and row[0]:
+                return connection
+            holder = connection.execute(_HOLDER, (LOCKS, RUNNING)).fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+    raise AlreadyRunning(
+        f"another keeper runs on {without_password(url)}{_who(holder)}",
+        remedy="end it first, or give this one a database of its own in audit.url",
+    )
+
+
+def _who(holder: tuple[object, ...] | None) -> str:
+    if holder is None:
+        return ""  # it ended just now, or the server does not say
+    pid, name, address = holder
+    where = f" from {address}" if address else ""
+    return f" ({printable(str(name)) or 'it does not say its name'}{where}, process {pid} of the server)"

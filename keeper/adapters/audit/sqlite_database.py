@@ -1,0 +1,94 @@
+"""The log in a SQLite file: one connection writes, another reads; each is used by one thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
+
+from keeper.adapters.audit.appending import Before, journal_of, planned, questions, rows_of
+from keeper.adapters.audit.chaining import Ready
+from keeper.adapters.audit.engine import database_errors, make_engine, write_cursor
+from keeper.adapters.audit.head import require_head
+from keeper.adapters.audit.location import sqlite_file
+from keeper.adapters.audit.migrate import current, upgrade
+from keeper.adapters.audit.statements import Statements
+from keeper.domain.record import GENESIS, Record
+
+
+class SqliteDatabase:
+    """Implements ``keeper.adapters.audit.store.Database``."""
+
+    def __init__(self, url: str, busy_timeout_ms: int) -> None:
+        """Raises StoreUnavailable for a URL that names no usable database."""
+        self.sql = Statements("?")
+        self._url = url
+        self._engine = make_engine(url, busy_timeout_ms)
+        self._write_connection: Connection | None = None
+        self._read_connection: Connection | None = None
+        self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
+
+    def prepare(self, create: bool) -> None:
+        path = sqlite_file(self._url)
+        if path is not None and not create and not path.exists():
+            require_head(None)
+        with database_errors(self._url):
+            if create and not inspect(self._writer()).get_table_names():
+                self.drop_writer()
+                upgrade(self._url)
+        require_head(current(self._url)[0])
+
+    def append(self, ready: list[Ready]) -> list[Record]:
+        with database_errors(self._url, self._driver_error):
+            connection = self._writer()
+            try:
+                with write_cursor(connection) as cursor:
+                    return self._append(cursor, ready)
+            except (DBAPIError, self._driver_error):
+                self.drop_writer(broken=True)
+                raise
+
+    def _append(self, cursor: Any, ready: list[Ready]) -> list[Record]:
+        row = cursor.execute(self.sql.head).fetchone() or (0, GENESIS)
+        asked = questions(ready, self.sql)
+        journal = journal_of(asked, (cursor.execute(*one).fetchall() for one in asked), self.sql)
+        records, writes = planned(ready, Before(row[0], row[1], journal), self.sql)
+        cursor.executemany(self.sql.insert_record, rows_of(records, ready))
+        for statement, values in writes:
+            cursor.execute(statement, values)
+        return records
+
+    def rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
+        with database_errors(self._url):
+            if self._read_connection is None:
+                self._read_connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                return [tuple(row) for row in self._read_connection.exec_driver_sql(statement, values)]
+            except DBAPIError:
+                self.drop_reader(broken=True)
+                raise
+
+    def drop_writer(self, *, broken: bool = False) -> None:
+        connection, self._write_connection = self._write_connection, None
+        _let_go(connection, broken)
+
+    def drop_reader(self, *, broken: bool = False) -> None:
+        connection, self._read_connection = self._read_connection, None
+        _let_go(connection, broken)
+
+    def dispose(self) -> None:
+        self._engine.dispose()
+
+    def _writer(self) -> Connection:
+        if self._write_connection is None:
+            self._write_connection = self._engine.connect()
+        return self._write_connection
+
+
+def _let_go(connection: Connection | None, broken: bool) -> None:
+    if connection is None:
+        return
+    if broken:
+        connection.invalidate()  # not back into the pool: the next one is opened anew
+    connection.close()

@@ -1,0 +1,1 @@
+"""Who keeps the log's checkpoints elsewhere: a file, an address that takes posts, and in memory."""

@@ -1,0 +1,101 @@
+"""A file that gets one line for each checkpoint: a flat JSON object, as ``keeper.domain.checkpoint.to_document`` writes it.
+
+Best on a disk of another machine, or on one that only takes additions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from keeper.adapters.aside import Aside
+from keeper.domain.checkpoint import SignedCheckpoint, from_document, to_document
+from keeper.domain.errors import Unreachable
+
+MODE: Final = 0o644
+"""No secret: whoever wants to hold the log against it may read it."""
+TAIL_BYTES: Final = 256 * 1024
+"""How much of the end is looked at for the last line of a log: some hundred lines, where several keepers write to one file."""
+REMEDY: Final = "look at the file of `audit.checkpoints.witnesses`: is its disk there, may the keeper write to it?"
+
+
+class FileWitness:
+    """Implements ``keeper.ports.witness.Witness``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._aside = Aside(self.name, remedy=REMEDY)  # a disk of another machine may hang
+
+    @property
+    def name(self) -> str:
+        return f"the file {self._path}"
+
+    async def last(self, genesis: str) -> int:
+        return await self._aside.run(partial(self._last, genesis))
+
+    async def keep(self, signed: SignedCheckpoint) -> None:
+        line = json.dumps(to_document(signed), separators=(",", ":"), sort_keys=True)
+        await self._aside.run(partial(self._add, line.encode("ascii")))
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _last(self, genesis: str) -> int:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise self._failed(error) from None
+        for line in reversed(lines):
+            checkpoint = _read(line)
+            if checkpoint is not None and checkpoint.checkpoint.genesis == genesis:
+                return checkpoint.checkpoint.number
+        return 0
+
+    def _add(self, line: bytes) -> None:
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
+            try:
+                text = _new_line(handle) + line + b"\n"
+                if os.write(handle, text) != len(text):
+                    raise OSError(0, "the line was written in part only: is the disk full?")
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> Unreachable:
+        return Unreachable(f"{self.name}: {error.strerror or type(error).__name__}", remedy=REMEDY)
+
+
+def _new_line(handle: int) -> bytes:
+    """What must stand before the next line. A piece that an earlier write left is taken away, but where the disk only takes additions."""
+    size = os.fstat(handle).st_size
+    start = max(0, size - TAIL_BYTES)
+    tail = os.pread(handle, size - start, start)
+    whole = tail.rfind(b"\n") + 1
+    if whole == len(tail):
+        return b""
+    if start and not whole:
+        return b"\n"  # this is none of our lines: it is too long
+    try:
+        os.ftruncate(handle, start + whole)
+    except OSError:
+        return b"\n"
+    return b""
+
+
+def _read(line: bytes) -> SignedCheckpoint | None:
+    """None for a line that is torn, or is no checkpoint."""
+    try:
+        found = json.loads(line)
+        return from_document(found) if isinstance(found, dict) else None
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,138 @@
+"""Who may read the log over HTTP: bearer tokens, known by their hashes alone, and sessions for browsers that gave one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from starlette.datastructures import Headers
+
+from keeper.app.pages.guard import RateLimit
+from keeper.app.pages.problem import PageProblem
+from keeper.ports.clock import Clock
+
+TOKEN_BYTES: Final = 32
+TOKEN_MAX: Final = 256
+"""Characters of a token that is looked at; hashing a longer one would be work for nothing."""
+SESSION_MS: Final = 12 * 3_600_000
+SESSIONS_MAX: Final = 256
+PREFIX: Final = "sha256:"
+CLOSED: Final = "This log is read on this machine only: no token is configured."
+CLOSED_REMEDY: Final = "make one with `keeper audit CONFIG token NAME` and put what it prints under `http: tokens:`"
+UNKNOWN: Final = "A token that is known here is needed."
+UNKNOWN_REMEDY: Final = (
+    "send it as `Authorization: Bearer TOKEN`; who runs the keeper makes tokens with `keeper audit CONFIG token NAME`"
+)
+
+
+def new_token() -> str:
+    """256 bits of the system's randomness, as text that needs no quotes."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def token_hash(token: str) -> str:
+    """As the configuration holds it. A token is random and long, so a plain hash is enough: there is nothing to guess."""
+    return PREFIX + hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens there."""
+    name = host.strip("[]").lower()
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """``tokens``: hashes by name. ``rate``: requests in a minute, of one token and of one address."""
+
+    listen_host: str = "127.0.0.1"
+    tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    rate: int = 120
+
+
+class Access:
+    """Decides for every request, pages and API alike. Raises PageProblem: 401, 403 or 429."""
+
+    def __init__(self, settings: AccessSettings, clock: Clock) -> None:
+        self._tokens = dict(settings.tokens)
+        self._open = not self._tokens and is_loopback(settings.listen_host)
+        self._clock = clock
+        self._addresses = RateLimit(clock, settings.rate)
+        self._names = RateLimit(clock, settings.rate)
+        self._logins = RateLimit(clock, min(settings.rate, 10))
+        self._sessions: dict[str, tuple[str, float]] = {}
+
+    @property
+    def asks_for_tokens(self) -> bool:
+        return bool(self._tokens)
+
+    def of_api(self, headers: Headers, address: str) -> None:
+        self._addresses.take(address)
+        if self._unlocked():
+            return
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        name = self._name_of(token.strip()) if scheme.lower() == "bearer" else None
+        if name is None:
+            raise PageProblem(401, UNKNOWN, UNKNOWN_REMEDY)
+        self._names.take(name, "with this token")
+
+    def of_page(self, session: str, address: str) -> None:
+        self._addresses.take(address)
+        if self._unlocked():
+            return
+        name = self._named_by(session)
+        if name is None:
+            raise PageProblem(401, UNKNOWN, "give it below")
+        self._names.take(name, "with this token")
+
+    def log_in(self, token: str, address: str) -> str:
+        """The session's secret, for a cookie."""
+        self._logins.take(address)
+        name = self._name_of(token) if self._tokens else None
+        if name is None:
+            raise PageProblem(401, "This token is not known here.", "give one that is")
+        session = secrets.token_urlsafe(TOKEN_BYTES)
+        self._sessions[_key(session)] = name, self._clock.monotonic_ms() + SESSION_MS
+        if len(self._sessions) > SESSIONS_MAX:
+            del self._sessions[next(iter(self._sessions))]
+        return session
+
+    def log_out(self, session: str) -> None:
+        self._sessions.pop(_key(session), None)
+
+    def _unlocked(self) -> bool:
+        if not self._tokens and not self._open:
+            raise PageProblem(403, CLOSED, CLOSED_REMEDY)
+        return self._open
+
+    def _name_of(self, token: str) -> str | None:
+        """Every known hash is compared in full, whether one before fits or not."""
+        given = token_hash(token[:TOKEN_MAX] if token else "")
+        found = None
+        for name, known in self._tokens.items():
+            if hmac.compare_digest(given, known):
+                found = name
+        return found if 0 < len(token) <= TOKEN_MAX else None
+
+    def _named_by(self, session: str) -> str | None:
+        name, until_ms = self._sessions.get(_key(session), (None, 0.0))
+        if name is None or until_ms <= self._clock.monotonic_ms():
+            self._sessions.pop(_key(session), None)
+            return None
+        return name
+
+
+def _key(session: str) -> str:
+    """Kept hashed: nothing that opens a page lies in memory, and finding one takes the same time whatever its text."""
+    return hashlib.sha256(session[:TOKEN_MAX].encode("utf-8", "surrogateescape")).hexdigest()

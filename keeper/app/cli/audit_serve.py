@@ -1,0 +1,82 @@
+"""``keeper audit serve`` and ``token``: the log over HTTP for auditors. Needs the database only: no node, no key, no running keeper."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from typing import TYPE_CHECKING
+
+from keeper.app.cli.nothing_yet import log_exists, say_so
+from keeper.app.cli.output import Output
+from keeper.app.exit_codes import Exit
+from keeper.domain.errors import UnitError
+
+if TYPE_CHECKING:
+    from keeper.config.model import HttpConfig
+
+
+def serve(output: Output, config: str, listen: str) -> int:
+    """Until it is interrupted; FOUND when there is no log yet. Raises ConfigurationError, UnitError, OutsideError."""
+    from keeper.config import audit_url
+    from keeper.config.http import http_settings, listen_address
+    from keeper.config.shape import Bad
+
+    try:
+        host, port = listen_address(listen)
+    except Bad as error:
+        raise UnitError(f"--listen: {error.message}", remedy=error.hint) from None
+    url, http = audit_url(config), http_settings(config)
+    if not log_exists(url):
+        return say_so(output, config)
+    return asyncio.run(_serve(output, config, url, host, port, http))
+
+
+def token(output: Output, name: str) -> int:
+    """Prints a new random token, which is kept nowhere, and the line for the configuration. Raises UnitError."""
+    from keeper.app.api.access import new_token, token_hash
+    from keeper.config.shape import NAME, NAME_HINT
+
+    if not NAME.fullmatch(name):
+        raise UnitError("this is no name for a token", remedy=NAME_HINT)
+    made = new_token()
+    digest = token_hash(made)
+    output.say(f"the token, for {name} alone; it is shown this once and kept nowhere:")
+    output.say(f"  {made}")
+    output.say("for the configuration:")
+    output.say(f'  http: {{tokens: {{{name}: "{digest}"}}}}')
+    output.document({"ok": True, "name": name, "token": made, "hash": digest})
+    return Exit.DONE
+
+
+async def _serve(output: Output, config: str, url: str, host: str, port: int, http: HttpConfig | None) -> int:
+    import signal
+
+    from keeper.adapters.audit.public_reader import PublicReader
+    from keeper.adapters.clock import SystemClock
+    from keeper.app.api.access import Access, AccessSettings
+    from keeper.app.api.desk import AuditDesk
+    from keeper.app.pages.server import build_app
+    from keeper.app.pages.server import serve as serve_pages
+    from keeper.app.pages.settings import PageSettings
+
+    clock, shown = SystemClock(), shlex.quote(config)
+    tokens, rate = (http.tokens, http.rate) if http is not None else ({}, 120)
+    reader = PublicReader(url)
+    desk = AuditDesk(reader, Access(AccessSettings(host, tokens, rate), clock), clock, shown)
+    await reader.head()  # a database that cannot be read is told here and not to a browser
+    settings = PageSettings(clock=clock, url=http.url if http is not None else "", listen_host=host, config=shown)
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+    def started(found_port: int) -> None:
+        shown_host = f"[{host}]" if ":" in host else host
+        address = f"http://{shown_host}:{found_port}"
+        output.say(f"the log: {address}/audit, for programs: {address}/api/v1/openapi.json  (Ctrl-C ends it)")
+        output.document({"ok": True, "url": f"{address}/", "api": f"{address}/api/v1", "tokens": len(tokens)})
+
+    try:
+        await serve_pages(build_app(None, settings, desk), host, port, stop, started)
+    finally:
+        await reader.close()
+    return Exit.DONE

@@ -1,0 +1,69 @@
+"""The report as Markdown (CommonMark with GitHub's tables). Whatever stands in a record stays text: no markup, HTML, link or new row comes of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from keeper.app.incidents.report import Report, Section, Table
+from keeper.domain.text import printable
+
+_CELL: Final = 600
+_CODE: Final = re.compile(r"0x[0-9a-fA-F]{4,}")
+"""Hashes, addresses and data, which are shown as code."""
+_SPECIAL: Final = re.compile(r"([\\`*_\[\]|~$])")
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
+_LINK: Final = re.compile(r"(?i)(https?|ftp|www|mailto|xmpp)(?=[:.])")
+"""What GitHub would make a link of by itself."""
+_FIRST: Final = re.compile(r"^(\d*)((?<=\d)[.)](?=\s|$)|^[#+=:-])")
+"""What at the beginning of a line would make a list, a heading or a row of it."""
+
+
+def markdown(report: Report) -> str:
+    """The whole document."""
+    parts = [f"# {text(report.title)}", text(report.subtitle)]
+    parts.append("## Summary")
+    parts.append("\n".join(f"- {text(line)}" for line in report.summary))
+    parts.append(_table(Table(("Fact", "Value"), report.facts)))
+    for section in report.sections:
+        parts += _section(section)
+    parts.append(text(report.footer))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    parts = [f"## {text(section.title)}"]
+    parts += [text(line) for line in section.lines]
+    if section.table is not None:
+        parts.append(_table(section.table))
+    for command in section.commands:
+        parts.append(text(command.shows))
+        parts.append(
+            f"```sh\n{printable(command.line, 2_000)}\n```"
+        )  # one line that begins with our word: no fence ends in it
+    return parts
+
+
+def _table(table: Table) -> str:
+    head = f"| {' | '.join(text(one) for one in table.head)} |"
+    rule = f"| {' | '.join('---' for _ in table.head)} |"
+    rows = [f"| {' | '.join(text(cell, first=False) for cell in row)} |" for row in table.rows]
+    return "\n".join((head, rule, *rows))
+
+
+def text(value: str, *, first: bool = True) -> str:
+    """One line in which nothing but hashes is marked up; ``first``: it begins a line."""
+    clean = printable(value, _CELL)
+    parts = []
+    end = 0
+    for found in _CODE.finditer(clean):
+        parts += [_plain(clean[end : found.start()], first=first and end == 0), f"`{found.group()}`"]
+        end = found.end()
+    return "".join((*parts, _plain(clean[end:], first=first and end == 0)))
+
+
+def _plain(words: str, *, first: bool) -> str:
+    escaped = _SPECIAL.sub(r"\\\1", "".join(_ENTITIES.get(char, char) for char in words).replace("&#64;", "\0"))
+    escaped = escaped.replace("\0", "&#64;")
+    escaped = _LINK.sub(lambda found: f"{found.group(1)[0]}&#8203;{found.group(1)[1:]}", escaped)
+    return _FIRST.sub(r"\1\\\2", escaped) if first else escaped

@@ -1,0 +1,189 @@
+"""The timeline: what happened in an incident, in the order in which the log took it, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from keeper.app.cli.summaries import summary
+from keeper.app.incidents.actions import MEANINGS
+from keeper.app.incidents.course import BEYOND
+from keeper.app.incidents.fields import body_of, instant, is_number, judgement, text, whole
+from keeper.app.incidents.gathering import Material
+from keeper.app.incidents.people import step_words
+from keeper.app.incidents.story import CoursePoint, Instant, Judgement, Moment, Onset, Source, Theme
+from keeper.domain.record import Record, RecordKind
+from keeper.domain.text import printable
+
+WORDS_MAX: Final = 400
+PERSISTED_SHOWN: Final = 10
+"""Blocks between the first sign and the trip that have a line of their own."""
+
+THEMES: Final[Mapping[RecordKind, Theme]] = {
+    RecordKind.INCIDENT: Theme.INCIDENT,
+    RecordKind.DECISION: Theme.DECISION,
+    RecordKind.INTENT: Theme.ACTION,
+    RecordKind.ATTEMPT: Theme.ACTION,
+    RecordKind.BROADCAST: Theme.ACTION,
+    RecordKind.ORDER: Theme.ACTION,
+    RecordKind.OUTCOME: Theme.ACTION,
+    RecordKind.RECEIPT: Theme.CHAIN,
+    RecordKind.EFFECT: Theme.CHAIN,
+    RecordKind.CHAIN: Theme.CHAIN,
+    RecordKind.BREAKER: Theme.CHAIN,
+    RecordKind.PROPOSAL: Theme.PEOPLE,
+    RecordKind.SWITCH: Theme.PEOPLE,
+    RecordKind.FAULT: Theme.TROUBLE,
+    RecordKind.JOB: Theme.TROUBLE,
+    RecordKind.GAP: Theme.TROUBLE,
+    RecordKind.NOTIFICATION: Theme.TOLD,
+}
+
+
+def moments_of(
+    material: Material, turns: Sequence[Record], course: Sequence[CoursePoint], onset: Onset, verdict: Judgement
+) -> tuple[Moment, ...]:
+    """Every record of the incident and what belongs to it, with the first sign before the trip."""
+    placed: list[tuple[tuple[int, int], Moment]] = []
+    opened = material.opened
+    for place, moment in _before_the_trip(course, onset, verdict, opened.seq):
+        placed.append((place, moment))
+    for record in (*material.own, *material.holds, *turns, *_near(material)):
+        placed.append(((record.seq, 1), moment_of(record)))
+    seen: set[int] = set()
+    ordered = []
+    for _, moment in sorted(placed, key=lambda each: each[0]):
+        if moment.seq is None or moment.seq not in seen:
+            ordered.append(moment)
+            seen.add(moment.seq or 0)
+    return tuple(ordered)
+
+
+def moment_of(record: Record) -> Moment:
+    """One record, for people."""
+    return Moment(
+        instant(record),
+        THEMES.get(record.kind, Theme.LOG),
+        record.kind.value,
+        printable(words_of(record), WORDS_MAX),
+        record.seq,
+    )
+
+
+def words_of(record: Record) -> str:  # noqa: C901 one entry for each kind
+    """A whole phrase where a publication wants one, else the line of `keeper audit log`."""
+    body = record.body
+    match record.kind:
+        case RecordKind.INCIDENT:
+            said = "the rule tripped" if text(body, "phase") != "closed" else "every rule is clear again"
+            return f"{said}: {numbers(judgement(body.get('verdict')))}"
+        case RecordKind.DECISION:
+            return _decision(record)
+        case RecordKind.INTENT:
+            before = text(body, "effect_before")
+            now = f"; {text(body, 'effect_call')} was {before}" if before else ""
+            return f"written down: {record.action} by {text(body, 'call')} on {text(body, 'to')}{now}"
+        case RecordKind.ATTEMPT:
+            return f"signed for {record.action}: nonce {text(body, 'nonce')}, transaction {text(body, 'tx_hash')}"
+        case RecordKind.BROADCAST:
+            message = text(body, "message")
+            more = f" ({message})" if message and message != text(body, "tx_hash") else ""
+            return f"{text(body, 'answer') or 'handed'} by the route {text(body, 'route')}{more}"
+        case RecordKind.RECEIPT if not body.get("gone"):
+            status = {0: "REVERTED", 1: "succeeded"}.get(whole(body, "status") or 0, "")
+            return f"in block {text(body, 'block')}, {status}, {text(body, 'gas_used')} gas: transaction {text(body, 'tx_hash')}"
+        case RecordKind.EFFECT:
+            read = f"{text(body, 'call')} was {text(body, 'before')} and is {text(body, 'after')}"
+            return f"read back at block {text(body, 'block')}: {read}"
+        case RecordKind.OUTCOME:
+            return f"{record.action or 'the action'} ended: {text(body, 'kind')} ({text(body, 'reason')}): {text(body, 'message')}"
+        case RecordKind.PROPOSAL:
+            return f"proposal {text(body, 'safe_tx_hash')[:10]}..: {step_words(body)}"
+        case RecordKind.BREAKER if text(body, "trigger") == "chain":
+            return text(body, "reason")
+        case RecordKind.NOTIFICATION:
+            told = "people were told" if body.get("delivered") is True else "people could NOT be told"
+            return f"{told} by {text(body, 'notifier')}: {text(body, 'key')}"
+        case RecordKind.JOB:
+            return f"{text(body, 'job')} is {text(body, 'state')}: {text(body, 'message')}"
+        case RecordKind.STOP:
+            return f"the keeper stopped: {text(body, 'reason')}"
+        case _:
+            return summary(record)
+
+
+def numbers(verdict: Judgement) -> str:
+    """Such as ``oracle-divergence: divergence 0.0599 against 0.02``."""
+    observed = short(verdict.observed) if is_number(verdict.observed) else "without a value"
+    against = f" against {short(verdict.threshold)}" if is_number(verdict.threshold) else ""
+    return f"{verdict.rule}: {verdict.signal} {observed}{against}"
+
+
+def short(number: str) -> str:
+    """Six significant digits; the text itself where it is no number."""
+    try:
+        return f"{float(number):.6g}"
+    except ValueError:
+        return printable(number, 40)
+
+
+def _decision(record: Record) -> str:
+    body = record.body
+    kind, reason = text(body, "kind"), text(body, "reason")
+    action = text(body, "action") or record.action or ""
+    why = MEANINGS.get(reason, reason)
+    said = {
+        "act": f"decided to {action}, because {why}",
+        "alert": f"decided to tell people, because {why}",
+        "declined": f"declined to {action}, because {why}",
+        "hold": f"not judged, because {why}",
+    }.get(kind, f"{kind} ({reason}) {action}")
+    asked = body_of(body.get("testimony"))
+    nodes = (
+        f"; {text(asked, 'agreeing')} of {text(asked, 'of')} nodes agree, {text(asked, 'needed')} needed"
+        if asked
+        else ""
+    )
+    return f"{said}: {numbers(judgement(body.get('verdict')))}{nodes}"
+
+
+def _before_the_trip(
+    course: Sequence[CoursePoint], onset: Onset, verdict: Judgement, opened_seq: int
+) -> list[tuple[tuple[int, int], Moment]]:
+    if onset.at is None:
+        return []
+    first_seq = onset.at.seq or 0
+    value = f"{verdict.signal} {short(onset.value)}" if onset.value else verdict.signal
+    against = f" against {short(onset.threshold)}" if onset.threshold else ""
+    words = printable(f"first block beyond the threshold: {value}{against}", WORDS_MAX)
+    place = (min(first_seq, opened_seq), 0)
+    found = [(place, Moment(onset.at, Theme.SIGNAL, "onset", words))]
+    between = [one for one in course if first_seq < one.seq < opened_seq and one.state in BEYOND]
+    for point in between[:PERSISTED_SHOWN]:
+        at = Instant(point.at_ms, Source.KEEPER, point.block, point.seq)
+        said = printable(f"still beyond: {verdict.signal} {short(point.value or 'without a value')}", WORDS_MAX)
+        found.append(((point.seq, 0), Moment(at, Theme.SIGNAL, "persisting", said)))
+    return found
+
+
+def _near(material: Material) -> list[Record]:
+    """Of what lies around: people's switches, trouble and gaps while it lasted, the chain's turns, and who was told of this incident."""
+    first = material.opened.seq
+    intents = {one.intent for one in material.own if one.intent}
+    ids = {text(one.body, "id") for one in material.own if one.kind is RecordKind.DECISION}
+    hashes = {text(one.body, "safe_tx_hash") for one in material.own if one.kind is RecordKind.PROPOSAL}
+    keys = {f"incident/{material.id}"} | {f"outcome/{one}" for one in intents}
+    keys |= {f"{kind}/{one}" for one in ids for kind in ("alert", "quorum")}
+    keys |= {f"{kind}/{one}" for one in hashes for kind in ("proposal", "executed")}
+    found = []
+    for record in material.around:
+        if record.kind is RecordKind.NOTIFICATION:
+            key = text(record.body, "key")
+            if key in keys or key.startswith(f"held/{material.id}/"):
+                found.append(record)
+        elif record.kind is RecordKind.SWITCH:
+            if record.market in (None, material.market):
+                found.append(record)
+        elif record.seq > first and record.market in (None, material.market):
+            found.append(record)
+    return found

@@ -1,0 +1,140 @@
+"""``keeper incidents``: the log of a real run told to people, to machines and to the public."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.keeper_process import Done, in_process
+
+pytestmark = pytest.mark.e2e
+
+HOSTILE = ("x' OR '1'='1", '"; DROP TABLE records; --', "%", "*", "\x1b[31mred", "a\nb", "ü\u202e", "x" * 5_000, "")
+
+
+def incidents(folder: Path, *args: str | Path) -> Done:
+    return in_process("incidents", folder / "keeper.yaml", *args)
+
+
+def document(folder: Path, *args: str | Path) -> Any:
+    done = in_process("--json", "incidents", folder / "keeper.yaml", *args)
+    assert (done.code, done.err) == (0, "")
+    return json.loads(done.out)
+
+
+@pytest.fixture
+def name(finished: Path) -> str:
+    found: str = document(finished)["incidents"][0]["id"]
+    return found
+
+
+def test_list__without_a_command__is_the_list(finished: Path, name: str) -> None:
+    done = incidents(finished)
+    assert (done.code, done.err) == (0, "")
+    assert done.out == incidents(finished, "list").out
+    assert re.search(rf"^{re.escape(name)} +\S+Z +(OPEN|closed|restored) .* included$", done.out, re.MULTILINE)
+
+
+def test_list__filters__leave_out_what_does_not_fit(finished: Path) -> None:
+    assert document(finished, "list", "--market", "NONE") == {"incidents": [], "next_cursor": None}
+    assert incidents(finished, "list", "--market", "NONE").out == "no incident fits\n"
+    assert document(finished, "list", "--since", "3000-01-01") == {"incidents": [], "next_cursor": None}
+    (one,) = document(finished, "list", "--since", "2000-01-01", "--limit", "1")["incidents"]
+    assert one["actions"][0]["outcome"]["kind"] == "included"
+
+
+def test_show__by_the_beginning_of_its_name__tells_it(finished: Path, name: str) -> None:
+    done = incidents(finished, "show", name[:5])
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(name)
+    for wanted in ("time to detect", "the rule tripped", "first block beyond the threshold", "read back at block"):
+        assert wanted in done.out
+    story = document(finished, "show", name)
+    assert story["whole"]
+    assert all(one["ms"] is not None or one["remark"] for one in story["figures"])
+    assert {one["name"]: one["ms"] for one in story["figures"]}["broadcast"] > 0
+
+
+@pytest.mark.parametrize("command", ["show", "report"])
+@pytest.mark.parametrize("wanted", HOSTILE)
+def test_name__that_is_none__is_wrong_usage_and_names_the_nearest(
+    finished: Path, name: str, command: str, wanted: str
+) -> None:
+    done = incidents(finished, command, wanted)
+    assert (done.code, done.out) == (2, "")
+    assert "there is no incident" in done.err
+    assert name in done.err
+    assert "\x1b" not in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(("form", "begins"), [("md", "# Incident"), ("html", "<!doctype html>"), ("json", "{")])
+def test_report__in_each_form__to_a_new_file_only(
+    finished: Path, name: str, tmp_path: Path, form: str, begins: str
+) -> None:
+    file = tmp_path / f"report.{form}"
+    done = incidents(finished, "report", name, "--format", form, "-o", file)
+    assert (done.code, done.err) == (0, "")
+    content = file.read_text(encoding="utf-8")
+    assert content.startswith(begins)
+    assert incidents(finished, "report", name, "--format", form).out == content
+    again = incidents(finished, "report", name, "--format", form, "-o", file)
+    assert again.code == 2
+    assert "exists already" in again.err
+    assert file.read_text(encoding="utf-8") == content
+
+
+def test_report__json__is_the_document_of_show(finished: Path, name: str, tmp_path: Path) -> None:
+    made = json.loads(incidents(finished, "report", name, "--format", "json").out)
+    assert made == document(finished, "show", name)
+    assert document(finished, "report", name, "--format", "json") == made
+    assert document(finished, "report", name) == made
+    file = tmp_path / "report.md"
+    assert document(finished, "report", name, "-o", file) == {
+        "ok": True,
+        "file": str(file),
+        "incident": name,
+        "format": "md",
+    }
+
+
+def test_report__json_and_another_form_on_one_output__is_refused(finished: Path, name: str) -> None:
+    done = in_process("--json", "incidents", finished / "keeper.yaml", "report", name, "--format", "html")
+    assert done.code == 2
+    assert "two forms of one output" in done.err
+
+
+@pytest.mark.parametrize("file", ["no-such-folder/report.md", "."])
+def test_report__to_where_it_cannot_be_written__says_so(finished: Path, name: str, tmp_path: Path, file: str) -> None:
+    done = incidents(finished, "report", name, "-o", tmp_path / file)
+    assert done.code == 2
+    assert "Traceback" not in done.err
+
+
+def test_incidents__before_the_first_run__says_that_there_is_no_log(finished: Path, tmp_path: Path) -> None:
+    shutil.copy(finished / "keeper.yaml", tmp_path)
+    for args in ((), ("list",), ("show", "x"), ("report", "x")):
+        done = incidents(tmp_path, *args)
+        assert done.code == 1
+        assert "there is no log yet" in done.err
+        assert not list(tmp_path.glob("*.db*"))
+
+
+@pytest.mark.parametrize("args", [[], ["show", "ETH"]])
+def test_incidents__list_and_show__import_nothing_heavy(finished: Path, args: list[str]) -> None:
+    code = (
+        "import sys; from keeper.app.cli import run_command; code = run_command(sys.argv[1:]); "
+        "heavy = {'web3', 'sqlalchemy', 'eth_account', 'numpy', 'numba', 'jinja2', 'httpx', 'pydantic'} & set(sys.modules); "
+        "print('code', code, 'heavy', sorted(heavy))"
+    )
+    command = [sys.executable, "-c", code, "incidents", str(finished / "keeper.yaml"), *args]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "code 0 heavy []"
