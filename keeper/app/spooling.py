@@ -42,6 +42,7 @@ ASIDE_SEQ: Final = 2**52
 THIN_FROM, ONE_OF = 0.5, 10
 """When so much of the spool's limit is used, one of ten ticks is kept, and how many were left out is said."""
 ACTIONS_ONLY_FROM: Final = 0.9
+_DECIDED: Final = JOURNAL_KINDS | {RecordKind.INCIDENT, RecordKind.DECISION}
 AWAY = (StoreUnavailable, StoreNotMigrated)
 
 
@@ -261,6 +262,8 @@ class SpoolingStore:
         for item in ready:
             if item.change is not None:
                 journal.apply(item.change)
+        # what failed before may be in the log, and may hold some of these
+        doubt = doubt or (self._stale and any(one.kind in _DECIDED for one in drafts))
         kept = self._thinned(drafts)
         first = self._spool.records
         if kept:

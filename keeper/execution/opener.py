@@ -98,7 +98,6 @@ class Opener:
         durable = self._edges.clock.monotonic_ms()
         for work in works:
             work.marks["intent_durable"] = durable
-            work.expired(self._edges.clock.now_ms(), durable)
             if work.intent.attempts:
                 work.marks["signed"] = durable
             self._open[work.intent.id] = work

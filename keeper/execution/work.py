@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -108,10 +109,10 @@ class Work:
         )
 
     def expired(self, now_ms: int, monotonic_ms: float) -> bool:
-        """By the time of day, and by how long this run has known it: a clock that is set back gives it no more time than it had."""
+        """Where the clock is behind the one of the run that wrote it, it gets the time that it had then, and no more."""
         if self.ends_ms is None:
-            left_ms = self.intent.expires_ms - max(now_ms, self.intent.created_ms)
-            self.ends_ms = monotonic_ms + left_ms
+            behind = now_ms < self.intent.created_ms
+            self.ends_ms = monotonic_ms + self.intent.expires_ms - self.intent.created_ms if behind else math.inf
         return now_ms > self.intent.expires_ms or monotonic_ms > self.ends_ms
 
     def drop_simulation(self) -> None:

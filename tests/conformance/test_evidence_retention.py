@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -233,7 +234,7 @@ async def test_archive__killed_while_the_file_is_written__the_next_run_writes_it
                 raise Killed
 
             if at == "write":
-                patch.setattr(archive_files.os, "fsync", dies)
+                patch.setattr(os, "fsync", dies)
             else:
                 patch.setattr(archive_files, "_sync", dies)
             with pytest.raises(Killed):

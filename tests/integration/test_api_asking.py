@@ -193,9 +193,9 @@ async def test_question__that_takes_too_long__is_broken_off_and_the_next_is_answ
     async with site_of(log, limit_ms=200) as site:
         await document(site, "/records/1")
         for each in site.reader._all:
-            each.endless = lambda each=each: list(each._rows(endless, ()))  # type: ignore[attr-defined]
+            each.endless = lambda each=each: list(each._rows(endless, ()))
         with pytest.raises(Exception, match="was broken off"):
-            await site.reader._ask(lambda reader: reader.endless())  # type: ignore[attr-defined]
+            await site.reader._ask(lambda reader: reader.endless())
         await document(site, "/records/1")
 
 

@@ -165,6 +165,17 @@ async def test_append__transactions_repeatable_by_default__the_head_is_still_rea
     assert verify(module_url).ok
 
 
+async def test_append__another_writer_stored_the_same_in_between__both_are_stored(
+    store: SqlAuditStore, module_url: str
+) -> None:
+    seq, _ = await store.head()
+    other = await SqlAuditStore.open(module_url)
+    for number, each in enumerate([other, store, other, store], start=seq + 1):
+        assert [record.seq for record in await each.append([tick()])] == [number]
+    await other.close()
+    await still_good(store, module_url, seq + 5)
+
+
 async def test_append__locked_longer_than_the_timeout__unavailable_and_works_afterwards(
     store: SqlAuditStore, module_url: str
 ) -> None:

@@ -69,8 +69,9 @@ def refusal(connection: psycopg.Connection[Any], statement: str) -> psycopg.Erro
 
 
 def sums(url: str) -> list[tuple[object, ...]]:
+    statement = "SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM {} AS t"
     with connected(url) as connection:
-        return [connection.execute(f"SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM {name} AS t").fetchone() or () for name in TABLES]  # fmt: skip
+        return [connection.execute(statement.format(name).encode()).fetchone() or () for name in TABLES]
 
 
 CHANGES = [

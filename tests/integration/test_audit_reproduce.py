@@ -157,6 +157,22 @@ async def test_reproduce__keeper_killed_and_started_again_in_the_incident__is_th
     assert (done.code, document["ok"]) == (0, True), document
 
 
+async def test_reproduce__records_written_down_late__count_as_made_at_their_block(tmp_path: Path) -> None:
+    """What was decided while the database was away stands after its block's record."""
+    async with kept(tmp_path) as log:
+        log.late = True
+        await log.start()
+        await log.blocks(25)
+        await log.save()
+        name = await log.incident()
+        await log.blocks(3)
+        before = log.engine.save(log.state).body()
+        await log.start()
+        assert log.engine.save(log.state).body() == before
+    done, document = reproduce(tmp_path, name)
+    assert (done.code, document["ok"]) == (0, True), document
+
+
 # -- not the same -------------------------------------------------------------------------------------------------------------
 
 

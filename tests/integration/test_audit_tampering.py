@@ -302,7 +302,7 @@ def test_verify__trigger_with_the_same_name_that_does_nothing__is_found(url: str
 
 
 def test_verify__view_of_an_auditor__is_no_finding(url: str, forge: Callable[..., None]) -> None:
-    forge("CREATE VIEW actions AS SELECT * FROM intents")
+    forge("CREATE VIEW of_mine AS SELECT * FROM intents")
 
     assert verify(url).ok
 

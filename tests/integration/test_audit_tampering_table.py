@@ -159,6 +159,28 @@ def test_verify__one_value_changed__names_the_record(log: TamperedLog, table: st
         assert (verdict.table, verdict.first_bad) == (table, row["seq"]), verdict
 
 
+TYPED = [
+    (table, column)
+    for table in ("evidence", "archived", "checkpoints")
+    for column in TABLES[table]
+    if (table, column) != ("checkpoints", "number")  # the row's own key in SQLite: it cannot be anything but an integer
+]
+
+
+@pytest.mark.parametrize("written", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("table", "column"), TYPED)
+def test_verify__value_of_another_type_that_reads_the_same__names_the_record(
+    log: TamperedLog, table: str, column: str
+) -> None:
+    kind = "TEXT" if column == "packed" else "BLOB"
+    log.forger.run(f"UPDATE {table} SET {column} = CAST({column} AS {kind}) WHERE rowid = 1")
+
+    verdict = verify(log.url, SIGNED)
+
+    assert not verdict.ok
+    assert verdict.first_bad in (log.row(table, 0)["seq"], *ARCHIVED_OF, None)
+
+
 @pytest.mark.parametrize(("table", "place"), [(table, place) for table, rows in ROWS.items() for place in range(rows)])
 def test_verify__one_row_deleted__names_the_record(log: TamperedLog, witness: Path, table: str, place: int) -> None:
     row = log.row(table, place)

@@ -27,7 +27,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs/auditor-sql.md"
 E1, E2 = "0x" + "e1" * 32, "0x" + "e2" * 32
 HEAD_HASH, SIGNATURE = "0x" + "a1" * 32, "0x" + "51" * 65
 EXTRA = [
-    f"INSERT INTO intents VALUES ('{INTENT}', 5, 'ETH-PERP', 'pause', '{INCIDENT}', 'done', '{to_iso(T0 + 9)}', '{to_iso(T0 + 99)}', '0xaa', '0x', 'false')",
+    f"INSERT INTO intents VALUES ('{INTENT}', 5, 'ETH-PERP', 'pause', '{INCIDENT}', 'done', "
+    f"'{to_iso(T0 + 9)}', '{to_iso(T0 + 99)}', '0xaa', '0x', 'false')",
     f"INSERT INTO attempts VALUES ('{INTENT}', 1, 6, 1, '0xbb', 3, '5', '1', 90, '0xaa', '0x', '0x01', '0xff', '{to_iso(T0 + 10)}')",
     f"INSERT INTO evidence VALUES ('{E1}', 2, 'columns+zlib/1', 10, CAST('abc' AS {{bytes}}))",
     f"INSERT INTO archived VALUES ('{E2}', 24)",

@@ -6,15 +6,18 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper.adapters.audit.canonical import canonical, record_hash
+from keeper.app import reconciling
 from keeper.app.spooling import MOMENT_S, SpoolingStore
 from keeper.config.audit import ActWithoutLog
 from keeper.domain.errors import AuditError, InvalidTransition
@@ -40,7 +43,9 @@ TROUBLE = st.tuples(
     st.sampled_from(["reconcile", "kill", "tear", Mood.WELL]),
 ).map(lambda parts: [parts[0], "watch", "time", "watch", *parts[1], parts[2], *parts[3:]])
 """The database is away for long enough, something is done meanwhile, and then it comes back, more or less."""
-STEPS = st.lists(st.one_of(STEP.map(lambda step: [step]), TROUBLE), max_size=12).map(lambda found: sum(found, []))
+STEPS = st.lists(st.one_of(STEP.map(lambda step: [step]), TROUBLE), max_size=12).map(
+    lambda found: [*chain.from_iterable(found)]
+)
 
 
 class Fickle(UnreliableLog):
@@ -125,12 +130,12 @@ class Course:
             return
         work = works[0]
         step = {
-            "open": lambda: attempt(1, work.id, nonce=self.number),
-            "signed": lambda: broadcast(1, work.id),
-            "submitted": lambda: receipt(1, work.id),
-            "mined": lambda: outcome(work.id),
+            "open": attempt(1, work.id, nonce=self.number),
+            "signed": broadcast(1, work.id),
+            "submitted": receipt(1, work.id),
+            "mined": outcome(work.id),
         }[str(work.state)]
-        await self.append([step()])
+        await self.append([step])
 
     async def append(self, drafts: list[Draft]) -> None:
         assert self.store is not None
@@ -159,7 +164,7 @@ class Course:
 @given(st.sampled_from(ActWithoutLog), STEPS)
 def test_any_course__nothing_taken_is_lost_and_nothing_is_doubled(policy: ActWithoutLog, steps: list[Any]) -> None:
     async def run() -> tuple[Course, list[Record]]:
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder, patch.object(reconciling, "AT_ONCE", 3):
             course = Course(Path(folder), policy)
             try:
                 for step in steps:

@@ -59,7 +59,7 @@ def text(url: str, retention: str = "") -> str:
 
 
 class KeptLog:
-    """``inline``: with everything in the bodies, as versions before wrote it."""
+    """``inline``: with everything in the bodies, as versions before wrote it. ``late``: what is decided is written down after its blocks."""
 
     def __init__(self, store: AuditStore, yaml: str, *, inline: bool = False, at_ms: int = T0) -> None:
         self.store = store
@@ -67,6 +67,7 @@ class KeptLog:
         self.engine = compile_engine(self.config.engine)
         self.state = self.engine.initial_state()
         self.inline = inline
+        self.late = False
         self.at_ms = at_ms
         self.block = 100
         self.last: Tick | None = None
@@ -96,6 +97,8 @@ class KeptLog:
                 draft = Draft(RecordKind.TICK, judged_body(tick), tick.at_ms)
                 drafts.append(self._with(draft, seen_body(tick) | inputs_body(shot)))
             self.last = tick
+        if self.late:
+            drafts.sort(key=lambda one: one.kind is not RecordKind.TICK)
         await self.store.append(drafts)
 
     async def save(self) -> None:

@@ -1,4 +1,4 @@
-"""A log with records of every kind that a view reads, as (kind, body, market, action, incident, intent), and bodies that nobody should have written."""
+"""A log with records of every kind that a view reads, and bodies that nobody should have written."""
 
 from __future__ import annotations
 
@@ -24,39 +24,126 @@ Row = tuple[int, str, dict[str, Any], tuple[str | None, ...]]
 """(ms after T0, kind, body, place)"""
 
 STORY: Final[list[Row]] = [
-    (0, "configuration", {"hash": "0xc0", "document": {"keeper": {"name": "k", "mode": "live"}, "chain": {"id": 1}}}, NOWHERE),
+    (
+        0,
+        "configuration",
+        {"hash": "0xc0", "document": {"keeper": {"name": "k", "mode": "live"}, "chain": {"id": 1}}},
+        NOWHERE,
+    ),
     (5, "tick", {"block": {"number": 14, "timestamp_s": BLOCK_S}}, NOWHERE),
     (5, "incident", {"phase": "opened", "block": 14, "verdict": VERDICT}, ("ETH-PERP", None, INCIDENT, None)),
-    (5, "decision", {"id": INTENT, "kind": "act", "reason": "tripped", "block": 14, "config_hash": "0xc0", "verdict": VERDICT},
-     ("ETH-PERP", "pause", INCIDENT, None)),
-    (9, "intent", {"kind": "pause", "call": "pause()", "to": "0xaa", "sender": "0xbb", "effect_before": "false"}, PLACE),
+    (
+        5,
+        "decision",
+        {"id": INTENT, "kind": "act", "reason": "tripped", "block": 14, "config_hash": "0xc0", "verdict": VERDICT},
+        ("ETH-PERP", "pause", INCIDENT, None),
+    ),
+    (
+        9,
+        "intent",
+        {"kind": "pause", "call": "pause()", "to": "0xaa", "sender": "0xbb", "effect_before": "false"},
+        PLACE,
+    ),
     (10, "attempt", {"nonce": 3, "tx_hash": "0x01"}, PLACE),
     (20, "broadcast", {"answer": "accepted", "route": "public", "tx_hash": "0x01"}, PLACE),
-    (30, "receipt", {"tx_hash": "0x01", "status": 1, "block": 15, "gas_used": 8_000_000_000, "effective_gas_price_wei": "999999999999999999999999999"},
-     PLACE),
-    (40, "effect", {"contract": "0xaa", "call": "paused()(bool)", "before": "false", "after": "true", "expected": "true", "verified": True, "block": 15},
-     PLACE),
-    (50, "outcome", {"kind": "included", "reason": "effect-verified", "message": "paused", "tx_hash": "0x01", "block": 15,
-                     "timeline_ms": {"head": "0.000", "decided": "2.517", "verified": "430.718"}}, PLACE),
+    (
+        30,
+        "receipt",
+        {
+            "tx_hash": "0x01",
+            "status": 1,
+            "block": 15,
+            "gas_used": 8_000_000_000,
+            "effective_gas_price_wei": "999999999999999999999999999",
+        },
+        PLACE,
+    ),
+    (
+        40,
+        "effect",
+        {
+            "contract": "0xaa",
+            "call": "paused()(bool)",
+            "before": "false",
+            "after": "true",
+            "expected": "true",
+            "verified": True,
+            "block": 15,
+        },
+        PLACE,
+    ),
+    (
+        50,
+        "outcome",
+        {
+            "kind": "included",
+            "reason": "effect-verified",
+            "message": "paused",
+            "tx_hash": "0x01",
+            "block": 15,
+            "timeline_ms": {"head": "0.000", "decided": "2.517", "verified": "430.718"},
+        },
+        PLACE,
+    ),
     (60, "incident", {"phase": "closed", "block": 20, "verdict": VERDICT}, ("ETH-PERP", None, INCIDENT, None)),
-    (70, "proposal", {"step": "made", "safe": SAFE, "safe_tx_hash": HASH, "what": "restore", "title": "Restore", "nonce": "7"},
-     ("ETH-PERP", "pause", None, None)),
+    (
+        70,
+        "proposal",
+        {"step": "made", "safe": SAFE, "safe_tx_hash": HASH, "what": "restore", "title": "Restore", "nonce": "7"},
+        ("ETH-PERP", "pause", None, None),
+    ),
     (71, "proposal", {"step": "signed", "safe": SAFE, "safe_tx_hash": HASH, "owner": "0x0a", "threshold": 2}, NOWHERE),
     (72, "proposal", {"step": "signed", "safe": SAFE, "safe_tx_hash": HASH, "owner": "0x0b", "threshold": 2}, NOWHERE),
     (73, "proposal", {"step": "superseded", "safe": SAFE, "safe_tx_hash": HASH, "why": "its nonce was used"}, NOWHERE),
-    (74, "proposal", {"step": "made", "safe": SAFE, "safe_tx_hash": HASH, "what": "restore", "title": "Again", "nonce": "7"},
-     ("ETH-PERP", "pause", None, None)),
+    (
+        74,
+        "proposal",
+        {"step": "made", "safe": SAFE, "safe_tx_hash": HASH, "what": "restore", "title": "Again", "nonce": "7"},
+        ("ETH-PERP", "pause", None, None),
+    ),
     (75, "proposal", {"step": "executed", "safe": SAFE, "safe_tx_hash": HASH, "tx_hash": "0x02", "block": 99}, NOWHERE),
-    (80, "switch", {"state": "off", "scope": "market ETH-PERP", "rule": "", "reason": "upgrade", "by": "ann"}, ("ETH-PERP", None, None, None)),
-    (81, "breaker", {"trigger": "disarm", "before": "armed", "after": "disarmed", "reason": "upgrade", "block": 21}, ("ETH-PERP", None, None, None)),
-    (82, "breaker", {"trigger": "expire", "before": "tripped", "after": "armed", "reason": "ran out"}, ("ETH-PERP", None, None, None)),
-    (90, "gap", {"event": "written-late", "from_ms": str(T0), "until_ms": str(T0 + 1), "records": 3, "known": 1, "left_out": 0, "reason": "disk full"},
-     NOWHERE),
+    (
+        80,
+        "switch",
+        {"state": "off", "scope": "market ETH-PERP", "rule": "", "reason": "upgrade", "by": "ann"},
+        ("ETH-PERP", None, None, None),
+    ),
+    (
+        81,
+        "breaker",
+        {"trigger": "disarm", "before": "armed", "after": "disarmed", "reason": "upgrade", "block": 21},
+        ("ETH-PERP", None, None, None),
+    ),
+    (
+        82,
+        "breaker",
+        {"trigger": "expire", "before": "tripped", "after": "armed", "reason": "ran out"},
+        ("ETH-PERP", None, None, None),
+    ),
+    (
+        90,
+        "gap",
+        {
+            "event": "written-late",
+            "from_ms": str(T0),
+            "until_ms": str(T0 + 1),
+            "records": 3,
+            "known": 1,
+            "left_out": 0,
+            "reason": "disk full",
+        },
+        NOWHERE,
+    ),
     (91, "chain", {"event": "gap", "first": 5, "last": 9, "reason": "node away"}, NOWHERE),
     (92, "chain", {"event": "reorg", "depth": 1}, NOWHERE),
     (93, "archive", {"file": "evidence-2-2.parquet", "sha256": "0xf1"}, NOWHERE),
-    (94, "configuration", {"hash": "0xc0", "document": {"keeper": {"name": "k", "mode": "live"}, "chain": {"id": 1}}}, NOWHERE),
-]  # fmt: skip
+    (
+        94,
+        "configuration",
+        {"hash": "0xc0", "document": {"keeper": {"name": "k", "mode": "live"}, "chain": {"id": 1}}},
+        NOWHERE,
+    ),
+]
 
 DEEP = "[" * 500 + "]" * 500
 HOSTILE: Final = [

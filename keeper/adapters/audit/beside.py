@@ -13,6 +13,8 @@ from keeper.adapters.audit.record_check import TYPES
 from keeper.adapters.audit.sqlite_reader import open_read_only
 
 _INTEGRITY: Final = "PRAGMA integrity_check(10)"
+_FREE_PAGES: Final = "PRAGMA integrity_check(sqlite_schema)"
+"""The list of free pages too: some versions leave it out of the whole check of a database that has views."""
 _NOT_AS_WRITTEN: Final = f"SELECT 1 FROM records NOT INDEXED WHERE json_valid(body) IS NOT 1 OR NOT ({TYPES}) LIMIT 1"  # noqa: S608
 _ENDING_S: Final = 0.01
 
@@ -59,7 +61,10 @@ class Beside:
 
     def _look(self) -> None:
         try:
-            self._structure = [bytes(row[0]) for row in self._connection.execute(_INTEGRITY)]
+            for check in (_INTEGRITY, _FREE_PAGES):
+                self._structure = [bytes(row[0]) for row in self._connection.execute(check)]
+                if self._structure != [b"ok"]:
+                    break
         except sqlite3.DatabaseError as error:
             self._structure = error
         finally:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from keeper.adapters.audit.finding import CheckpointsSeen, Finding, WitnessSeen
 from keeper.adapters.audit.log_reader import LogReader
-from keeper.domain.checkpoint import Checkpoint, SignedCheckpoint, from_document, signed_by
+from keeper.domain.checkpoint import Checkpoint, SignedCheckpoint, from_document, is_well_formed, signed_by
 from keeper.domain.errors import StoreUnavailable, UnitError
 
 COLUMNS: Final = ("number", "seq", "head", "genesis", "at", "keeper", "chain_id", "signer", "prev", "signature")
@@ -162,7 +162,7 @@ def _signer_of(table: str, signed: SignedCheckpoint, where: str) -> str:
         by = signed_by(signed)
     except UnitError as error:
         raise Finding(table, signed.checkpoint.seq, f"{where} was changed or forged: {error.message}") from None
-    if by != signed.checkpoint.signer:
+    if by != signed.checkpoint.signer or not is_well_formed(signed.checkpoint):
         problem = f"{where} was changed or forged: its signature does not fit what it says"
         raise Finding(table, signed.checkpoint.seq, problem)
     return by

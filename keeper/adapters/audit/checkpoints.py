@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Row, insert, select
 
+from keeper.adapters.aside import Aside
 from keeper.adapters.audit.engine import database_errors, make_engine, write_transaction
+from keeper.adapters.audit.location import without_password
 from keeper.adapters.audit.memory import MemoryAuditStore
 from keeper.adapters.audit.models import checkpoints, records
 from keeper.domain.checkpoint import Checkpoint, SignedCheckpoint
-from keeper.domain.errors import StoreUnavailable
+from keeper.domain.errors import StoreUnavailable, Unreachable
 from keeper.domain.record import RecordQuery
 from keeper.ports.checkpoints import LogLook
 
@@ -29,8 +32,11 @@ class SqlCheckpointBook:
         """Raises StoreUnavailable for a URL of no usable database; nothing is connected to before the first use."""
         self._url = url
         self._engine = make_engine(url, BUSY_TIMEOUT_MS)
-        self._turn = asyncio.Lock()
         self._closed = False
+        # a database that hangs keeps a thread, and nothing else: neither the job nor the end of the process
+        self._aside = Aside(
+            f"the database {without_password(url)}", remedy="look at the database of audit.url: is the server up?"
+        )
 
     async def look(self, seq: int = 0) -> LogLook:
         return await self._run(lambda connection: _look(connection, seq))
@@ -48,14 +54,16 @@ class SqlCheckpointBook:
     async def close(self) -> None:
         if not self._closed:
             self._closed = True
-            async with self._turn:
-                await asyncio.to_thread(self._engine.dispose)
+            with suppress(Unreachable):  # it hangs, and goes with the process
+                await self._aside.run(self._engine.dispose)
 
     async def _run(self, work: Callable[[Connection], T]) -> T:
-        async with self._turn:  # one connection at a time is enough
-            if self._closed:
-                raise _closed()
-            return await asyncio.to_thread(self._work, work)
+        if self._closed:
+            raise _closed()
+        try:
+            return await self._aside.run(partial(self._work, work))
+        except Unreachable as error:
+            raise StoreUnavailable(error.message, remedy=error.remedy) from None
 
     def _work(self, work: Callable[[Connection], T]) -> T:
         with database_errors(self._url), self._engine.connect() as connection:

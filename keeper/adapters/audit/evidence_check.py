@@ -89,8 +89,8 @@ class EvidenceCheck:
                 self._archived += 1
             elif digest not in kept:
                 raise Finding("evidence", seq, f"the evidence of this record, {digest}, is missing")
-            elif kept[digest] >= seq:
-                problem = f"the evidence of this record, {digest}, says that it is of record {kept[digest]}"
+            elif not _before(kept[digest], seq):
+                problem = f"the evidence of this record, {digest}, says that it is of record {kept[digest]!r}"
                 raise Finding("evidence", seq, problem)
 
     def finish(self) -> EvidenceSeen:
@@ -166,6 +166,10 @@ def _check(row: tuple[Any, ...], seq: int, digest: str) -> None:
     except (NotEvidence, UnicodeDecodeError) as error:
         said = "the encoding is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise Finding("evidence", seq, f"the evidence of this record was changed: {said}") from None
+
+
+def _before(place: object, seq: int) -> bool:
+    return isinstance(place, int) and place < seq
 
 
 def _archive(seq: int, body: dict[str, Any]) -> _Archive:

@@ -55,7 +55,7 @@ class LogReader(Protocol):
     def renew(self) -> None:
         """After an error: so that it can be read on, in a snapshot that is not older."""
 
-    def places(self, table: str, hashes: Sequence[str]) -> dict[str, int]:
+    def places(self, table: str, hashes: Sequence[str]) -> dict[str, object]:
         """hash -> seq of the rows of ``evidence`` or ``archived`` that have one of these hashes."""
 
     def archived(self) -> Iterator[tuple[object, int]]:

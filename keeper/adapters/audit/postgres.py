@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
+from urllib.parse import quote
 
 import psycopg
 from psycopg import errors
@@ -108,11 +109,10 @@ def database_errors(url: str) -> Iterator[None]:
 
 def unavailable(url: str, error: psycopg.Error) -> StoreUnavailable:
     """The same as an error to raise."""
-    reason, state = in_short(error), error.sqlstate or ""
+    state, password = error.sqlstate or "", ""
     with suppress(NotPostgres):
-        address = read_postgres(url)
-        if address.password:
-            reason = redact_text(reason, address.password)
+        password = read_postgres(url).password or ""
+    reason = in_short(error, password)
     if state:
         remedy = next((remedy for code, remedy in _REMEDIES if state.startswith(code)), "look at the log of the server")
     else:
@@ -120,12 +120,13 @@ def unavailable(url: str, error: psycopg.Error) -> StoreUnavailable:
     return StoreUnavailable(f"{without_password(url)}: {reason}", remedy=remedy)
 
 
-def in_short(error: psycopg.Error) -> str:
+def in_short(error: psycopg.Error, password: str = "") -> str:
     """What the server said, without its details: those quote rows."""
     state = error.sqlstate or ""
     if state.startswith("22"):  # of a value that does not fit, and quotes it
         return type(error).__name__
-    return printable(error.diag.message_primary or str(error) or type(error).__name__)
+    said = error.diag.message_primary or str(error) or type(error).__name__
+    return printable(redact_text(said, password, quote(password, safe="")))
 
 
 def is_lost(connection: Connection, error: psycopg.Error) -> bool:

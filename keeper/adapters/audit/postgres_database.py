@@ -7,7 +7,6 @@ one after the other by a lock that lives as long as the transaction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
@@ -101,8 +100,11 @@ class PostgresDatabase:
     def _append(self, ready: list[Ready]) -> list[Record]:
         connection = self._writer()
         if self._head is not None and all(item.change is None for item in ready):
-            with suppress(*_NOT_NEXT):  # another writer came in between: the head has to be asked for
+            try:
                 return self._write_after(connection, self._head, ready)
+            except _NOT_NEXT:
+                # another writer came in between: nothing was stored, and the head has to be asked for
+                self._sent = None
         try:
             return self._ask_and_write(connection, ready)
         except (IntentAlreadyOpen, InvalidTransition):

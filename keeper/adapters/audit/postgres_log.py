@@ -138,7 +138,7 @@ class PostgresLog:
     def rows(self, table: str, columns: Sequence[str], *, order: str = "seq", holes: bool = False) -> PostgresRows:
         return PostgresRows(self, table, columns, order, self.cursor())
 
-    def places(self, table: str, hashes: Sequence[str]) -> dict[str, int]:
+    def places(self, table: str, hashes: Sequence[str]) -> dict[str, object]:
         with self.damage(table, None):
             found = self._connection.execute(
                 f"SELECT hash, seq FROM {table} WHERE hash = ANY(%s::text[])",  # noqa: S608

@@ -93,7 +93,7 @@ class SqliteLog:
         # rows are only ever added, so the order of the rows is that of their records
         return SqliteRows(self._connection, table, columns, holes)
 
-    def places(self, table: str, hashes: Sequence[str]) -> dict[str, int]:
+    def places(self, table: str, hashes: Sequence[str]) -> dict[str, object]:
         sql = f"SELECT hash, seq FROM {table} WHERE hash IN ({', '.join('?' * len(hashes))})"  # noqa: S608
         with damage_in(table, None):
             return {str(found, "utf-8"): seq for found, seq in self._connection.execute(sql, tuple(hashes))}

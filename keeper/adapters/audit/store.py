@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from keeper.adapters.audit.chaining import Ready, make_ready
+from keeper.adapters.audit.engine import BUSY_TIMEOUT_MS
 from keeper.adapters.audit.pages import filled, page_statement, to_record
 from keeper.adapters.audit.statements import Statements, open_intents
 from keeper.adapters.audit.worker import Worker
@@ -18,8 +19,6 @@ from keeper.domain.errors import StoreUnavailable
 from keeper.domain.intent import Intent
 from keeper.domain.postgres_url import is_postgres
 from keeper.domain.record import GENESIS, Draft, Record, RecordQuery
-
-BUSY_TIMEOUT_MS = 5_000
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from keeper.app.bundle.layout import Contents
 from keeper.app.bundle.readme import readme
 from keeper.app.bundle.tables import Tables
 from keeper.domain.checkpoint import SignedCheckpoint, to_document
-from keeper.domain.errors import KeeperError
+from keeper.domain.errors import AuditError, KeeperError
 from keeper.domain.evidence import Evidence
 from keeper.domain.record import GENESIS
 
@@ -60,7 +60,7 @@ class Log(Protocol):
         """In order."""
 
 
-class NotWhole(KeeperError):
+class NotWhole(AuditError):
     """The log does not hold together, so that no bundle of it could: verify it first."""
 
 

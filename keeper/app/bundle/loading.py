@@ -24,7 +24,7 @@ from keeper.adapters.audit.record_check import meaning
 from keeper.adapters.audit.statements import CHECKPOINT_COLUMNS, EVIDENCE_COLUMNS, Statements
 from keeper.app.bundle import layout
 from keeper.domain.checkpoint import from_document
-from keeper.domain.errors import InvalidTransition, KeeperError
+from keeper.domain.errors import AuditError, InvalidTransition
 from keeper.domain.intent import IntentState
 
 LONGEST_LINE: Final = 256 * 1024 * 1024
@@ -33,7 +33,7 @@ _SQL: Final = Statements("?")
 _EVIDENCE: Final = f"INSERT INTO evidence ({', '.join(EVIDENCE_COLUMNS)}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
 
 
-class BundleBroken(KeeperError):
+class BundleBroken(AuditError):
     """A file of the bundle is missing, or a line of it is not what a bundle holds."""
 
 

@@ -147,7 +147,8 @@ def _say(output: Output, done: Reproduction) -> None:
         output.say(f"went no further: {done.obstacle}", "yellow")
     if done.ok:
         output.say(
-            f"reproduced: all {len(done.lines)} decisions and events of the incident are the same, byte for byte", "bold green"
+            f"reproduced: all {len(done.lines)} decisions and events of the incident are the same, byte for byte",
+            "bold green",
         )
         return
     count = {verdict: sum(line.verdict is verdict for line in done.lines) for verdict in Verdict}

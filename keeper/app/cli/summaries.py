@@ -158,6 +158,20 @@ def _archive(body: Body, where: str) -> str:
     return f"evidence of {body['count']} records, {body['first_seq']} to {body['last_seq']}, moved to {body['file']}"
 
 
+def _gap(body: Body, where: str) -> str:
+    if body["event"] == "not-applied":
+        kept = body["record"]
+        if not isinstance(kept, Mapping):
+            raise ValueError("no record in it")
+        return f"{where} {kept['kind']} was not applied: {body['because']}"
+    spool = body["spool"]
+    if not isinstance(spool, Mapping):
+        raise ValueError("it names no spool")
+    since = to_iso(int(str(body["from_ms"])))
+    left_out = f"; {body['left_out']} ticks were left out" if body["left_out"] else ""
+    return f"the next {body['records']} records waited in {spool['file']} since {since}: {body['reason']}{left_out}"
+
+
 SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.START: _start,
     RecordKind.CONFIGURATION: lambda body, where: str(body["hash"]),
@@ -180,6 +194,7 @@ SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.ORDER: _order,
     RecordKind.PROPOSAL: _proposal,
     RecordKind.ARCHIVE: _archive,
+    RecordKind.GAP: _gap,
 }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
 from keeper.adapters.audit.errors import DraftRefused
+from keeper.adapters.audit.evidence import pack
 from keeper.adapters.audit.memory import MemoryAuditStore
 from keeper.adapters.notify.memory import MemoryNotifier
 from keeper.app import courier as courier_module
@@ -16,7 +17,8 @@ from keeper.app import scribe as scribe_module
 from keeper.app.courier import Courier
 from keeper.app.scribe import Scribe
 from keeper.domain.errors import AuditError, StoreUnavailable
-from keeper.domain.record import Draft, Record, RecordKind, RecordQuery
+from keeper.domain.evidence import Evidence
+from keeper.domain.record import Draft, Json, Record, RecordKind, RecordQuery
 from keeper.domain.verdict import Severity
 from keeper.ports.notifier import Delivery, Notice
 from tests.support.source_fakes import ManualClock
@@ -202,9 +204,14 @@ async def test_scribe__what_is_large__is_packed_beside_the_record_and_in_its_tur
 
 
 async def test_scribe__database_away__packs_once_and_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    store, packed = ShakyStore(), []
-    pack = scribe_module.pack
-    monkeypatch.setattr(scribe_module, "pack", lambda content: packed.append(content) or pack(content))
+    store = ShakyStore()
+    packed: list[Mapping[str, Json]] = []
+
+    def counted(content: Mapping[str, Json]) -> Evidence:
+        packed.append(content)
+        return pack(content)
+
+    monkeypatch.setattr(scribe_module, "pack", counted)
     scribe = Scribe(store, TickingClock())
     store.failures = 3
     scribe.put(draft("a"), {"seen": "a"})

@@ -87,6 +87,20 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
             record(RecordKind.ARCHIVE, {"file": "evidence-3-9-ab.parquet", "count": 6, "first_seq": 3, "last_seq": 9}),
             "evidence of 6 records, 3 to 9, moved to evidence-3-9-ab.parquet",
         ),
+        RecordKind.GAP: (
+            record(
+                RecordKind.GAP,
+                {
+                    "event": "written-late",
+                    "from_ms": "1763700000000",
+                    "records": 42,
+                    "left_out": 7,
+                    "reason": "disk full",
+                    "spool": {"file": "keeper.spool"},
+                },
+            ),
+            "the next 42 records waited in keeper.spool since 2025-11-21T04:40:00.000Z: disk full; 7 ticks were left out",
+        ),
         RecordKind.INCIDENT: (record(RecordKind.INCIDENT, bodies[RecordKind.INCIDENT]), "opened M@5: wide: gap"),
         RecordKind.DECISION: (record(RecordKind.DECISION, bodies[RecordKind.DECISION]), "act (tripped)"),
         RecordKind.INTENT: (record(RecordKind.INTENT, intent), "pauseMarket(bytes32) on 0x5FbDB"),

@@ -55,7 +55,9 @@ def test_pack__any_content__comes_back_under_its_own_hash(content: dict[str, Any
 
 
 def test_pack__like_objects__are_smaller_than_compressed_text() -> None:
-    rows: list[Json] = [{"source": f"feed-{index}", "value": str(index * 7), "block": 19_000_000} for index in range(500)]
+    rows: list[Json] = [
+        {"source": f"feed-{index}", "value": str(index * 7), "block": 19_000_000} for index in range(500)
+    ]
 
     assert len(pack({"rows": rows}).packed) < len(zlib.compress(json.dumps(rows).encode(), 6))
 

@@ -37,8 +37,7 @@ def read_back(path: Path) -> list[Draft]:
 
 
 def test_spool__written_and_read__is_the_same(tmp_path: Path) -> None:
-    content = {"signals": ["a", "b"]}
-    evidence = pack(content)
+    evidence = pack({"signals": ["a", "b"]})
     with_evidence = Draft(RecordKind.TICK, {"evidence": evidence.hash}, T0, evidence=evidence)
     filled(tmp_path / "s", story(), [with_evidence]).close()
 
