@@ -37,17 +37,13 @@ class LogReader(Protocol):
     async def sheet(self, query: RecordQuery) -> Sheet:
         """The same, cut where it grows too large for one answer; never empty while records fit."""
 
-    async def head(self) -> tuple[int, str]:
-        """(seq, hash) of the last record; (0, GENESIS) of an empty log."""
-
     async def evidence(self, digest: str) -> Kept | None:
         """None when no evidence has this hash. Raises TooLarge when it is too large to be handed out here."""
 
-    async def checkpoints(self, before: int | None, limit: int) -> Sequence[SignedCheckpoint]:
-        """Newest first, those with a lower number than ``before``."""
-
-    async def covering(self, seq: int) -> SignedCheckpoint | None:
-        """The first checkpoint that covers this record."""
+    async def checkpoints(
+        self, limit: int, *, before: int | None = None, covering: int | None = None
+    ) -> Sequence[SignedCheckpoint]:
+        """Newest first, those with a lower number than ``before``; with ``covering`` those that cover this record, oldest first."""
 
     async def close(self) -> None:
         """Let go. Safe to call twice."""

@@ -15,7 +15,10 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keeper.adapters.audit.statements import Statements
 
 ASIDE = {"tick", "state", "fault", "notification", "job"}
 """Records that nobody waits for: which of them share a commit depends on timing, so they are one step by name."""
@@ -69,12 +72,42 @@ def _kind(draft: Any) -> str:
     return str(draft.body["step"]) if draft.kind.value == "proposal" else str(draft.kind.value)
 
 
+class Journal:
+    """A cursor that springs the trap at each row of the journal that a commit writes, while it is not committed."""
+
+    def __init__(self, cursor: Any, trap: Trap, sql: Statements) -> None:
+        self._cursor = cursor
+        self._trap = trap
+        self._steps = {
+            sql.insert_intent: "apply Opened",
+            sql.insert_attempt: "apply Signed",
+            sql.set_state: "apply Moved",
+        }
+        self._last = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def execute(self, statement: str, values: Any = ()) -> Any:
+        step = self._steps.get(statement)
+        if step == "apply Moved" and self._last == "apply Signed":
+            step = None  # the state that the attempt itself brings
+        self._last = step or ""
+        if step is None:
+            return self._cursor.execute(statement, values)
+        count = self._trap.before(step)
+        answer = self._cursor.execute(statement, values)
+        self._trap.after(step, count)
+        return answer
+
+
 def replace(owner: type, name: str, by: Callable[..., Any]) -> None:
     setattr(owner, name, by)
 
 
 def main() -> None:
     trace, order, *command = sys.argv[1:]
+    from keeper.adapters.audit.sqlite_database import SqliteDatabase
     from keeper.adapters.audit.store import SqlAuditStore
     from keeper.adapters.routes.public import PublicRoute
     from keeper.adapters.safe.service import SafeTransactionService
@@ -87,15 +120,10 @@ def main() -> None:
     replace(LocalSigner, "sign", around(trap, lambda *_: "sign", LocalSigner.sign))
     replace(LocalSigner, "sign_safe", around(trap, lambda *_: "sign safe", LocalSigner.sign_safe))
     replace(SafeTransactionService, "propose", around(trap, lambda *_: "propose", SafeTransactionService.propose))
-    apply = SqlAuditStore._apply
-
-    def applied(store: SqlAuditStore, connection: Any, change: Any, seq: int) -> None:
-        step = f"apply {type(change).__name__}"
-        count = trap.before(step)
-        apply(store, connection, change, seq)
-        trap.after(step, count)
-
-    replace(SqlAuditStore, "_apply", applied)
+    append = SqliteDatabase._append
+    replace(
+        SqliteDatabase, "_append", lambda store, cursor, ready: append(store, Journal(cursor, trap, store.sql), ready)
+    )
     keeper(command)
 
 

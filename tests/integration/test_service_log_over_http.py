@@ -56,7 +56,9 @@ async def test_keeper__without_a_safe__serves_its_log_and_keeps_the_checkpoints_
                 assert (await client.get("/api/v1/records")).status_code == 401
                 assert (await client.get("/")).headers["location"] == "/audit"
                 start = (await client.get("/api/v1/records?kind=start", headers=token)).json()["records"]
-                kept = await client.post("/api/v1/witness", json=to_document((await row_of(1, OTHER))[0]), headers=token)
+                kept = await client.post(
+                    "/api/v1/witness", json=to_document((await row_of(1, OTHER))[0]), headers=token
+                )
             assert len(start) == 1
             assert kept.status_code == 200, kept.text
             await keeper.end()

@@ -197,7 +197,7 @@ class MemoryReader:
 
     def __init__(self, store: MemoryAuditStore) -> None:
         self._store = store
-        self.page, self.head, self.close = store.page, store.head, store.close
+        self.page, self.close = store.page, store.close
 
     async def sheet(self, query: RecordQuery) -> Sheet:
         found = await self._store.page(replace(query, limit=query.limit + 1))
@@ -206,11 +206,10 @@ class MemoryReader:
     async def evidence(self, digest: str) -> Kept | None:
         return None
 
-    async def checkpoints(self, before: int | None, limit: int) -> Sequence[SignedCheckpoint]:
+    async def checkpoints(
+        self, limit: int, *, before: int | None = None, covering: int | None = None
+    ) -> Sequence[SignedCheckpoint]:
         return []
-
-    async def covering(self, seq: int) -> SignedCheckpoint | None:
-        return None
 
 
 async def site_in_memory(drafts: Sequence[Draft]) -> Site:

@@ -26,7 +26,11 @@ RecordRow = tuple[int, str, str, str | None, str | None, str | None, str | None,
 
 
 def page_statement(query: RecordQuery, marker: str = "?") -> tuple[str, tuple[str | int, ...]]:
-    """The SELECT and its bound values; ``marker`` is the driver's placeholder. Every filter is a bound value, none is in the text."""
+    """The SELECT and its bound values; ``marker`` is the driver's placeholder. Every filter is a bound value, none is in the text.
+
+    Of several kinds each is walked along its own index, and the walks are merged: ``kind IN (..)`` would read all records of these kinds, or
+    pass over all others, to find the newest few.
+    """
     terms: list[str] = []
     values: list[str | int] = []
 
@@ -34,23 +38,32 @@ def page_statement(query: RecordQuery, marker: str = "?") -> tuple[str, tuple[st
         terms.append(sql)
         values.extend(bound)
 
-    for column in ("market", "action", "incident"):
-        value = getattr(query, column)
-        if value is not None:
-            term(f"{column} = {marker}", value)
-    if query.kinds:
-        term(f"kind IN ({', '.join([marker] * len(query.kinds))})", *(kind.value for kind in query.kinds))
+    columns = {name: value for name in ("market", "action", "incident") if (value := getattr(query, name)) is not None}
+    for column, value in columns.items():
+        term(f"{column} = {marker}", value)
     if query.since_ms is not None:
         term(f"at >= {marker}", _bound_time(query.since_ms))
     if query.until_ms is not None:
         term(f"at < {marker}", _bound_time(query.until_ms))
     if query.after > 0:
         term(f"seq {'<' if query.newest_first else '>'} {marker}", query.after)
-    where = f" WHERE {' AND '.join(terms)}" if terms else ""
+    kinds = [kind.value for kind in dict.fromkeys(query.kinds)]
+    walks: list[list[str]] = [[]]
+    if len(kinds) > 1 and not columns:
+        walks = [[kind] for kind in kinds]
+    elif kinds:
+        walks = [kinds]
+    selects: list[str] = []
+    bound: list[str | int] = []
+    for walk in walks:
+        of_kind = [f"kind = {marker}" if len(walk) == 1 else f"kind IN ({', '.join([marker] * len(walk))})"] if walk else []
+        where = f" WHERE {' AND '.join([*of_kind, *terms])}" if of_kind or terms else ""
+        # only names and placeholders of this module are in the text
+        selects.append(f"SELECT {', '.join(COLUMNS)} FROM records{where}")  # noqa: S608
+        bound += [*walk, *values]
     order = "DESC" if query.newest_first else "ASC"
-    # only names and placeholders of this module are in the text
-    sql = f"SELECT {', '.join(COLUMNS)} FROM records{where} ORDER BY seq {order} LIMIT {marker}"  # noqa: S608
-    return sql, (*values, max(0, min(query.limit, LARGEST_PAGE)))
+    sql = f"{' UNION ALL '.join(selects)} ORDER BY seq {order} LIMIT {marker}"
+    return sql, (*bound, max(0, min(query.limit, LARGEST_PAGE)))
 
 
 def matches(record: Record, query: RecordQuery) -> bool:

@@ -20,7 +20,7 @@ from keeper.adapters.audit.worker import Worker
 from keeper.domain.checkpoint import Checkpoint, SignedCheckpoint
 from keeper.domain.errors import StoreNotMigrated, StoreUnavailable
 from keeper.domain.evidence import Evidence
-from keeper.domain.record import GENESIS, Record, RecordQuery
+from keeper.domain.record import Record, RecordQuery
 from keeper.ports.log_reader import Kept, Sheet
 
 T = TypeVar("T")
@@ -52,17 +52,13 @@ class PublicReader:
     async def sheet(self, query: RecordQuery) -> Sheet:
         return await self._ask(lambda reader: reader.sheet(query))
 
-    async def head(self) -> tuple[int, str]:
-        return await self._ask(lambda reader: reader.head())
-
     async def evidence(self, digest: str) -> Kept | None:
         return await self._ask(lambda reader: reader.evidence(digest))
 
-    async def checkpoints(self, before: int | None, limit: int) -> Sequence[SignedCheckpoint]:
-        return await self._ask(lambda reader: reader.checkpoints(before, limit))
-
-    async def covering(self, seq: int) -> SignedCheckpoint | None:
-        return await self._ask(lambda reader: reader.covering(seq))
+    async def checkpoints(
+        self, limit: int, *, before: int | None = None, covering: int | None = None
+    ) -> Sequence[SignedCheckpoint]:
+        return await self._ask(lambda reader: reader.checkpoints(limit, before, covering))
 
     async def close(self) -> None:
         if self._closed:
@@ -152,11 +148,6 @@ class _Reader:
             size += len(row[7])
         return Sheet(self._filled(records) if query.full else records, more)
 
-    def head(self) -> tuple[int, str]:
-        for seq, digest in self._rows("SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1", ()):
-            return seq, digest
-        return 0, GENESIS
-
     def evidence(self, digest: str) -> Kept | None:
         sql = f"SELECT seq, encoding, size, packed FROM evidence WHERE hash = {self._marker}"  # noqa: S608
         for seq, encoding, size, packed in self._rows(sql, (digest,)):
@@ -173,14 +164,14 @@ class _Reader:
             return Kept(digest, None, None, seq)
         return None
 
-    def checkpoints(self, before: int | None, limit: int) -> list[SignedCheckpoint]:
-        where, values = (f"WHERE number < {self._marker}", [before]) if before is not None else ("", [])
-        sql = f"SELECT {_CHECKPOINT} FROM checkpoints {where} ORDER BY number DESC LIMIT {self._marker}"  # noqa: S608
-        return [_checkpoint(row) for row in self._rows(sql, [*values, limit])]
-
-    def covering(self, seq: int) -> SignedCheckpoint | None:
-        sql = f"SELECT {_CHECKPOINT} FROM checkpoints WHERE seq >= {self._marker} ORDER BY number LIMIT 1"  # noqa: S608
-        return next((_checkpoint(row) for row in self._rows(sql, [seq])), None)
+    def checkpoints(self, limit: int, before: int | None, covering: int | None) -> list[SignedCheckpoint]:
+        terms = [("number <", before), ("seq >=", covering)]
+        given = [(f"{term} {self._marker}", value) for term, value in terms if value is not None]
+        where = f"WHERE {' AND '.join(term for term, _ in given)}" if given else ""
+        order = "DESC" if covering is None else "ASC"
+        sql = f"SELECT {_CHECKPOINT} FROM checkpoints {where} ORDER BY number {order} LIMIT {self._marker}"  # noqa: S608
+        values = [*(value for _, value in given), limit]
+        return [SignedCheckpoint(Checkpoint(*row[:-1]), row[-1]) for row in self._rows(sql, values)]
 
     def _filled(self, records: list[Record]) -> list[Record]:
         return filled(records, self._rows, self._marker)
@@ -210,10 +201,6 @@ class _Reader:
                 return None
             raise
         return str(found[0][0]) if found else None
-
-
-def _checkpoint(row: Sequence[Any]) -> SignedCheckpoint:
-    return SignedCheckpoint(Checkpoint(*row[:-1]), row[-1])
 
 
 def _of_the_database(error: Exception) -> bool:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from keeper.adapters.audit.times import from_iso
-from keeper.domain.record import Record, RecordKind, RecordQuery
+from keeper.domain.record import GENESIS, Record, RecordKind, RecordQuery
 from keeper.ports.log_reader import LogReader
 
 Document = dict[str, Any]
@@ -178,14 +178,14 @@ def percentiles(items: Sequence[Document]) -> list[Document]:
 
 async def verification(reader: LogReader) -> Document:
     newest = await reader.page(RecordQuery(kinds=(RecordKind.VERIFICATION,), newest_first=True, limit=1))
-    head_seq, head = await reader.head()
+    last = await reader.page(RecordQuery(newest_first=True, limit=1))
     found = newest[0] if newest else None
     return {
         "seq": found.seq if found else None,
         "at": found.at if found else None,
         "verdict": found.body if found else None,
-        "head_seq": head_seq,
-        "head": head,
+        "head_seq": last[0].seq if last else 0,
+        "head": last[0].hash if last else GENESIS,
     }
 
 

@@ -121,7 +121,7 @@ def _beside(routes: APIRouter, desk: AuditDesk) -> None:
         question = asked.question()
         before = key_of(asked.cursor, question) if asked.cursor else None
         async with desk.turns:
-            found = list(await desk.reader.checkpoints(before, asked.limit + 1))
+            found = list(await desk.reader.checkpoints(asked.limit + 1, before=before))
         more = len(found) > asked.limit
         found = found[: asked.limit]
         document = {

@@ -26,7 +26,8 @@ async def story(reader: LogReader, incident: str) -> Story | None:
     material = await gather_async(cast("AuditStore", reader), incident)  # of the store it asks pages only
     if material is None:
         return None
-    return tell(material, await reader.covering(material.own[-1].seq))
+    covering = await reader.checkpoints(1, covering=material.own[-1].seq)
+    return tell(material, covering[0] if covering else None)
 
 
 def report(story: Story, form: str, config: str) -> tuple[str, bytes]:

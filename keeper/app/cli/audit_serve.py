@@ -58,12 +58,13 @@ async def _serve(output: Output, config: str, url: str, host: str, port: int, ht
     from keeper.app.pages.server import build_app
     from keeper.app.pages.server import serve as serve_pages
     from keeper.app.pages.settings import PageSettings
+    from keeper.domain.record import RecordQuery
 
     clock, shown = SystemClock(), shlex.quote(config)
     tokens, rate = (http.tokens, http.rate) if http is not None else ({}, 120)
     reader = PublicReader(url)
     desk = AuditDesk(reader, Access(AccessSettings(host, tokens, rate), clock), clock, shown)
-    await reader.head()  # a database that cannot be read is told here and not to a browser
+    await reader.page(RecordQuery(limit=1))  # a database that cannot be read is told here and not to a browser
     settings = PageSettings(clock=clock, url=http.url if http is not None else "", listen_host=host, config=shown)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
