@@ -36,7 +36,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A transaction as a block holds it. ``to`` is EIP-55, None where it made a contract; ``selector`` the first four bytes of its data, 0x-prefixed."""
+    """A transaction as a block holds it.
+
+    ``to`` is EIP-55, None where it made a contract; ``selector`` the first four bytes of its data, 0x-prefixed.
+    """
 
     tx_hash: str
     to: str | None

@@ -81,7 +81,7 @@ def test_export__before_the_first_run__says_that_there_is_no_log(tmp_path: Path)
 
 
 def test_export__interrupted__leaves_nothing_behind(finished: Path, tmp_path: Path) -> None:
-    command = [KEEPER, "audit", finished / "keeper.yaml", "export", tmp_path / "out"]
+    command = [str(KEEPER), "audit", str(finished / "keeper.yaml"), "export", str(tmp_path / "out")]
     process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list(tmp_path.iterdir()):
         pass

@@ -39,7 +39,13 @@ async def test_verify__on_chain__from_a_run_to_a_stolen_key(tmp_path: Path) -> N
         assert "trips by the keeper's keys searched for in blocks" in done.out
         code, found = await document(stage)
         assert (code, found["ok"], found["on_chain"]["ok"], found["on_chain"]["complete"]) == (0, True, True, True)
-        assert found["on_chain"]["checked"] == {"transactions": 1, "effects": 1, "trips": 1, "executions": 0, "nonces": 1}
+        assert found["on_chain"]["checked"] == {
+            "transactions": 1,
+            "effects": 1,
+            "trips": 1,
+            "executions": 0,
+            "nonces": 1,
+        }
         assert found["head"].startswith("0x"), "the keys of the plain verification stay"
         plain = json.loads(forked_keeper("--json", "audit", stage.config, "verify").out)
         assert "on_chain" not in plain

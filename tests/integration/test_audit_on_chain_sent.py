@@ -14,9 +14,9 @@ from keeper.app.exit_codes import Exit
 from keeper.app.onchain import Report, verify_on_chain
 from keeper.app.onchain.findings import Subject
 from keeper.config.onchain import chain_and_breakers
+from keeper.devnet.transactions import send
 from keeper.domain.record import RecordKind
 from tests.support.breaker_stage import GuardedStage, forge, guarded
-from tests.support.contract_calls import send
 from tests.support.keeper_stage import Setup, Stage
 from tests.support.lying_node import LyingNode, lying_node
 

@@ -53,7 +53,9 @@ async def written(path: Path, drafts: list[Draft]) -> None:
         await store.close()
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow]
+)
 @given(st.lists(DRAFTS, max_size=12))
 def test_export__of_any_log__verifies_and_holds_all_of_it(drafts: list[Draft]) -> None:
     with tempfile.TemporaryDirectory() as place:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from keeper.adapters.audit.appending import Before, journal_of, planned, questions, rows_of
-from keeper.adapters.audit.chaining import Ready
+from keeper.adapters.audit.chaining import Ready, chain
 from keeper.adapters.audit.engine import database_errors, make_engine, write_cursor
 from keeper.adapters.audit.head import require_head
 from keeper.adapters.audit.location import sqlite_file
@@ -27,7 +27,9 @@ class SqliteDatabase:
         self._engine = make_engine(url, busy_timeout_ms)
         self._write_connection: Connection | None = None
         self._read_connection: Connection | None = None
+        self._head: tuple[int, str] | None = None
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
+        self._not_next: type[Exception] = self._engine.dialect.loaded_dbapi.IntegrityError
 
     def prepare(self, create: bool) -> None:
         path = sqlite_file(self._url)
@@ -43,11 +45,31 @@ class SqliteDatabase:
         with database_errors(self._url, self._driver_error):
             connection = self._writer()
             try:
-                with write_cursor(connection) as cursor:
-                    return self._append(cursor, ready)
+                records = self._append_one(connection, ready)
+                if records is None:
+                    with write_cursor(connection) as cursor:
+                        records = self._append(cursor, ready)
+                self._head = (records[-1].seq, records[-1].hash)
+                return records
             except (DBAPIError, self._driver_error):
                 self.drop_writer(broken=True)
                 raise
+
+    def _append_one(self, connection: Connection, ready: list[Ready]) -> list[Record] | None:
+        """One statement, which is its own transaction, where the head is known and nothing but a record is written: half of the time of four.
+
+        The table's trigger looks at the last record under the write lock. None where it is not ours any more, and nothing was stored.
+        """
+        if self._head is None or len(ready) > 1 or ready[0].change is not None or ready[0].draft.evidence is not None:
+            return None
+        records = chain(ready, *self._head)
+        driver: Any = connection.connection.driver_connection
+        try:
+            driver.execute(self.sql.insert_record, rows_of(records, ready)[0])
+        except self._not_next:
+            self._head = None
+            return None
+        return records
 
     def _append(self, cursor: Any, ready: list[Ready]) -> list[Record]:
         row = cursor.execute(self.sql.head).fetchone() or (0, GENESIS)
@@ -71,6 +93,7 @@ class SqliteDatabase:
 
     def drop_writer(self, *, broken: bool = False) -> None:
         connection, self._write_connection = self._write_connection, None
+        self._head = None
         _let_go(connection, broken)
 
     def drop_reader(self, *, broken: bool = False) -> None:
