@@ -15,10 +15,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``trials`` None: as many as the benchmark itself calls for. ``say`` takes the lines with the details."""
+    """``trials``, ``rows`` None: as many as the benchmark itself calls for. ``say`` takes the lines with the details."""
 
     trials: int | None
     say: Callable[[str], None]
+    rows: int | None = None
 
     def count(self, usual: int) -> int:
         return usual if self.trials is None else self.trials

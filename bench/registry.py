@@ -35,8 +35,14 @@ BENCHES: Mapping[str, Entry] = {
     "tick": Entry("tick", "tick", "1,000 markets x 10 rules, against plain Python, river and bare numpy"),
     "replay": Entry("replay", "replay", "100 markets x a year of minutes, against polars and pandas"),
     "sign": Entry("sign", "sign", "a transaction through our signer, against the bare signature"),
-    "audit-write-sqlite": Entry("audit", "write", "a durable record per commit, against raw sqlite3"),
-    "audit-verify": Entry("audit", "verify_all", "the whole log verified, against hashing alone"),
-    "audit-query": Entry("audit_query", "query", "a page of the log, against the raw driver"),
+    "audit-write-sqlite": Entry("audit_write", "write_sqlite", "a durable record per commit, against raw sqlite3"),
+    "audit-write-postgres": Entry("audit_write", "write_postgres", "the same in PostgreSQL, against raw psycopg"),
+    "audit-verify": Entry("audit_verify", "verify_sqlite", "the whole log verified, against orjson and sha256 alone"),
+    "audit-verify-postgres": Entry("audit_verify", "verify_postgres", "the same in PostgreSQL"),
+    "audit-query": Entry("audit_query", "query_sqlite", "a page of the log, against raw sqlite3"),
+    "audit-query-postgres": Entry("audit_query", "query_postgres", "the same in PostgreSQL, against raw psycopg"),
     "start-up": Entry("start_up", "start_up", "cold keeper --help and audit log, against bare scripts"),
+    "audit-query-grows": Entry(
+        "audit_grows", "grows", "pages of a log of 10,000,000 records, against one of 1,000,000 (--rows N)"
+    ),
 }

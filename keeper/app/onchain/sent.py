@@ -14,7 +14,6 @@ from keeper.app.onchain.transactions import receipts_of
 from keeper.domain.address import checksum_address
 from keeper.domain.errors import OutsideError, Refused
 from keeper.domain.evm import Sent
-from keeper.domain.record import Record
 
 MOST_SHOWN = 20
 """Unknown transactions of one key that are looked up and told one by one."""
@@ -54,13 +53,12 @@ class _Search:
         self._mined = {
             tx_hash for told in story.told for tx_hash, receipt in told.receipts.items() if receipt is not None
         }
-        self._attempts: dict[int, list[Record]] = {}
-        for told in story.told:
-            for attempt in told.attempts:
-                nonce = number(attempt.body, "nonce")
-                same_chain = number(attempt.body, "chain_id") == report.chain_id
-                if nonce is not None and same_chain and text(attempt.body, "sender").lower() == sender.lower():
-                    self._attempts.setdefault(nonce, []).append(attempt)
+        self._attempts: dict[int, list[str]] = {}
+        for body in (*story.aside, *(attempt.body for told in story.told for attempt in told.attempts)):
+            nonce = number(body, "nonce")
+            same_chain = number(body, "chain_id") == report.chain_id
+            if nonce is not None and same_chain and text(body, "sender").lower() == sender.lower():
+                self._attempts.setdefault(nonce, []).append(text(body, "tx_hash"))
 
     async def run(self) -> None:
         first, after = await self._begin(), await self._nonce(self._report.block)
@@ -96,7 +94,7 @@ class _Search:
 
     async def _told(self, nonce: int) -> bool:
         """Whether an attempt of the log took this nonce. One that was mined without a receipt record is told of as a transaction."""
-        attempts = [text(attempt.body, "tx_hash") for attempt in self._attempts.get(nonce, ())]
+        attempts = self._attempts.get(nonce, [])
         if any(tx_hash in self._mined for tx_hash in attempts):
             return True
         for tx_hash in attempts:

@@ -12,6 +12,7 @@ from keeper.adapters.audit.reading import page_sync
 from keeper.app.council.ledger import Step
 from keeper.app.evidence_hash import evidence_hash
 from keeper.app.lasting import REORGANISED
+from keeper.app.reconciling import NOT_APPLIED
 from keeper.domain.record import Json, Record, RecordKind, RecordQuery
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -27,6 +28,7 @@ KINDS = (
     RecordKind.OUTCOME,
     RecordKind.PROPOSAL,
     RecordKind.FAULT,
+    RecordKind.GAP,
 )
 
 
@@ -63,12 +65,16 @@ class Told:
 
 @dataclass(slots=True)
 class Story:
-    """``senders`` are the keys that the log says it sent with, lower case; ``first_block`` the first one that was evaluated."""
+    """``senders`` are the keys that the log says it sent with, lower case; ``first_block`` the first one that was evaluated.
+
+    ``aside`` are bodies of attempts that the journal could not take: signed while the database was away and another process was quicker.
+    """
 
     told: list[Told] = field(default_factory=list)
     senders: set[str] = field(default_factory=set)
     first_block: int | None = None
     carried: list[Carried] = field(default_factory=list)
+    aside: list[Mapping[str, Json]] = field(default_factory=list)
 
     @property
     def by_transaction(self) -> dict[str, Told]:
@@ -146,6 +152,8 @@ class _Gathering:
                 self._proposal(record)
             case RecordKind.FAULT:
                 self._fault(record)
+            case RecordKind.GAP:
+                self._gap(record)
             case _ if (told := self._open.get(record.intent or "")) is not None:
                 self._of_intent(told, record)
 
@@ -164,6 +172,13 @@ class _Gathering:
     def _sender(self, address: str) -> None:
         if _ADDRESS.fullmatch(address):
             self.story.senders.add(address.lower())
+
+    def _gap(self, record: Record) -> None:
+        kept = part(record.body, "record")
+        if text(record.body, "event") == NOT_APPLIED and text(kept, "kind") == RecordKind.ATTEMPT:
+            body = part(kept, "body")
+            self.story.aside.append(body)
+            self._sender(text(body, "sender"))
 
     def _decision(self, record: Record) -> None:
         if text(record.body, "kind") == "act":

