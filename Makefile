@@ -58,8 +58,8 @@ fmt: setup-dev ## format, and mend what can be mended
 	@$(VENV)/ruff check --fix-only --quiet
 	@$(VENV)/ruff format
 
-bench: setup-dev ## measurements against a named peer in the same run; BENCH=hot-path, JSON=1
-	@$(VENV)/python -m bench $(BENCH) $(if $(JSON),--json)
+bench: setup-dev ## measurements against a named peer in the same run; BENCH=hot-path, JSON=1, ROWS=1000000
+	@$(VENV)/python -m bench $(BENCH) $(if $(JSON),--json) $(if $(ROWS),--rows $(ROWS))
 
 lock: ## write the lock files again (needs uv and npm)
 	@scripts/lock

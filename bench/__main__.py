@@ -1,4 +1,4 @@
-"""``python -m bench [NAME...] [--json] [--trials N] [--rows N]``: exit code 0 when everything was measured, whatever the figures; 1 when not; 2 usage."""
+"""``python -m bench [NAME...] [--json] [--trials N] [--rows N]``: exit code 0 when everything was measured, whatever the figures; else 1 or 2."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--trials", type=_positive, help="so many trials each instead of the usual number, for a quick look"
     )
-    parser.add_argument("--rows", type=_positive, help="records of the large log of audit-query-grows, from 10,000 on")
+    parser.add_argument("--rows", type=_positive, help="records of the large log of audit-query-grows, from 100,000 on")
     asked = parser.parse_args(argv)
     for name in asked.names:
         if name not in BENCHES:

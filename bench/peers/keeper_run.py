@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from bench.peers.arrivals import Arrivals
 from bench.peers.talk import commands, say
+from keeper.app import event_loop
 from keeper.app.cli import logs
 from keeper.app.huge_pages import collapse
 from keeper.app.observer import Observer
@@ -215,4 +216,4 @@ async def main(config: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    event_loop.run(main(*sys.argv[1:]))

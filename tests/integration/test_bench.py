@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from eth_abi.abi import encode
 
-from bench import start_up, tick
+from bench import audit_grows, audit_query, audit_verify, start_up, tick
 from bench.__main__ import main
-from bench.audit import hash_pass
+from bench.audit_verify import Pass, encoding_pass, hash_pass, passed
 from bench.contestant import Broken, running
 from bench.hot_path_100 import OURS, RAW, WEB3, numbers_of, reads_in_turn
 from bench.log_samples import drafts
@@ -133,9 +133,9 @@ def test_command__json__prints_lines_and_ends_with_one_list_of_the_same() -> Non
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     documents: list[dict[str, Any]] = json.loads(lines[-1])
-    assert [document["bench"] for document in documents] == ["sign", "audit-write-sqlite"]
+    assert [document["bench"] for document in documents] == ["sign", "audit-write-sqlite", "audit-write-sqlite-bare"]
     found = [match for line in lines if (match := LINE.match(line))]
-    assert [match[1] for match in found] == ["sign", "audit-write-sqlite"]
+    assert [match[1] for match in found] == ["sign", "audit-write-sqlite", "audit-write-sqlite-bare"]
     assert [match[2] for match in found] == [document["peer_name"] for document in documents]
     for document in documents:
         assert set(document) == KEYS
@@ -168,6 +168,9 @@ def test_command__names_of_the_interface__are_all_there() -> None:
         "replay",
         "sign",
         "audit-write-sqlite",
+        "audit-write-postgres",
+        "audit-query",
+        "audit-query-grows",
         "audit-verify",
         "start-up",
     }
@@ -284,11 +287,31 @@ def test_stages_of__a_trip_without_some_steps__counts_them_as_nothing() -> None:
 # -- the other peers do the same work ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["audit-query", "audit-verify", "start-up"])
-def test_bench__one_trial__agrees_with_its_peer_and_gives_figures(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "audit-query",
+        "audit-query-postgres",
+        "audit-verify",
+        "audit-verify-postgres",
+        "audit-write-postgres",
+        "start-up",
+    ],
+)
+def test_bench__one_trial__agrees_with_its_peer_and_gives_figures(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_query, "RECORDS", 1_000)
+    monkeypatch.setattr(audit_verify, "VERIFIED", 1_000)
     results = BENCHES[name].load()(quiet(1))
     assert results
     assert all(one.ours > 0 and one.peer > 0 for one in results)
+
+
+def test_audit_grows__small_logs__gives_each_page_of_both_databases() -> None:
+    results = BENCHES["audit-query-grows"].load()(Options(1, lambda _: None, 100_000))
+    assert [one.bench for one in results] == [
+        f"audit-query-grows-{database}-{page}" for database in ("sqlite", "postgres") for page in audit_grows.PAGES
+    ]
+    assert {one.peer_name for one in results} == {"of-10000"}
 
 
 def test_start_up__a_command_that_fails__is_broken_with_its_words() -> None:
@@ -337,7 +360,8 @@ def test_replay__all_sides__find_the_same_trips() -> None:
     assert trips > 1
 
 
-async def test_hash_pass__a_changed_row__stops_there() -> None:
+@pytest.mark.parametrize("one_pass", [hash_pass, encoding_pass])
+async def test_passes__a_changed_row__stop_there(one_pass: Pass) -> None:
     with scratch() as folder:
         path = folder / "keeper.db"
         store = await SqlAuditStore.open(sqlite_url(path), create=True)
@@ -345,11 +369,11 @@ async def test_hash_pass__a_changed_row__stops_there() -> None:
             await store.append(drafts(20))
         finally:
             await store.close()
-        assert await asyncio.to_thread(hash_pass, path) == 20
+        assert await asyncio.to_thread(passed, path, one_pass) == 20
         raw = path.read_bytes()
         assert raw.count(b'"block":{"hash":"0x' + b"0" * 62 + b'0b"') == 1
         path.write_bytes(
             raw.replace(b'"block":{"hash":"0x' + b"0" * 62 + b'0b"', b'"block":{"hash":"0x' + b"0" * 62 + b'0c"')
         )
-        assert await asyncio.to_thread(hash_pass, path) == 10
+        assert await asyncio.to_thread(passed, path, one_pass) == 10
     assert not folder.exists()

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from keeper.adapters.audit.evidence import NotEvidence, named, unpack
 from keeper.adapters.audit.times import LAST_MS, to_iso
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.evidence import Evidence
@@ -20,6 +19,8 @@ LARGEST_PAGE: Final = 10_000
 """More than this at once is not a page; ask again with ``after``."""
 
 _NARROW_MS: Final = 3_600_000
+# only names and placeholders of this module are in the texts of statements
+_SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM records"  # noqa: S608
 _AT_ONCE: Final = 500
 """Bound values of one statement."""
 
@@ -27,43 +28,85 @@ RecordRow = tuple[int, str, str, str | None, str | None, str | None, str | None,
 
 
 def page_statement(query: RecordQuery, marker: str = "?") -> tuple[str, tuple[str | int, ...]]:
-    """The SELECT and its bound values; ``marker`` is the driver's placeholder. Every filter is a bound value, none is in the text.
+    """The SELECT and its bound values; ``marker`` is the driver's placeholder. Every filter is a bound value, none is in the text."""
+    terms, values = _terms(query, marker)
+    limit = max(0, min(query.limit, LARGEST_PAGE))
+    kinds = tuple(kind.value for kind in dict.fromkeys(query.kinds))
+    column = "kind"
+    if kinds and query.market is query.action is query.incident is None:
+        # In a narrow stretch of time there are fewer records than of a kind. SQLite cannot know that: the sign keeps it from the kind's index.
+        if query.since_ms is not None and query.until_ms is not None and query.until_ms - query.since_ms <= _NARROW_MS:
+            column = "kind" if marker == "%s" else "+kind"
+        elif marker == "%s":
+            return _walked(query, kinds, terms, values, limit)
+        elif len(kinds) > 1:
+            return _merged(query, kinds, terms, values, limit)
+    if kinds:
+        terms.append(f"{column} IN ({', '.join([marker] * len(kinds))})")
+    if query.after > 0:
+        terms.append(f"seq {'<' if query.newest_first else '>'} {marker}")
+    where = f" WHERE {' AND '.join(terms)}" if terms else ""
+    bound = (*values, *kinds, *_keyset(query), limit)
+    return f"{_SELECT}{where} ORDER BY seq {_order(query)} LIMIT {marker}", bound
 
-    Of several kinds each is walked along its own index, and the walks are merged: ``kind IN (..)`` would read all records of these kinds, or
-    pass over all others, to find the newest few.
-    """
+
+def _terms(query: RecordQuery, marker: str) -> tuple[list[str], list[str | int]]:
+    """Every filter but kinds and keyset."""
     terms: list[str] = []
     values: list[str | int] = []
+    for column in ("market", "action", "incident"):
+        value = getattr(query, column)
+        if value is not None:
+            terms.append(f"{column} = {marker}")
+            values.append(value)
+    for ms, sign in ((query.since_ms, ">="), (query.until_ms, "<")):
+        if ms is not None:
+            terms.append(f"at {sign} {marker}")
+            values.append(_bound_time(ms))
+    return terms, values
 
-    def term(sql: str, *bound: str | int) -> None:
-        terms.append(sql)
-        values.extend(bound)
 
-    columns = {name: value for name in ("market", "action", "incident") if (value := getattr(query, name)) is not None}
-    for column, value in columns.items():
-        term(f"{column} = {marker}", value)
-    if query.since_ms is not None:
-        term(f"at >= {marker}", _bound_time(query.since_ms))
-    if query.until_ms is not None:
-        term(f"at < {marker}", _bound_time(query.until_ms))
-    if query.after > 0:
-        term(f"seq {'<' if query.newest_first else '>'} {marker}", query.after)
-    kinds = [kind.value for kind in dict.fromkeys(query.kinds)]
-    # In a narrow stretch of time there are fewer records than of a kind, which SQLite cannot know: the sign keeps it from the kind's index.
-    narrow = query.since_ms is not None and query.until_ms is not None and query.until_ms - query.since_ms <= _NARROW_MS
-    column = "+kind" if narrow and marker == "?" else "kind"
-    walks = [[kind] for kind in kinds] if len(kinds) > 1 and not columns and not narrow else [kinds]
-    selects: list[str] = []
+def _merged(
+    query: RecordQuery, kinds: Sequence[str], terms: Sequence[str], values: Sequence[str | int], limit: int
+) -> tuple[str, tuple[str | int, ...]]:
+    """SQLite walks along the index of each kind and merges the walks as far as the page goes. For ``kind IN (..)`` it would read and sort all
+    records of these kinds.
+    """
+    keyset = [f"seq {'<' if query.newest_first else '>'} ?"] if query.after > 0 else []
+    walk = f"{_SELECT} WHERE {' AND '.join([*terms, 'kind = ?', *keyset])}"
+    bound = [one for kind in kinds for one in (*values, kind, *_keyset(query))]
+    return f"{' UNION ALL '.join([walk] * len(kinds))} ORDER BY seq {_order(query)} LIMIT ?", (*bound, limit)
+
+
+def _walked(
+    query: RecordQuery, kinds: Sequence[str], terms: Sequence[str], values: Sequence[str | int], limit: int
+) -> tuple[str, tuple[str | int, ...]]:
+    """PostgreSQL takes the records by number and passes over all others whenever it takes a kind for frequent, and in a prepared statement it
+    takes every kind for that. By kind and number in this order only the index of the two gives them.
+    """
+    order = _order(query)
+    keyset = [f"(kind, seq) {'<' if query.newest_first else '>'} (%s, %s)"] if query.after > 0 else []
+    rest = (
+        f"FROM records WHERE {' AND '.join([*terms, 'kind >= %s', 'kind <= %s', *keyset])} "
+        f"ORDER BY kind {order}, seq {order} LIMIT %s"
+    )
     bound: list[str | int] = []
-    for walk in walks:
-        of_kind = [f"{column} IN ({', '.join([marker] * len(walk))})"] if walk else []
-        where = f" WHERE {' AND '.join([*of_kind, *terms])}" if of_kind or terms else ""
-        # only names and placeholders of this module are in the text
-        selects.append(f"SELECT {', '.join(COLUMNS)} FROM records{where}")  # noqa: S608
-        bound += [*walk, *values]
-    order = "DESC" if query.newest_first else "ASC"
-    sql = f"{' UNION ALL '.join(selects)} ORDER BY seq {order} LIMIT {marker}"
-    return sql, (*bound, max(0, min(query.limit, LARGEST_PAGE)))
+    for kind in kinds:
+        place = (kind, query.after) if query.after > 0 else ()
+        bound += [*values, kind, kind, *place, limit]
+    if len(kinds) == 1:
+        return f"SELECT {', '.join(COLUMNS)} {rest}", tuple(bound)
+    walks = " UNION ALL ".join([f"(SELECT seq {rest})"] * len(kinds))
+    found = f"SELECT seq FROM ({walks}) AS walks ORDER BY seq {order} LIMIT %s"  # noqa: S608
+    return f"{_SELECT} WHERE seq IN ({found}) ORDER BY seq {order}", (*bound, limit)
+
+
+def _keyset(query: RecordQuery) -> tuple[int, ...]:
+    return (query.after,) if query.after > 0 else ()
+
+
+def _order(query: RecordQuery) -> str:
+    return "DESC" if query.newest_first else "ASC"
 
 
 def matches(record: Record, query: RecordQuery) -> bool:
@@ -99,6 +142,9 @@ def filled(
     records: Sequence[Record], rows: Callable[[str, tuple[str, ...]], Iterable[Sequence[Any]]], marker: str = "?"
 ) -> list[Record]:
     """The records with their evidence in their bodies, as far as it is in the database. Raises StoreUnavailable for damaged evidence."""
+    # here, because a page without it need not wait for what it takes
+    from keeper.adapters.audit.evidence import NotEvidence, named, unpack
+
     hashes = tuple(dict.fromkeys(one for record in records if (one := named(record.body)) is not None))
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(hashes), _AT_ONCE):

@@ -273,7 +273,12 @@ class Following:
                 self._heard(index, await node.head(), first=True)
                 async for block in node.heads():
                     wait = 0
-                    self._heard(index, block)
+                    if index == self._selection.active and self._follows(index, block):
+                        now_ms = self._announce(index, block)
+                        await asyncio.sleep(0)  # whoever waits for the block asks for its reads first
+                        self._count(index, block, now_ms)
+                    else:
+                        self._heard(index, block)
                 raise Unreachable("the heads ended")
             except OutsideError as error:
                 reason = DownReason.WRONG_CHAIN if isinstance(error, WrongChain) else DownReason.LOST
@@ -310,13 +315,16 @@ class Following:
         if first:
             self._doubted[index].clear()
             self._fresh[index], self.newest[index] = True, None
-        doubted = self._doubted[index]
-        if doubted or not self._vetting.believable(block, self.newest[index]):
-            doubted.append(block)
-            if len(doubted) == 1:
-                self._spawn(partial(self._doubt, index, block), f"doubt-{self._members[index].name}")
-        else:
+        if self._follows(index, block):
             self._believe(index, block)
+            return
+        doubted = self._doubted[index]
+        doubted.append(block)
+        if len(doubted) == 1:
+            self._spawn(partial(self._doubt, index, block), f"doubt-{self._members[index].name}")
+
+    def _follows(self, index: int, block: BlockStamp) -> bool:
+        return not self._doubted[index] and self._vetting.believable(block, self.newest[index])
 
     async def _doubt(self, index: int, block: BlockStamp) -> None:
         """Until every head that waits is believed; one that is not takes those after it along."""
@@ -346,14 +354,22 @@ class Following:
                 block = waiting[0]
 
     def _believe(self, index: int, block: BlockStamp) -> None:
+        self._count(index, block, self._announce(index, block))
+
+    def _announce(self, index: int, block: BlockStamp) -> float:
+        """Tells the listeners. When that was, for ``_count``."""
         now_ms = self._clock.monotonic_ms()
-        first, self._fresh[index] = self._fresh[index], False
-        self._attempts[index] += first
         self.newest[index] = block
         self._vetting.believed(block)
         if index == self._selection.active:
             for listener in self._listeners:
                 listener.hear(block)
+        return now_ms
+
+    def _count(self, index: int, block: BlockStamp, now_ms: float) -> None:
+        """What the block says of the endpoints."""
+        first, self._fresh[index] = self._fresh[index], False
+        self._attempts[index] += first
         change = self._selection.connected if first else self._selection.announced
         self._tell(change(index, block.number, now_ms, time_s=block.timestamp_s))
         for other, why in self._ballot.cast(index, block).items():

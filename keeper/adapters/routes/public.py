@@ -43,12 +43,9 @@ class PublicRoute:
 
     async def submit(self, attempt: Attempt) -> Submission:
         """The best answer of all nodes. Never raises for what they do. Safe to repeat: a node that has it says so (KNOWN)."""
-        tasks = {asyncio.create_task(_send(node, attempt)) for node in self._broadcasters}
-        self._still_sending |= tasks
-        for task in tasks:
-            task.add_done_callback(self._still_sending.discard)
-        if len(tasks) == 1:  # nobody to wait for besides, and no time to lose
-            return await asyncio.shield(next(iter(tasks)))
+        if len(self._broadcasters) == 1:  # nobody to wait for besides, and no time to lose
+            return await self._send_alone(self._broadcasters[0], attempt)
+        tasks = {self._beside(node, attempt) for node in self._broadcasters}
         found: list[Submission] = []
         for next_answer in asyncio.as_completed(tasks):
             submission = await next_answer
@@ -56,6 +53,20 @@ class PublicRoute:
                 return submission
             found.append(submission)
         return min(found, key=lambda submission: _BEST_FIRST.index(submission.kind))
+
+    async def _send_alone(self, node: Broadcaster, attempt: Attempt) -> Submission:
+        try:
+            return await _send(node, attempt)
+        except asyncio.CancelledError:
+            self._beside(node, attempt)  # nobody knows how far it came, and the same bytes have the same effect
+            raise
+
+    def _beside(self, node: Broadcaster, attempt: Attempt) -> asyncio.Task[Submission]:
+        """A sending that goes on when nobody waits for it."""
+        task = asyncio.create_task(_send(node, attempt))
+        self._still_sending.add(task)
+        task.add_done_callback(self._still_sending.discard)
+        return task
 
     async def close(self) -> None:
         """Waits for the sends that go on after an early answer. Safe to call twice."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typer import Typer
+    from typer.models import TyperInfo
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -52,5 +53,18 @@ def _first_named(app: Typer, argv: list[str]) -> Typer:
     if not groups and not commands:
         return app
     alone = copy(app)
-    alone.registered_groups, alone.registered_commands = groups, commands
+    alone.registered_groups, alone.registered_commands = [_second_named(group, argv) for group in groups], commands
+    return alone
+
+
+def _second_named(group: TyperInfo, argv: list[str]) -> TyperInfo:
+    """The same for a group that is followed by the configuration and the command, or by the command alone."""
+    inside = group.typer_instance
+    known = {one.name: one for one in inside.registered_commands} if inside else {}
+    words = argv[1:3] if argv[1:2] == ["-"] or not argv[1:2] or not argv[1].startswith("-") else []
+    name = next((word for word in words if word in known), None)
+    if inside is None or name is None:
+        return group
+    alone, only = copy(group), copy(inside)
+    only.registered_groups, only.registered_commands, alone.typer_instance = [], [known[name]], only
     return alone

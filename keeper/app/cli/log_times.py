@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from keeper.domain.errors import KeeperError, UnitError
-from keeper.domain.units import parse_duration_ms
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -14,6 +13,8 @@ def time_ms(text: str | None) -> int | None:
     """An ISO time (UTC unless it says otherwise), or how long ago; what lies before 1970 is 1970."""
     if text is None:
         return None
+    from keeper.domain.units import parse_duration_ms  # most pages are asked for without a time
+
     try:
         ago = parse_duration_ms(text)
     except UnitError:

@@ -8,6 +8,7 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from keeper.app import event_loop
 from keeper.app.cli import logs
 from keeper.app.cli.output import Output
 from keeper.app.exit_codes import Exit
@@ -26,7 +27,7 @@ def run(output: Output, config: str, *, shadow: bool) -> int:
     loaded = load(config)
     if shadow:
         loaded = replace(loaded, keeper=replace(loaded.keeper, mode=Mode.SHADOW))
-    return asyncio.run(_serve(loaded))
+    return event_loop.run(_serve(loaded))
 
 
 async def _serve(config: Config) -> int:

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
-import pytest
+import sqlite3
+from contextlib import closing
 
+import pytest
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from keeper.adapters.audit.models import records
 from keeper.adapters.audit.pages import LARGEST_PAGE, page_statement, to_record
 from keeper.adapters.audit.times import LAST_MS
 from keeper.domain.errors import StoreUnavailable
@@ -35,6 +41,40 @@ def test_page_statement__newest_first__goes_down_from_the_cursor() -> None:
     sql, _ = page_statement(RecordQuery(after=9, newest_first=True), marker="%s")
 
     assert "seq < %s ORDER BY seq DESC LIMIT %s" in sql
+
+
+@pytest.mark.parametrize("marker", ["?", "%s"])
+@pytest.mark.parametrize("kinds", [(RecordKind.TICK,), (RecordKind.TICK, RecordKind.STATE, RecordKind.TICK)])
+@pytest.mark.parametrize("until_ms", [None, 1_000, 10_000_000_000])
+def test_page_statement__kinds__has_a_value_for_each_placeholder(
+    marker: str, kinds: tuple[RecordKind, ...], until_ms: int | None
+) -> None:
+    sql, values = page_statement(RecordQuery(kinds=kinds, since_ms=0, until_ms=until_ms, after=3), marker)
+
+    assert sql.count(marker) == len(values)
+    assert "tick" not in sql
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (RecordQuery(kinds=(RecordKind.TICK,), after=9), "ix_records_kind_seq (kind=? AND seq>?)"),
+        (RecordQuery(kinds=(RecordKind.TICK, RecordKind.GAP)), "MERGE (UNION ALL)"),
+        (RecordQuery(kinds=(RecordKind.TICK,), since_ms=5, until_ms=6), "ix_records_at (at>? AND at<?)"),
+    ],
+)
+def test_page_statement__plan_of_sqlite__is_the_one_that_does_not_grow_with_the_log(
+    query: RecordQuery, index: str
+) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(str(CreateTable(records).compile(dialect=sqlite.dialect())))
+        for one in records.indexes:
+            connection.execute(str(CreateIndex(one).compile(dialect=sqlite.dialect())))
+        sql, values = page_statement(query)
+
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+
+    assert index in " / ".join(plan)
 
 
 @pytest.mark.parametrize(
