@@ -25,6 +25,7 @@ from bench.result import Bar, Ratio, Result, Want, median
 from keeper.domain.action import ActionKind
 from keeper.domain.units import NO_SPAN, Span, Unit
 from keeper.domain.verdict import Severity
+from keeper.engine.groups import groups_of
 from keeper.engine.history import Ticks, Track, sweep
 from keeper.engine.spec import ActionPolicy, EngineSpec, MarketSpec, SourceSpec
 from keeper.rules.spec import Condition, RuleSpec, Side
@@ -174,8 +175,10 @@ def _ours(year: Year) -> list[list[Trip]]:
         for name, values in (("oracle", year.oracle), ("spot", year.spot)):
             tracks[f"{market.name}-{name}"] = Track(year.at_ms, year.at_ms, values[place], good)
     ticks = Ticks(year.at_ms, year.at_ms // 12_000)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        runs = list(pool.map(lambda market: sweep(spec, market, tracks, ticks), spec.markets))
+    jobs = os.cpu_count() or 1
+    with ThreadPoolExecutor(jobs) as pool:
+        swept = list(pool.map(lambda group: sweep(spec, group, tracks, ticks), groups_of(spec, jobs)))
+    runs = [run for group in swept for run in group]
     return [_after_cooldown([(trip.at_ms, trip.rule) for trip in run.trips]) for run in runs]
 
 

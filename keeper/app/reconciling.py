@@ -18,13 +18,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from keeper.adapters.audit.canonical import canonical
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.spool import Spool
+from keeper.adapters.audit.spool_lines import SpoolDamaged, SpoolHead
 from keeper.adapters.audit.times import to_iso
 from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition, StoreUnavailable
 from keeper.domain.record import Draft, Json, Record, RecordKind, RecordQuery
@@ -79,11 +80,15 @@ class Reconciler:
 
         Also raises it for a spool that was begun on another log.
         """
-        place = await self._found_place() if self._place is None else self._place
+        place = await self.place()
         while (part := await asyncio.to_thread(self._next, place)) is not None:
             place = await self._commit(part)
         self._place = place
         return place
+
+    async def place(self) -> int:
+        """How many records of the spool are in the log. Raises as ``write``."""
+        return await self._found_place() if self._place is None else self._place
 
     def forget(self) -> None:
         """The spool was emptied."""
@@ -94,37 +99,65 @@ class Reconciler:
         head = self._spool.head
         if head is None:
             return 0
+        page = await self._store.page(RecordQuery(after=max(0, head.seq - 1), limit=1))
         if head.seq:
-            page = await self._store.page(RecordQuery(after=head.seq - 1, limit=1))
             if not page or (page[0].seq, page[0].hash) != (head.seq, head.log):
-                raise StoreUnavailable(
-                    f"the spool {self._spool.path} was begun on another log: record {head.seq} is not {head.log}",
-                    remedy="look at audit.url: was the database replaced or restored? Else move the spool away, and keep it",
-                )
+                raise self._another_log(f"record {head.seq} is not {head.log}")
+        elif page and self._spool.left_behind and not await asyncio.to_thread(self._began, page[0], head.hash):
+            raise self._another_log(
+                f"it was empty then, and record 1 is now {page[0].hash}, which is none of the spool's"
+            )
         place, after = 0, head.seq
         while page := await self._store.page(RecordQuery(kinds=(RecordKind.GAP,), after=after, limit=PAGE)):
-            place = max([place, *(_through(record, head.hash) for record in page)])
+            for record in page:
+                place = self._through(record, head.hash, place)
             after = page[-1].seq
         return place
 
+    def _another_log(self, why: str) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"the spool {self._spool.path} was begun on another log: {why}",
+            remedy="look at audit.url: was the database replaced or restored? Else move the spool away, and keep it",
+        )
+
+    def _began(self, record: Record, first_hash: str) -> bool:
+        """Whether the log began with what is in the spool: with what was written late, or with what was taken and not answered."""
+        if _spool_of(record).get("first_hash") == first_hash:
+            return True
+        content = _content(record)
+        return any(content == _content(draft) for line in self._spool.lines() if line.doubt for draft in line.drafts)
+
+    def _through(self, record: Record, first_hash: str, place: int) -> int:
+        """How far the spool is in the log after this record. What this spool cannot have said is not believed."""
+        told = _spool_of(record)
+        first, through, line = told.get("first"), told.get("through"), told.get("last_hash")
+        if told.get("first_hash") != first_hash or type(first) is not int or type(through) is not int:
+            return place
+        fits = 0 <= first <= place < through <= self._spool.records and self._spool.holds(through, str(line))
+        return through if fits else place
+
     def _next(self, after: int) -> Part | None:
-        """What goes into the next commit; None: nothing waits."""
+        """What goes into the next commit; None: nothing waits. What is before damage comes first."""
         found: Part | None = None
-        for line in self._spool.lines(after):
-            drafts = line.drafts[max(0, after - line.first) :]
-            first = max(after, line.first)
-            doubts = frozenset(range(first, line.after) if line.doubt else ())
+        try:
+            for line in self._spool.lines(after):
+                drafts = line.drafts[max(0, after - line.first) :]
+                first = max(after, line.first)
+                doubts = frozenset(range(first, line.after) if line.doubt else ())
+                if found is None:
+                    found = Part(first, drafts, doubts, line.left_out, line.hash)
+                elif len(found.drafts) + len(drafts) > AT_ONCE:
+                    break
+                else:
+                    found = Part(found.first, found.drafts + drafts, found.doubts | doubts, line.left_out, line.hash)
+        except SpoolDamaged:
             if found is None:
-                found = Part(first, drafts, doubts, line.left_out, line.hash)
-            elif len(found.drafts) + len(drafts) > AT_ONCE:
-                break
-            else:
-                found = Part(found.first, found.drafts + drafts, found.doubts | doubts, line.left_out, line.hash)
+                raise
         return found
 
     async def _commit(self, part: Part) -> int:
         """How far the log has the spool then."""
-        drafts = await self._unknown(part) if part.doubts else list(part.drafts)
+        drafts = await self._unknown(part, head) if part.doubts and (head := self._spool.head) else list(part.drafts)
         try:
             await self._append(self._gap(part, len(drafts)), *drafts)
         except (IntentAlreadyOpen, InvalidTransition, DraftRefused) as error:
@@ -145,25 +178,34 @@ class Reconciler:
             self._place = place
             raise
 
-    async def _unknown(self, part: Part) -> list[Draft]:
-        """Those of them that the log has not got already."""
-        head = self._spool.head
-        assert head is not None, "there are lines"
-        kept: Counter[str] = Counter()
+    async def _unknown(self, part: Part, head: SpoolHead) -> list[Draft]:
+        """Those of them that the log has not got already.
+
+        What is before them in the spool is in the log once each, so only what is there more often is one of these.
+        """
         numbered = list(enumerate(part.drafts, part.first))
         wanted = {_content(draft) for number, draft in numbered if number in part.doubts}
+        kept = Counter[str]()
         after = head.seq
         while page := await self._store.page(RecordQuery(after=after, limit=PAGE)):
             kept.update(content for record in page if (content := _content(record)) in wanted)
             after = page[-1].seq
+        if kept and part.first:
+            kept.subtract(await asyncio.to_thread(self._before, part.first, wanted))
         left = []
         for number, draft in numbered:
             content = _content(draft) if number in part.doubts else ""
-            if kept[content]:
+            if kept[content] > 0:
                 kept[content] -= 1
             else:
                 left.append(draft)
         return left
+
+    def _before(self, place: int, wanted: set[str]) -> list[str]:
+        """Which of the ``wanted`` contents the records before ``place`` have."""
+        earlier = (line for line in self._spool.lines() if line.first < place)
+        drafts = (draft for line in earlier for draft in line.drafts[: place - line.first])
+        return [content for draft in drafts if (content := _content(draft)) in wanted]
 
     def _gap(self, part: Part, records: int) -> Draft:
         head = self._spool.head
@@ -198,11 +240,11 @@ class Reconciler:
         )
 
 
-def _through(record: Record, first_hash: str) -> int:
+def _spool_of(record: Record) -> Mapping[str, Json]:
+    """What a record of kind ``gap`` says of the spool that was written into the log."""
     spool = record.body.get("spool")
-    if not isinstance(spool, dict) or spool.get("first_hash") != first_hash:
-        return 0
-    return int(str(spool["through"]))
+    late = record.kind is RecordKind.GAP and record.body.get("event") == LATE
+    return spool if late and isinstance(spool, Mapping) else {}
 
 
 def _content(one: Draft | Record) -> str:

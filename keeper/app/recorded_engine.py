@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keeper import __version__
+from keeper.app.declared_order import ORDER, in_order, order_of
 from keeper.app.restart import bound
 from keeper.config import load, loads
 from keeper.config.model import Config
@@ -37,38 +38,80 @@ Engines = Callable[[Record, Record], Built | NoEngine]
 
 
 def engines_of(path: str) -> Engines:
-    """``path`` is the configuration at hand: its engine is taken where the log alone does not give it, and only if it is the same configuration."""
+    """``path`` is the configuration at hand. Where the log does not say in which order the names of its own were written, as earlier versions left it
+    out, it lends that; where the log's own cannot be used at all, its engine is taken, and only if it decides alike.
+
+    The start says what its engine was bound to (``keeper.app.restart.bound``): sources, markets with their rules, actions, chain and mode. Nothing
+    else that a configuration holds is asked for. A start of a version that did not say it is held against the hash of the whole configuration.
+    """
 
     def build(configuration: Record, start: Record) -> Built | NoEngine:
-        origin = f"the configuration in the log, record {configuration.seq}"
-        recorded = _from_log(configuration)
-        engine = None if recorded is None else compile_engine(recorded.engine)
-        if recorded is not None and engine is not None and start.body.get("engine") in (None, bound(recorded, engine)):
-            return Built(engine, origin)
         given = _given(path)
-        if given is not None and given.hash == configuration.body.get("hash"):
-            return Built(compile_engine(given.engine), f"{path}, which has the hash in record {configuration.seq}")
-        if engine is not None:
-            other = f"the configuration of record {configuration.seq} is not the one that the start of record {start.seq} says it ran with"
-            if start.body.get("version") == __version__:
-                return NoEngine(f"{other}: run keeper audit CONFIG verify")
-            return Built(engine, origin, f"{other}; this version of the keeper may only read it differently")
-        found = "cannot be read" if given is None else f"has the hash {given.hash}"
-        return NoEngine(
-            f"it was decided with the configuration {configuration.body.get('hash')} (record {configuration.seq}), of which the log holds too "
-            f"little to use it, and {path} {found}: give the file as it was"
+        engine = _from_log(configuration, given)
+        return (
+            _of_file(path, given, configuration, start)
+            if engine is None
+            else _of_log(*engine, path, given, configuration, start)
         )
 
     return build
 
 
-def _from_log(configuration: Record) -> Config | None:
+def _of_log(
+    recorded: Config, engine: Engine, path: str, given: Config | None, configuration: Record, start: Record
+) -> Built | NoEngine:
+    origin = f"the configuration in the log, record {configuration.seq}"
+    if start.body.get("engine") in (None, bound(recorded, engine)):
+        return Built(engine, origin)
+    other = f"the configuration of record {configuration.seq} is not the one that the start of record {start.seq} says it ran with"
+    if start.body.get("version") != __version__:
+        if given is not None and given.hash == configuration.body.get("hash"):
+            return Built(compile_engine(given.engine), f"{path}, which has the hash in record {configuration.seq}")
+        return Built(engine, origin, f"{other}; this version of the keeper may only read it differently")
+    if ORDER in configuration.body or (given is not None and order_of(given.public()) == order_of(recorded.public())):
+        return NoEngine(f"{other}: run keeper audit CONFIG verify")
+    return NoEngine(
+        f"the log does not say in which order the names in the configuration of record {configuration.seq} were written, which earlier "
+        f"versions of the keeper did not record, and {path} does not have the same names: give the file as it was"
+    )
+
+
+def _of_file(path: str, given: Config | None, configuration: Record, start: Record) -> Built | NoEngine:
+    said, digest = start.body.get("engine"), configuration.body.get("hash")
+    found = "cannot be read"
+    if given is not None:
+        engine, same = compile_engine(given.engine), given.hash == digest
+        if said == bound(given, engine) or (same and (said is None or start.body.get("version") != __version__)):
+            alike = (
+                f"has the hash in record {configuration.seq}"
+                if same
+                else f"has the sources, markets, rules and actions that record {start.seq} ran with"
+            )
+            return Built(engine, f"{path}, which {alike}")
+        found = f"has the hash {given.hash}"
+    return NoEngine(
+        f"it was decided with the configuration {digest} (record {configuration.seq}), of which the log holds too "
+        f"little to use it, and {path} {found}: give the file as it was"
+    )
+
+
+def _from_log(configuration: Record, given: Config | None) -> tuple[Config, Engine] | None:
     """None where what was hidden in it (addresses with a password, say) is missed."""
-    text = json.dumps(configuration.body.get("document")).encode()
+    order = configuration.body.get(ORDER)
+    if order is None and given is not None:
+        order = order_of(given.public())
+    document = in_order(configuration.body.get("document"), order)
     try:
-        return loads(text, folder=Path.cwd(), environ={}, offline=True, path=f"record {configuration.seq}")
+        found = loads(
+            json.dumps(document).encode(),
+            folder=Path.cwd(),
+            environ={},
+            offline=True,
+            path=f"record {configuration.seq}",
+        )
     except ConfigurationError:
         return None
+    return found, compile_engine(found.engine)
 
 
 def _given(path: str) -> Config | None:

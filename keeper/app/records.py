@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from keeper import __version__
+from keeper.app.declared_order import ORDER, order_of
 from keeper.domain.decision import BreakerEvent
 from keeper.domain.record import Draft, Json, RecordKind
 from keeper.engine.evidence import breaker_body
@@ -20,8 +21,9 @@ def start(
 
 
 def configuration(at_ms: int, config_hash: str, document: Mapping[str, Json]) -> Draft:
-    """The configuration that everything after it was decided with; no value of the environment is in it."""
-    return Draft(RecordKind.CONFIGURATION, {"hash": config_hash, "document": dict(document)}, at_ms)
+    """The configuration that everything after it was decided with, and the order of its names; no value of the environment is in it."""
+    body: dict[str, Json] = {"hash": config_hash, "document": dict(document), ORDER: order_of(document)}
+    return Draft(RecordKind.CONFIGURATION, body, at_ms)
 
 
 def fault(at_ms: int, part: str, *, down: bool, reason: str, message: str, remedy: str = "") -> Draft:

@@ -20,8 +20,10 @@ from keeper.adapters.audit.journal import JOURNAL_KINDS
 from keeper.adapters.audit.memory_journal import MemoryJournal
 from keeper.adapters.audit.pages import LARGEST_PAGE, matches
 from keeper.adapters.audit.spool import Spool
+from keeper.adapters.audit.spool_lines import SpoolDamaged
 from keeper.adapters.audit.worker import Worker
 from keeper.app.reconciling import Reconciler
+from keeper.app.records import fault
 from keeper.app.without_log import Permission
 from keeper.config.audit import ActWithoutLog
 from keeper.domain.errors import AuditError, IntentAlreadyOpen, InvalidTransition, StoreNotMigrated, StoreUnavailable
@@ -42,7 +44,6 @@ ASIDE_SEQ: Final = 2**52
 THIN_FROM, ONE_OF = 0.5, 10
 """When so much of the spool's limit is used, one of ten ticks is kept, and how many were left out is said."""
 ACTIONS_ONLY_FROM: Final = 0.9
-_DECIDED: Final = JOURNAL_KINDS | {RecordKind.INCIDENT, RecordKind.DECISION}
 AWAY = (StoreUnavailable, StoreNotMigrated)
 
 
@@ -170,7 +171,10 @@ class SpoolingStore:
         while True:
             await self._news.wait()
             try:
-                await self.reconcile()
+                try:
+                    await self.reconcile()
+                except SpoolDamaged as error:
+                    await self._set_aside(error)
             except AuditError as error:
                 self._log.info("records are waiting in the spool", records=self._spool.records, error=error.message)
                 await self._clock.sleep(RETRY_S)
@@ -193,6 +197,28 @@ class SpoolingStore:
             self._log.info("what waited in the spool is in the log", records=written)
             self.told(None)
             return
+
+    async def _set_aside(self, damage: SpoolDamaged) -> None:
+        """What can be read of the spool is in the log; the file is kept, records begin anew, and people are told. Raises AuditError."""
+        found = list(await self._store.open_intents())
+        written = await self._reconciler.place()
+        async with self._turn:
+            lost = self._spool.records - written
+            kept = await self._worker.run(self._spool.set_aside)
+            self._reconciler.forget()
+            self._away, self._failing_since_ms = False, None
+            self._news.clear()
+            known = {one.id for one in found}  # what was only in the spool goes on in memory until its end
+            self._not_applied |= {one.id for one in self._journal.open_intents if one.id not in known}
+            self._take_over(found)
+        message = f"{damage.message}: {lost} records of it are not in the log, and the file is kept as {kept.name}"
+        self.told(
+            SpoolDamaged(
+                message, remedy="look what happened to its disk; what is whole in that file is text that can be read"
+            )
+        )
+        now_ms = self._clock.now_ms()
+        await self.append([fault(now_ms, "audit", down=False, reason="gap", message=message)])
 
     # -- steps ------------------------------------------------------------------------------------------------------------------
 
@@ -262,8 +288,7 @@ class SpoolingStore:
         for item in ready:
             if item.change is not None:
                 journal.apply(item.change)
-        # what failed before may be in the log, and may hold some of these
-        doubt = doubt or (self._stale and any(one.kind in _DECIDED for one in drafts))
+        doubt = doubt or self._stale  # what failed before may be in the log, and may hold some of these
         kept = self._thinned(drafts)
         first = self._spool.records
         if kept:
@@ -278,6 +303,14 @@ class SpoolingStore:
         return records
 
     def _write(self, drafts: Sequence[Draft], doubt: bool) -> None:
+        try:
+            self._write_line(drafts, doubt)
+        except SpoolDamaged as damage:  # a file came there that is none of ours
+            kept = self._spool.set_aside()
+            self._log.error("a file in the place of the spool is kept aside", file=str(kept), error=damage.message)
+            self._write_line(drafts, doubt)
+
+    def _write_line(self, drafts: Sequence[Draft], doubt: bool) -> None:
         if self._spool.head is None:
             reason = self._failed.message if self._failed is not None else "the log could not be written"
             self._spool.begin(*self._head, self._clock.now_ms(), reason)

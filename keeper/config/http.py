@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from keeper.config.environment import Environment
 from keeper.config.file import read_bytes
@@ -54,11 +54,14 @@ def _rate(given: Given) -> int:
     return given.value
 
 
+DEFAULT_LISTEN: Final = ("127.0.0.1", 8642)
 LISTEN = Field(
     "listen",
-    Kind(_listen, ("127.0.0.1", 0), {"type": "string", "pattern": r"^\s*.+:\d{1,5}\s*$"}, env=True),
-    "Where the pages are served: host:port, 127.0.0.1 for this machine alone. "
+    Kind(_listen, DEFAULT_LISTEN, {"type": "string", "pattern": r"^\s*.+:\d{1,5}\s*$"}, env=True),
+    "Where the pages are served: host:port, 127.0.0.1:8642 when left out, for this machine alone. "
     "The council's pages have no password: put a proxy with one in front of anything else.",
+    DEFAULT_LISTEN,
+    implied=True,
 )
 URL = Field("url", WEB_URL, "The address at which people reach the pages, for links in notices.", "")
 APPROVE = Field(

@@ -4,7 +4,8 @@ What differs from live is only how observations come in: as columns, so that pla
 others, or that need others, go through the very objects that grade and derive live, one tick after the other. Signals and rules are stepped by
 the same compiled loops, so both ways agree to the last bit; a test holds them against each other.
 
-Markets are independent of each other until something is decided, so each is swept alone: its arrays stay small, and several threads may work.
+Markets are independent of each other until something is decided, so a few are swept at a time: the arrays stay small, and several threads may
+work. A few and not one, because statistics whose every step waits for the one before it take those of several markets in one loop.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from keeper.engine.derivation import How, in_order
 from keeper.engine.derive import Deriver
 from keeper.engine.gate import Gates
 from keeper.engine.grade import BITS, FOREVER, Grader
+from keeper.engine.groups import is_made_of_others
 from keeper.engine.kernel import Kernel
 from keeper.engine.spec import EngineSpec, MarketSpec, SourceSpec
 from keeper.rules import codes as rule_codes
@@ -29,7 +31,7 @@ from keeper.rules.codes import INSIDE, NOT_ENOUGH_DATA, NOT_USABLE, TRIPPED, rea
 from keeper.signals.bank import NEVER, NO_INPUT, READY, Board, Bytes, Floats, Ints, empty_board
 from keeper.signals.registry import SIGNALS
 
-CHUNK = 65_536
+CHUNK = 16_384
 """Ticks on the board at once: few enough to take little memory, many enough to make the calls cheap."""
 
 QUALITIES = tuple(Quality)
@@ -82,21 +84,24 @@ class Ticks:
     block: Ints
 
 
-def sweep(spec: EngineSpec, market: MarketSpec, tracks: Mapping[str, Track], ticks: Ticks) -> MarketRun:
-    """One market over all ticks. A source without a track is MISSING throughout. The spec must have been checked."""
-    return Sweeper(spec, market, tracks).run(ticks)
+def sweep(
+    spec: EngineSpec, markets: Sequence[MarketSpec], tracks: Mapping[str, Track], ticks: Ticks
+) -> list[MarketRun]:
+    """These markets over all ticks. A source without a track is MISSING throughout. The spec must have been checked."""
+    return Sweeper(spec, markets, tracks).run(ticks)
 
 
 class Sweeper:
-    """One market, with the sources behind it."""
+    """A few markets, with the sources behind them."""
 
-    def __init__(self, spec: EngineSpec, market: MarketSpec, tracks: Mapping[str, Track]) -> None:
-        self._spec = _alone(spec, market)
+    def __init__(self, spec: EngineSpec, markets: Sequence[MarketSpec], tracks: Mapping[str, Track]) -> None:
+        self._spec = _alone(spec, markets)
         self._kernel = Kernel(self._spec)
         self._wiring = self._kernel.wiring
         self._memory = self._kernel.fresh()
         self._tracks = tracks
-        self._market = MarketRun(market.name)
+        self._runs = [MarketRun(market.name) for market in markets]
+        self._market_of = [place for place, market in enumerate(markets) for _ in market.rules]
         self._open: dict[int, Trip] = {}
         self._seeing = self._not_blind()
 
@@ -116,7 +121,7 @@ class Sweeper:
         self._kernel.run(board, self._kernel.fresh(), codes)
         return [rule for rule, reason in enumerate(codes.reason[:, 0]) if reason != NOT_USABLE]
 
-    def run(self, ticks: Ticks) -> MarketRun:
+    def run(self, ticks: Ticks) -> list[MarketRun]:
         """Everything from the first tick to the last."""
         timed = any(SIGNALS[row.spec.kind].timed for row in self._wiring.signals)
         columns = _columns_of(self._spec.sources, self._tracks, ticks, timed=timed)
@@ -126,7 +131,7 @@ class Sweeper:
             here = slice(first, min(first + CHUNK, len(at_ms)))
             count = here.stop - here.start
             if board is None or codes is None or count != len(board.at_ms):
-                board = empty_board(self._wiring.rows, count)
+                board = self._unwritten_board(count, timed=timed)
                 codes = rule_codes.blank(len(self._wiring.rules), count)
             board = board._replace(at_ms=at_ms[here], block=block[here])
             qualities = columns.read(board, here)
@@ -135,11 +140,30 @@ class Sweeper:
             self._kernel.run(board, self._memory, codes)
             seen = reasons_seen(codes.reason).tolist()
             self._note(board, codes, before, seen)
-            self._hold(codes, qualities, seen)
-            self._market.ticks += count
-        self._market.trips += [trip for _, trip in sorted(self._open.items())]
-        self._market.trips.sort(key=lambda trip: trip.at_ms)
-        return self._market
+            for place, run in enumerate(self._runs):
+                seeing = [rule for rule in self._seeing if self._market_of[rule] == place]
+                self._hold(run, seeing, codes, qualities, seen)
+                run.ticks += count
+        for rule, trip in sorted(self._open.items()):
+            self._runs[self._market_of[rule]].trips.append(trip)
+        for run in self._runs:
+            run.trips.sort(key=lambda trip: trip.at_ms)
+        return self._runs
+
+    def _unwritten_board(self, ticks: int, *, timed: bool) -> Board:
+        """As ``empty_board``, but only what nobody writes before it is read is filled: pages that are not touched cost nothing."""
+        shape = self._wiring.rows, ticks
+        board = empty_board(0, 0)._replace(
+            values=np.empty(shape),
+            status=np.full(shape, NO_INPUT, dtype=np.int8),
+            own_ms=np.empty(shape, dtype=np.int64),
+        )
+        if timed:
+            board.own_ms.fill(NEVER)
+        for row, source in enumerate(self._spec.sources):
+            if source.name not in self._tracks:
+                board.values[row].fill(np.nan)
+        return board
 
     def _others(self, board: Board, qualities: Sequence[Bytes | None]) -> None:
         """The rows of sources that are needed in other qualities than OK alone, then those of OK alone; ``values`` hold every quality so far."""
@@ -167,7 +191,7 @@ class Sweeper:
         for tick, rule in sorted(turns):
             at_ms = int(board.at_ms[tick])
             if rule in self._open:
-                self._market.trips.append(replace(self._open.pop(rule), cleared_ms=at_ms))
+                self._runs[self._market_of[rule]].trips.append(replace(self._open.pop(rule), cleared_ms=at_ms))
             else:
                 self._open[rule] = self._trip(rule, tick, at_ms, board)
 
@@ -176,15 +200,22 @@ class Sweeper:
         member, value, level = self._kernel.shown(rule, tick, board)
         return Trip(row.rule.name, at_ms, row.rule.when.members[member].signal, value, level)
 
-    def _hold(self, codes: rule_codes.Codes, qualities: Sequence[Bytes | None], seen: Sequence[int]) -> None:
-        """Counts the ticks at which some rule was held, each once, by the worst that stands in its way."""
-        held = [(rule, codes.reason[rule] == NOT_USABLE) for rule in self._seeing if seen[rule] & 1 << NOT_USABLE]
+    def _hold(
+        self,
+        run: MarketRun,
+        seeing: Sequence[int],
+        codes: rule_codes.Codes,
+        qualities: Sequence[Bytes | None],
+        seen: Sequence[int],
+    ) -> None:
+        """Counts the ticks at which some rule of a market (``seeing``) was held, each once, by the worst that stands in its way."""
+        held = [(rule, codes.reason[rule] == NOT_USABLE) for rule in seeing if seen[rule] & 1 << NOT_USABLE]
         blind = np.logical_or.reduce([ticks for _, ticks in held]) if held else None
-        warming = [codes.reason[rule] == NOT_ENOUGH_DATA for rule in self._seeing if seen[rule] & 1 << NOT_ENOUGH_DATA]
+        warming = [codes.reason[rule] == NOT_ENOUGH_DATA for rule in seeing if seen[rule] & 1 << NOT_ENOUGH_DATA]
         if warming:
             early = np.logical_or.reduce(warming)
             if count := int(np.count_nonzero(early if blind is None else early & ~blind)):
-                self._market.held["warming"] += count
+                run.held["warming"] += count
         if blind is None:
             return
         worst = np.full(len(blind), OK, dtype=np.int8)
@@ -195,11 +226,11 @@ class Sweeper:
                     if quality is not None:
                         np.maximum(worst, np.where(ticks, quality, OK), out=worst)
         for code, count in zip(*np.unique(worst[blind], return_counts=True), strict=True):
-            self._market.held["not-a-number" if code == OK else str(QUALITIES[code])] += int(count)
+            run.held["not-a-number" if code == OK else str(QUALITIES[code])] += int(count)
 
 
 class _Columns:
-    """All sources of one market, tick by tick, whatever they are made of."""
+    """All sources of some markets, tick by tick."""
 
     def __init__(
         self, sources: Sequence[SourceSpec], tracks: Mapping[str, Track], ticks: Ticks, *, timed: bool
@@ -279,8 +310,8 @@ def observation(source: SourceSpec, track: Track, place: int) -> Observation:
 
 
 def _columns_of(sources: Sequence[SourceSpec], tracks: Mapping[str, Track], ticks: Ticks, *, timed: bool) -> _Columns:
-    made_of_others = any(source.derived is not None or source.needs is not None for source in sources)
-    return (_Derived if made_of_others else _Columns)(sources, tracks, ticks, timed=timed)
+    slow = any(map(is_made_of_others, sources))
+    return (_Derived if slow else _Columns)(sources, tracks, ticks, timed=timed)
 
 
 def _same(one: Ints, other: Ints) -> bool:
@@ -346,10 +377,11 @@ def sources_behind(spec: EngineSpec, market: MarketSpec) -> tuple[str, ...]:
     return tuple(source.name for source in spec.sources if source.name in needed)
 
 
-def _alone(spec: EngineSpec, market: MarketSpec) -> EngineSpec:
-    """The spec of this market only, with the sources behind it."""
-    needed = sources_behind(spec, market)
-    return EngineSpec(tuple(source for source in spec.sources if source.name in needed), (market,), spec.actions)
+def _alone(spec: EngineSpec, markets: Sequence[MarketSpec]) -> EngineSpec:
+    """The spec of these markets only, with the sources behind them."""
+    needed = {name for market in markets for name in sources_behind(spec, market)}
+    sources = tuple(source for source in spec.sources if source.name in needed)
+    return EngineSpec(sources, tuple(markets), spec.actions)
 
 
 _PLACE_OF_BIT: NDArray[np.int8] = np.zeros(1 << len(QUALITIES), dtype=np.int8)

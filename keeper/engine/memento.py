@@ -27,7 +27,7 @@ from keeper.rules.codes import CLEAR, INSIDE, REASONS, STATES, STILL_TRIPPED, TR
 from keeper.rules.persistence import STREAK
 from keeper.signals.bank import NEVER
 
-VERSION = "2"
+VERSION = "3"
 """Of what is written. To be raised when a statistic, a rule or the desk comes to mean something else by the same numbers."""
 
 Changes = dict[str, list[tuple[Decimal, int]]]

@@ -179,7 +179,11 @@ class Wiring:
         by_kind: dict[tuple[int, str], list[int]] = {}
         for position, row in enumerate(self.signals):
             by_kind.setdefault((row.depth, row.spec.kind), []).append(position)
-        return tuple(self._bank(kind, slots) for (_, kind), slots in sorted(by_kind.items()))
+        return tuple(self._bank(kind, self._alike(slots)) for (_, kind), slots in sorted(by_kind.items()))
+
+    def _alike(self, slots: Sequence[int]) -> list[int]:
+        """Those of the same parameters one behind the other: what they do at the same tick then lies side by side in memory."""
+        return sorted(slots, key=lambda slot: repr(self.signals[slot].spec.params))
 
     def _bank(self, kind: str, slots: Sequence[int]) -> Bank:
         statistic = load(SIGNALS[kind])

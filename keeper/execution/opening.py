@@ -79,7 +79,8 @@ async def simulate_meanwhile(
         if already_there(armed, work.intent.effect_before) is None:
             work.simulation = asyncio.ensure_future(accounts.simulate(work.call, sender, block))
     # They are on their way before the writing begins: two threads that both want the interpreter would hold each other up.
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the tasks send
+    await asyncio.sleep(0)  # uvloop hands over to the socket what was sent in the turn before
 
 
 async def sign_ahead(opening: Opening, pen: Pen, open_works: Iterable[Work]) -> Opening:

@@ -146,8 +146,16 @@ def said(state: State) -> Said:
 
 def shown(index: int, tick: int, board: Board, params: Params) -> tuple[int, float, float]:
     """(position, value, threshold) of the deciding member of this rule's ``when`` at this tick of a board that was judged."""
-    _, member, value, level, _ = measured(params.rules[index], tick, board.values, board.status, params.terms)
-    return int(member), float(value), float(level)
+    return deciding(index, tick, board.values, board.status, params.rules, params.terms)
+
+
+@njit(cache=True, error_model="numpy")
+def deciding(
+    index: int, tick: int, values: Floats, status: Bytes, rules: NDArray[np.void], terms: Terms
+) -> tuple[int, float, float]:
+    """``shown``; a record handed over by Python would take longer than all the rest."""
+    _, member, value, level, _ = measured(rules[index], tick, values, status, terms)
+    return member, value, level
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

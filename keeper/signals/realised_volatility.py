@@ -143,7 +143,26 @@ def roll(slot: int, now: int, interval: int, length: int, state: State) -> None:
 @njit(cache=True, error_model="numpy")
 def step_once(board: Board, slots: Slots, params: Params, state: State) -> None:
     """All slots at the only tick: the squares of all returns are formed together."""
-    cut = params.cut
+    values, statuses = board.values.reshape(-1), board.status.reshape(-1)
+    full = np.empty(len(slots.rows), np.int64)
+    count = enter_once(board, slots, params.cut, state, full)
+    if count > 0:
+        sum_parts(full[:count], params.cut.length, state.parts)
+    squared_returns(state.price, state.base, state.square)
+    rest = np.empty(len(slots.rows))
+    for slot in range(len(rest)):
+        rest[slot] = state.parts[state.place[slot], slot]
+    for slot in range(len(rest)):
+        rest[slot] = total_root(state.head[slot], rest[slot], state.square[slot], params.scale[slot])
+    for slot in range(len(rest)):
+        row = slots.rows[slot]
+        values[row] = rest[slot] if statuses[row] == READY else np.nan
+
+
+@njit(cache=True, error_model="numpy")
+def enter_once(board: Board, slots: Slots, cut: Cut, state: State, full: Ints) -> int:
+    """Takes in the price of each slot, and writes its status; of those whose parts are to be summed (``full``) it gives the number."""
+    count = 0
     at_ms, block = board.at_ms[0], board.block[0]
     values, statuses = board.values.reshape(-1), board.status.reshape(-1)
     for slot in range(len(slots.rows)):
@@ -161,20 +180,37 @@ def step_once(board: Board, slots: Slots, params: Params, state: State) -> None:
                 state.parts[place, slot] = state.square[slot]
                 state.head[slot] += state.square[slot]
                 state.base[slot] = state.price[slot]
+            elif (
+                now == interval + 1 and place + 2 == length
+            ):  # where it does, it often does in all slots at the same tick
+                state.interval[slot], state.place[slot], state.head[slot] = now, 0, 0.0
+                state.parts[place, slot] = state.square[slot]
+                state.base[slot] = state.price[slot]
+                full[count] = slot
+                count += 1
             elif now > interval:
                 roll(slot, now, interval, length, state)
             state.price[slot] = price
             status = READY if now - state.first[slot] >= length else WARMING
         statuses[slots.rows[slot]] = status
-    squared_returns(state.price, state.base, state.square)
-    rest = np.empty(len(slots.rows))
-    for slot in range(len(rest)):
-        rest[slot] = state.parts[state.place[slot], slot]
-    for slot in range(len(rest)):
-        rest[slot] = total_root(state.head[slot], rest[slot], state.square[slot], params.scale[slot])
-    for slot in range(len(rest)):
-        row = slots.rows[slot]
-        values[row] = rest[slot] if statuses[row] == READY else np.nan
+    return count
+
+
+@njit(cache=True, error_model="numpy")
+def sum_parts(full: Ints, length: Ints, parts: Floats) -> None:
+    """Sums the blocks of these slots, which are full, from their ends, as ``push`` does each.
+
+    One row of ``parts`` after the other and not one slot after the other: the parts of a slot are so far from each other in memory that hardly
+    one would be in the cache, and where all windows fill up at the same tick that would be the longest tick of all.
+    """
+    totals = np.zeros(len(full))
+    for back in range(len(parts) - 1, -1, -1):
+        row = parts[back]
+        for place in range(len(full)):
+            slot = full[place]
+            if back < length[slot] - 1:
+                totals[place] += row[slot]
+                row[slot] = totals[place]
 
 
 @njit(cache=True, inline="always", error_model="numpy")

@@ -20,6 +20,9 @@ from numba import njit
 
 from keeper.signals.bank import Floats
 
+SIDE_BY_SIDE = 4
+"""Blocks that are summed in one loop: each addition waits for the one before it, and meanwhile those of other blocks are done."""
+
 
 @njit(cache=True, error_model="numpy")
 def begin(interval: int, parts: Floats) -> int:
@@ -55,17 +58,51 @@ def sums_of(numbers: Floats, place: int, head: float, parts: Floats, sums: Float
         at += 1
     if at == count:
         return place, head
-    old, new = parts.copy(), np.empty(size)
+    kept = np.empty((SIDE_BY_SIDE + 1, size))
+    kept[0] = parts
+    while SIDE_BY_SIDE * size <= count - at:
+        end = at + SIDE_BY_SIDE * size
+        whole_blocks(numbers[at : end + 1], kept, sums[at:end])
+        kept[0] = kept[SIDE_BY_SIDE]
+        at = end
     while size <= count - at:
-        whole_block(numbers[at : at + size + 1], old, new, sums[at : at + size])
-        old, new = new, old
+        whole_block(numbers[at : at + size + 1], kept[0], kept[1], sums[at : at + size])
+        kept[0] = kept[1]
         at += size
-    parts[:] = old
+    parts[:] = kept[0]
     while at < count:
         place, head = push(numbers[at], place, head, parts)
         sums[at] = head + parts[place] + numbers[at + 1]
         at += 1
     return place, head
+
+
+@njit(cache=True, error_model="numpy")
+def whole_blocks(numbers: Floats, kept: Floats, sums: Floats) -> None:
+    """SIDE_BY_SIDE blocks, one behind the other, as ``whole_block`` does each: none of their sums waits for one of another block.
+
+    ``kept`` has the parts before them in its first row; those after each block are written into the rows that follow.
+    """
+    size = kept.shape[1]
+    one, two, three, four = numbers[:size], numbers[size : 2 * size], numbers[2 * size : 3 * size], numbers[3 * size :]
+    total_1 = total_2 = total_3 = total_4 = 0.0
+    for step in range(size):
+        back = size - 1 - step
+        total_1, total_2 = total_1 + one[back], total_2 + two[back]
+        total_3, total_4 = total_3 + three[back], total_4 + four[back]
+        kept[1, back], kept[2, back], kept[3, back], kept[4, back] = total_1, total_2, total_3, total_4
+    sums_1, sums_2, sums_3, sums_4 = sums[:size], sums[size : 2 * size], sums[2 * size : 3 * size], sums[3 * size :]
+    head_1 = head_2 = head_3 = head_4 = 0.0
+    for step in range(size - 1):
+        head_1, head_2 = head_1 + one[step], head_2 + two[step]
+        head_3, head_4 = head_3 + three[step], head_4 + four[step]
+        sums_1[step] = head_1 + kept[0, step + 1] + one[step + 1]
+        sums_2[step] = head_2 + kept[1, step + 1] + two[step + 1]
+        sums_3[step] = head_3 + kept[2, step + 1] + three[step + 1]
+        sums_4[step] = head_4 + kept[3, step + 1] + four[step + 1]
+    for block in range(SIDE_BY_SIDE):
+        end = (block + 1) * size
+        sums[end - 1] = kept[block + 1, 0] + numbers[end]
 
 
 @njit(cache=True, error_model="numpy")

@@ -1,5 +1,11 @@
 CREATE SCHEMA audit
 -- next
+CREATE VIEW audit.lock_appending AS
+SELECT 'held by whoever appends, to the end of the transaction'::text AS says
+-- next
+CREATE VIEW audit.lock_running AS
+SELECT 'held by the one keeper that runs'::text AS says
+-- next
 CREATE FUNCTION audit.refuse() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   RAISE EXCEPTION '%: no %', TG_ARGV[0], TG_OP USING ERRCODE = 'restrict_violation';
@@ -46,6 +52,18 @@ BEGIN
     RAISE EXCEPTION 'evidence goes only when it is archived: no DELETE' USING ERRCODE = 'restrict_violation';
   END IF;
   RETURN OLD;
+END
+$$
+-- next
+CREATE FUNCTION public.lock_appending() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  LOCK TABLE audit.lock_appending IN EXCLUSIVE MODE;
+END
+$$
+-- next
+CREATE FUNCTION public.lock_running() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  LOCK TABLE audit.lock_running IN EXCLUSIVE MODE NOWAIT;
 END
 $$
 -- next
@@ -782,7 +800,7 @@ COMMENT ON COLUMN audit.checkpoint_overview.signature IS 'EIP-191 signature'
 -- next
 REVOKE ALL ON public.records, public.intents, public.attempts, public.evidence, public.archived, public.checkpoints, public.alembic_version FROM PUBLIC, keeper_writer, keeper_auditor
 -- next
-REVOKE ALL ON FUNCTION public.set_intent_state(text, text), public.forget_evidence(text[]) FROM PUBLIC
+REVOKE ALL ON FUNCTION public.lock_appending(), public.lock_running(), public.set_intent_state(text, text), public.forget_evidence(text[]) FROM PUBLIC
 -- next
 GRANT SELECT, INSERT ON public.records, public.intents, public.attempts, public.evidence, public.archived, public.checkpoints TO keeper_writer
 -- next
@@ -790,13 +808,15 @@ GRANT SELECT ON public.records, public.intents, public.attempts, public.evidence
 -- next
 GRANT SELECT ON public.alembic_version TO keeper_writer
 -- next
-GRANT EXECUTE ON FUNCTION public.set_intent_state(text, text), public.forget_evidence(text[]) TO keeper_writer
+GRANT EXECUTE ON FUNCTION public.lock_appending(), public.lock_running(), public.set_intent_state(text, text), public.forget_evidence(text[]) TO keeper_writer
 -- next
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC
 -- next
 GRANT USAGE ON SCHEMA audit TO keeper_auditor
 -- next
 GRANT SELECT ON ALL TABLES IN SCHEMA audit TO keeper_auditor
+-- next
+REVOKE ALL ON audit.lock_appending, audit.lock_running FROM keeper_auditor
 -- next
 GRANT EXECUTE ON FUNCTION audit.doc(text), audit.ms(text) TO keeper_auditor
 -- next

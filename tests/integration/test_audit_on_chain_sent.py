@@ -118,3 +118,25 @@ async def test_attempt__taken_out_of_the_log__its_number_stays_on_the_chain(copy
     assert subjects == ["nonce", "trip"], (
         "one transaction is told of once: the pause as a trip, the other one by its number"
     )
+
+
+async def test_log__that_names_no_key__is_said_and_the_key_given_is_searched(copy: Stage) -> None:
+    gone = (
+        RecordKind.INTENT,
+        RecordKind.ATTEMPT,
+        RecordKind.BROADCAST,
+        RecordKind.RECEIPT,
+        RecordKind.EFFECT,
+        RecordKind.OUTCOME,
+    )
+
+    def nobody(kind: RecordKind, body: dict[str, Any]) -> dict[str, Any] | None:
+        return None if kind in gone else body | ({"sender": None} if kind is RecordKind.START else {})
+
+    await forge(copy, nobody)
+    report = await compared(copy)
+    assert report.found == []
+    assert ["the log names none" in each.why for each in report.unchecked] == [True]
+    chain, contracts = chain_and_breakers(copy.config)
+    report = await verify_on_chain(copy.url, chain, contracts, lambda _: None, [copy.world.keeper.address])
+    assert sorted(str(found.subject) for found in report.found) == ["nonce", "trip"]

@@ -28,7 +28,6 @@ from tests.support.postgres import own_postgres
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-LOCK = f"SELECT pg_advisory_lock({postgres.LOCKS}, {postgres.APPENDING})"
 
 
 def administrator(url: str) -> psycopg.Connection[tuple[Any, ...]]:
@@ -181,8 +180,8 @@ async def test_append__locked_longer_than_the_timeout__unavailable_and_works_aft
 ) -> None:
     seq, _ = await store.head()
     for drafts in ([tick(note="private words")], [opening("i-lock", "LOCK"), tick(note="private words")]):
-        with administrator(module_url) as other:
-            other.execute(LOCK.encode())
+        with administrator(module_url) as other, other.transaction():
+            other.execute(postgres.locked(postgres.APPENDING))
             with pytest.raises(StoreUnavailable, match="lock timeout") as caught:
                 await store.append(drafts)
         assert "another process" in caught.value.remedy

@@ -12,9 +12,12 @@ from psycopg import errors
 
 from keeper.adapters.audit.head import HEAD
 from keeper.adapters.audit.migrate import current, upgrade
-from keeper.adapters.audit.postgres_ddl import AUDITOR, TABLES, WRITER
+from keeper.adapters.audit.postgres_ddl import AUDITOR, LOCKS, TABLES, WRITER
+from keeper.adapters.audit.sole import sole_keeper
+from keeper.adapters.audit.store import SqlAuditStore
 from keeper.adapters.audit.views import VIEWS
-from keeper.domain.errors import StoreNotMigrated
+from keeper.domain.errors import AlreadyRunning, StoreNotMigrated, StoreUnavailable
+from tests.support.audit_log import tick
 from tests.support.checkpoints import checkpoints_of
 from tests.support.postgres import *  # noqa: F403
 from tests.support.postgres_roles import as_role, connected, login
@@ -201,6 +204,12 @@ def test_functions__tables_of_the_callers_own_on_the_path__are_not_taken(writer:
     assert writer.execute("SELECT state FROM public.intents WHERE id = %s", (OPEN,)).fetchone() == ("mined",)
 
 
+MODES = ("ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE")
+CALLS_OF_THE_WRITER = [
+    *(f"SELECT {lock}()" for lock in LOCKS),
+    "SELECT set_intent_state('i-2', 'done')",
+    "SELECT forget_evidence('{}')",
+]
 NOT_FOR_LOGINS = [
     *CHANGES,
     "UPDATE intents SET state = 'mined' WHERE state <> 'done'",
@@ -224,6 +233,7 @@ NOT_FOR_LOGINS = [
     "DROP FUNCTION public.forget_evidence(text[])",
     "SET session_replication_role = replica",
     "SELECT audit.refuse()",
+    *(f"LOCK TABLE audit.{lock} IN {mode} MODE" for lock in LOCKS for mode in MODES),
 ]
 
 
@@ -248,8 +258,8 @@ def test_auditor__tables_and_views__can_be_read_and_nothing_else(log: str) -> No
         statements = [
             *NOT_FOR_LOGINS,
             *(f"INSERT INTO {table} SELECT * FROM {table} LIMIT 1" for table in TABLES),
-            "SELECT set_intent_state('i-2', 'done')",
-            "SELECT forget_evidence('{}')",
+            *CALLS_OF_THE_WRITER,
+            *(f"LOCK TABLE {table} IN ROW SHARE MODE" for table in TABLES),
             *(f"DELETE FROM audit.{view.name}" for view in VIEWS),
         ]
         allowed = [one for one in statements if not isinstance(refusal(connection, one), psycopg.Error)]
@@ -261,11 +271,64 @@ def test_stranger__login_without_the_roles__sees_nothing(log: str) -> None:
     with connected(log, login(log)) as connection:
         statements = [
             *(f"SELECT * FROM {name}" for name in (*TABLES, *(f"audit.{view.name}" for view in VIEWS))),
-            "SELECT set_intent_state('i-2', 'done')",
-            "SELECT forget_evidence('{}')",
+            *CALLS_OF_THE_WRITER,
         ]
         allowed = [one for one in statements if not isinstance(refusal(connection, one), errors.InsufficientPrivilege)]
     assert allowed == []
+
+
+# -- nobody but the writer holds it up ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", [AUDITOR, None])
+async def test_append_and_run__somebody_else_holds_every_lock_that_they_can__go_on(
+    own_log: str, role: str | None
+) -> None:
+    keeper = as_role(own_log, login(own_log, WRITER))
+    with connected(own_log, login(own_log, *([role] if role else []))) as other, other.transaction():
+        # advisory locks are anybody's: those that the log once had, and others
+        for number in (1, 2):
+            other.execute("SELECT pg_advisory_lock(%s, %s)", (0x6B656570, number))
+        held = []
+        for name in (*TABLES, *(f"audit.{lock}" for lock in LOCKS)):
+            for mode in MODES:
+                try:
+                    with other.transaction():
+                        other.execute(f"LOCK TABLE {name} IN {mode} MODE")
+                    held.append((name, mode))
+                except errors.InsufficientPrivilege:
+                    pass
+        assert held == ([(table, "ACCESS SHARE") for table in TABLES] if role else [])
+
+        store = await SqlAuditStore.open(keeper, busy_timeout_ms=1_000)
+        with sole_keeper(keeper):
+            assert [record.seq for record in await store.append([tick()])] == [15]
+        await store.close()
+
+
+async def test_locks__held_by_the_writer__hold_off_the_others_until_it_ends(own_log: str) -> None:
+    keeper = as_role(own_log, login(own_log, WRITER))
+    store = await SqlAuditStore.open(keeper, busy_timeout_ms=50)
+    with connected(own_log, login(own_log, WRITER)) as other:
+        with other.transaction():
+            for lock in LOCKS:
+                other.execute(f"SELECT {lock}()")
+            with pytest.raises(StoreUnavailable, match="lock timeout"):
+                await store.append([tick()])
+            with pytest.raises(AlreadyRunning), sole_keeper(keeper):
+                pass
+        with sole_keeper(keeper):
+            assert len(await store.append([tick()])) == 1
+    await store.close()
+
+
+def test_running__held_for_long__keeps_the_server_from_no_cleaning_up(own_log: str) -> None:
+    with sole_keeper(own_log), connected(own_log) as other:
+        found = other.execute(
+            "SELECT a.state, a.backend_xid, a.backend_xmin, l.mode, c.relkind::text FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation "
+            "JOIN pg_stat_activity AS a ON a.pid = l.pid WHERE c.relname = 'lock_running'"
+        ).fetchall()
+    assert found == [("idle in transaction", None, None, "ExclusiveLock", "v")]
 
 
 # -- who migrates -------------------------------------------------------------------------------------------------------------

@@ -304,6 +304,52 @@ async def test_reproduce__given_file_is_another__the_log_holds_what_is_needed(tm
     assert (done.code, document["configuration"]["engine_from"]) == (0, "the configuration in the log, record 2")
 
 
+@pytest.mark.parametrize("ordered", [True, False], ids=["with the order", "as before this version"])
+@pytest.mark.parametrize("given", ["another part", "only the log"])
+async def test_reproduce__names_not_in_the_order_of_the_alphabet__are_put_back_in_theirs(
+    tmp_path: Path, ordered: bool, given: str
+) -> None:
+    """The log keeps the document sorted; the order is recorded beside it, or lent by a file that has the same names."""
+    async with kept(tmp_path) as log:
+        name = await usual(log)
+
+    def change(record: Record, body: dict[str, Any], content: dict[str, Any] | None) -> None:
+        if record.kind is RecordKind.CONFIGURATION and not ordered:
+            del body["order"]
+
+    await forge(tmp_path, change)
+    path = tmp_path / "keeper.yaml"
+    if given == "another part":
+        path.write_text(text("sqlite:///keeper.db", "{keep: 40d, archive: old}"), "utf-8")
+    else:
+        path.write_text('audit: {url: "sqlite:///keeper.db"}\n', "utf-8")
+    done, document = reproduce(tmp_path, name)
+    if ordered or given == "another part":
+        assert (done.code, document["ok"]) == (0, True)
+        assert document["configuration"]["engine_from"] == "the configuration in the log, record 2"
+        return
+    assert done.code == 1
+    assert "does not say in which order" in document["obstacle"]
+    assert "give the file as it was" in document["obstacle"]
+    assert "verify" not in document["obstacle"], "nothing speaks against the log"
+
+
+async def test_reproduce__names_of_the_rules_in_another_order_in_the_log__is_not_the_one_it_ran_with(
+    tmp_path: Path,
+) -> None:
+    async with kept(tmp_path) as log:
+        name = await usual(log)
+
+    def change(record: Record, body: dict[str, Any], content: dict[str, Any] | None) -> None:
+        if record.kind is RecordKind.CONFIGURATION:
+            body["order"]["/markets/ETH-PERP/rules"].reverse()
+
+    await forge(tmp_path, change)
+    done, document = reproduce(tmp_path, name)
+    assert done.code == 1
+    assert "is not the one that the start of record 1 says it ran with" in document["obstacle"]
+
+
 async def test_reproduce__recorded_configuration_unusable__takes_the_file_only_with_the_same_hash(
     tmp_path: Path,
 ) -> None:

@@ -157,8 +157,8 @@ def holders(url: str) -> list[int]:
     """The server's processes that hold the lock of this database."""
     with psycopg.connect(url.replace("+psycopg", "", 1)) as connection:
         rows = connection.execute(
-            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = 2 "
-            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            "SELECT l.pid FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation WHERE c.relname = 'lock_running' AND l.granted "
+            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         )
         return [row[0] for row in rows]
 

@@ -206,3 +206,19 @@ def test_verify__rights_of_an_auditor_only__is_enough(tmp_path: Path, on_server:
     done = in_process("audit", path, "verify")
 
     assert (done.code, done.err) == (0, "")
+
+
+def test_verify__database_gone_and_the_witness_saw_one__is_told_as_that(folder: Path, log: TamperedLog) -> None:
+    configure(folder, log.url, CHECKPOINTS.format(every="10m"))
+    for path in folder.glob("keeper.db*"):
+        path.unlink()
+    done = in_process("audit", folder / "keeper.yaml", "verify")
+    assert done.code == 1
+    assert "witness.jsonl saw one" in done.err
+    assert "start the keeper" not in done.err
+
+
+def test_verify__of_another_signer__says_to_look_at_the_address_first(folder: Path, log: TamperedLog) -> None:
+    done = in_process("audit", folder / "keeper.yaml", "verify", "--signer", address_of(OTHER_KEY))
+    assert done.code == 1
+    assert "look first whether --signer is the right address" in done.out

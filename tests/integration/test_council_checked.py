@@ -122,7 +122,13 @@ async def test_paused_by_the_council__is_told_by_status_and_fits_the_chain_until
     assert waiting() == []
     report = await compared(council)
     assert (report.found, report.unchecked) == ([], [])
-    assert report.checked == {Subject.TRANSACTION: 0, Subject.EFFECT: 1, Subject.TRIP: 0, Subject.EXECUTION: 1}
+    assert report.checked == {
+        Subject.TRANSACTION: 0,
+        Subject.EFFECT: 1,
+        Subject.TRIP: 0,
+        Subject.EXECUTION: 1,
+        Subject.NONCE: 0,
+    }
 
     def another(kind: RecordKind, body: dict[str, Json]) -> dict[str, Json]:
         return body | {"ok": False} if kind is RecordKind.PROPOSAL and body["step"] == "executed" else body
@@ -146,4 +152,10 @@ async def test_executed_by_the_keeper__its_transaction_and_what_the_safe_did_fit
         await keeper.end()
     report = await compared(council)
     assert (report.found, report.unchecked) == ([], [])
-    assert report.checked == {Subject.TRANSACTION: 1, Subject.EFFECT: 2, Subject.TRIP: 0, Subject.EXECUTION: 1}
+    assert report.checked == {
+        Subject.TRANSACTION: 1,
+        Subject.EFFECT: 2,
+        Subject.TRIP: 0,
+        Subject.EXECUTION: 1,
+        Subject.NONCE: 1,
+    }

@@ -45,7 +45,7 @@ async def test_port__free__is_ok_and_stays_free() -> None:
 async def test_port__of_a_running_keeper__is_ok() -> None:
     stop = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    app = build_app(FakeCouncil(), PageSettings(ManualClock(NOW_MS)))
+    app = app_of(FakeCouncil())
     task = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, port.set_result))
     check = await examine_pages(HttpConfig("127.0.0.1", await port, "", approve=False))
     stop.set()

@@ -11,15 +11,14 @@ import httpx
 import pytest
 
 from keeper.app.pages import connections
-from keeper.app.pages.server import build_app, serve
-from keeper.app.pages.settings import PageSettings
+from keeper.app.pages.server import serve
 from keeper.domain.errors import OutsideError
-from tests.support.council_matters import NOW_MS, FakeCouncil
-from tests.support.manual_clock import ManualClock
+from tests.support.council_matters import FakeCouncil
+from tests.support.council_page import app_of
 
 pytestmark = pytest.mark.integration
 
-APP = build_app(FakeCouncil(), PageSettings(ManualClock(NOW_MS)))
+APP = app_of(FakeCouncil())
 
 
 async def started(stop: asyncio.Event, host: str = "127.0.0.1") -> tuple[asyncio.Task[None], int]:

@@ -38,7 +38,7 @@ BODIES = st.dictionaries(TEXT, JSON, max_size=5)
 COLUMN = st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 TIMES = st.integers(0, LAST_MS)
 PLAIN_KINDS = [
-    kind for kind in RecordKind if kind.value not in ("intent", "attempt", "broadcast", "receipt", "outcome")
+    kind for kind in RecordKind if kind.value not in ("intent", "attempt", "broadcast", "receipt", "outcome", "archive")
 ]
 PLAIN = st.builds(
     Draft, st.sampled_from(PLAIN_KINDS), BODIES, TIMES, market=COLUMN, action=COLUMN, incident=COLUMN, intent=COLUMN

@@ -17,8 +17,20 @@ from keeper.domain.units import Span, Unit
 from keeper.domain.verdict import RuleState, Verdict, VerdictReason
 from keeper.engine import compile_engine
 from keeper.engine import history as histories
-from keeper.engine.history import QUALITIES, MarketRun, Ticks, Track, Trip, observation, sources_with_data, sweep
-from keeper.engine.spec import Derivation, EngineSpec, How, SourceSpec
+from keeper.engine.groups import groups_of
+from keeper.engine.history import (
+    QUALITIES,
+    MarketRun,
+    Ticks,
+    Track,
+    Trip,
+    observation,
+    sources_with_data,
+    sweep,
+)
+from keeper.engine.spec import Derivation, EngineSpec, How, MarketSpec, SourceSpec
+from keeper.signals.bank import Floats
+from keeper.signals.spec import SignalSpec
 from tests.support.engine_world import divergence, market, rule, spec, volatility
 
 pytestmark = pytest.mark.property
@@ -39,6 +51,8 @@ RULES = (
     rule("wild", "vol", above="0.02", clear="0.015", hold=Span(blocks=2)),
 )
 MARKET = market(signals=(divergence(), volatility()), rules=RULES)
+SIDE_BY_SIDE = 5
+"""Markets: more than are taken in one loop, so that some are and one is not."""
 
 
 @st.composite
@@ -111,10 +125,78 @@ def test_his_1__over_arrays__equals_tick_by_tick(
         if not said:
             return
         ticks = histories.ticks_of(list(said.values()), BLOCK_MS)
-        ours, theirs = sweep(engine_spec, MARKET, said, ticks), tick_by_tick(engine_spec, said, ticks)
+        (ours,), theirs = sweep(engine_spec, [MARKET], said, ticks), tick_by_tick(engine_spec, said, ticks)
         assert in_order(ours.trips) == in_order(theirs.trips)
         assert ours.ticks == theirs.ticks
         assert ours.held["warming"] == theirs.held["warming"]
         assert sum(ours.held.values()) == sum(theirs.held.values())
 
     holds()
+
+
+def z_market(number: int) -> MarketSpec:
+    """A market with a half-life of its own, on a price of its own and an oracle that all share."""
+    half_life = Span(ms=(2 + number) * BLOCK_MS)
+    params = (("half_life", half_life), ("sampling", Span(ms=BLOCK_MS)), ("direction", "either"), ("floor", Decimal(0)))
+    signals = (divergence(against=f"spot-{number}"), SignalSpec("z", "ewma-z-score", (f"spot-{number}",), params))
+    return market(f"M{number}", signals, (rule("wide"), rule("far", "z", above="2.5", clear="1")))
+
+
+def walk(seed: int, ticks: int, odd: int) -> Floats:
+    """Prices near 100, one of every so many not there (0: all are)."""
+    chance = np.random.default_rng(seed)
+    prices = 100 * np.exp(np.cumsum(chance.normal(0, 0.003, ticks)))
+    if odd:
+        prices[chance.integers(0, ticks, ticks // odd)] = np.nan
+    return prices
+
+
+@pytest.mark.parametrize("chunk", [700, 16_384])
+def test_his_1__several_markets_together__equal_each_alone(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histories, "CHUNK", chunk)
+    markets = [z_market(number) for number in range(SIDE_BY_SIDE)]
+    names = ["oracle", *(f"spot-{number}" for number in range(SIDE_BY_SIDE))]
+    engine_spec = spec(markets, [SourceSpec(name, Unit.PRICE, 60_000) for name in names])
+
+    @settings(max_examples=20, deadline=None)
+    @given(
+        ticks=st.integers(2, 2_500),
+        odd=st.lists(st.sampled_from([0, 0, 0, 900, 30]), min_size=len(names), max_size=len(names)),
+        seed=st.integers(0, 2**32 - 10),
+    )
+    def holds(ticks: int, odd: list[int], seed: int) -> None:
+        at_ms = np.arange(ticks, dtype=np.int64) * BLOCK_MS
+        said = {}
+        for place, name in enumerate(names):
+            values = walk(seed + place, ticks, odd[place])
+            malformed = np.where(np.isnan(values), QUALITIES.index(Quality.MALFORMED), 0).astype(np.int8)
+            said[name] = Track(at_ms, at_ms, values, malformed)
+        looks = Ticks(at_ms, at_ms // BLOCK_MS)
+        together = sweep(engine_spec, markets, said, looks)
+        alone = [run for one in markets for run in sweep(engine_spec, [one], said, looks)]
+        assert [run.market for run in together] == [one.name for one in markets]
+        assert [in_order(run.trips) for run in together] == [in_order(run.trips) for run in alone]
+        assert [(run.ticks, run.held) for run in together] == [(run.ticks, run.held) for run in alone]
+
+    holds()
+
+
+@pytest.mark.parametrize(
+    ("markets", "jobs", "sizes"),
+    [
+        (1, 2, [1]),
+        (2, 2, [1, 1]),
+        (3, 2, [2, 1]),
+        (8, 2, [4, 4]),
+        (9, 2, [4, 4, 1]),
+        (12, 2, [4, 4, 2, 2]),
+        (5, 1, [4, 1]),
+    ],
+)
+def test_his_1__groups__share_the_markets_out_in_their_order(markets: int, jobs: int, sizes: list[int]) -> None:
+    plain = spec([market(f"M{number}", MARKET.signals, RULES) for number in range(markets)], PLAIN)
+    groups = groups_of(plain, jobs)
+    assert [len(group) for group in groups] == sizes
+    assert [one for group in groups for one in group] == list(plain.markets)
+    derived = spec(plain.markets, DERIVED)
+    assert [len(group) for group in groups_of(derived, jobs)] == [1] * markets

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from keeper.app.pages.server import build_app, serve
 from keeper.app.pages.settings import PageSettings
 from tests.support.council_matters import CHAIN_ID, MEMBERS, NOW_MS, OWNERS, FakeCouncil
+from tests.support.council_page import desk_of
 from tests.support.manual_clock import ManualClock
 
 REJECTED = 4001
@@ -70,8 +71,9 @@ def served(app: FastAPI) -> Iterator[str]:
 
 @contextmanager
 def page_of(view: FakeCouncil, *, approve: bool = True) -> Iterator[str]:
-    settings = PageSettings(ManualClock(NOW_MS), approve=approve, members=MEMBERS)
-    with served(build_app(view, settings)) as address:
+    clock = ManualClock(NOW_MS)
+    settings = PageSettings(clock, approve=approve, members=MEMBERS)
+    with served(build_app(view, settings, desk_of(view, clock))) as address:
         yield address
 
 

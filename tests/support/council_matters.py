@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,9 +23,9 @@ from keeper.app.council.matter import (
     Standing,
     Times,
 )
-from keeper.app.pages.incident import IncidentLine, IncidentStory
 from keeper.domain.errors import UnitError
 from keeper.domain.proposal import SafeState
+from keeper.domain.record import Draft, Json, RecordKind
 from keeper.domain.safe import ZERO_ADDRESS, SafeTransaction
 
 NOW_MS = 1_763_700_600_000
@@ -168,20 +168,23 @@ def _signed(owner: str, at_ms: int | None) -> Signed:
     return Signed(owner, MEMBERS.get(owner, ""), True, "", at_ms)
 
 
-def story(**changed: Any) -> IncidentStory:
-    lines = (
-        IncidentLine(
-            7,
-            NOW_MS - 900_000,
-            "incident",
-            "opened ETH-PERP@21044918: oracle-divergence: divergence 0.0313 against 0.02",
-        ),
-        IncidentLine(
-            9, NOW_MS - 899_000, "outcome", "ETH-PERP pause: included (effect-seen): paused in block 21044919"
-        ),
-        IncidentLine(30, NOW_MS - 540_000, "proposal", "proposed: restore ETH-PERP", matter().hash),
-    )
-    return replace(IncidentStory(INCIDENT, "ETH-PERP", NOW_MS - 900_000, None, lines), **changed)
+def story(*more: Draft) -> list[Draft]:
+    """The incident as the log has it: it began, a pause was included, a restore is proposed; then ``more``."""
+    verdict: Json = {"rule": "oracle-divergence", "signal": "divergence", "value": "0.0313", "threshold": "0.02"}
+    opened: dict[str, Json] = {"id": INCIDENT, "phase": "opened", "verdict": verdict}
+    paused: dict[str, Json] = {"kind": "included", "reason": "effect-seen", "message": "paused in block 21044919"}
+    made: dict[str, Json] = {"step": "made", "safe_tx_hash": matter().hash, "title": "restore ETH-PERP"}
+    return [
+        about(RecordKind.INCIDENT, opened, NOW_MS - 900_000),
+        Draft(RecordKind.OUTCOME, paused, NOW_MS - 899_000, "ETH-PERP", "pause", INCIDENT, f"{INCIDENT}/pause/1"),
+        about(RecordKind.PROPOSAL, made, NOW_MS - 540_000),
+        *more,
+    ]
+
+
+def about(kind: RecordKind, body: Mapping[str, Json], at_ms: int) -> Draft:
+    """A record of the incident."""
+    return Draft(kind, body, at_ms, "ETH-PERP", None, INCIDENT)
 
 
 @dataclass
@@ -190,25 +193,25 @@ class FakeCouncil:
 
     matters: list[Matter] = field(default_factory=lambda: [matter()])
     past: list[Matter] = field(default_factory=list)
-    stories: list[IncidentStory] = field(default_factory=lambda: [story()])
+    log: list[Draft] = field(default_factory=story)
     error: Exception | None = None
-    """Raised by whatever is asked."""
+    """Raised by whatever is asked, the log too."""
     seen_hashes: list[tuple[str, str]] = field(default_factory=list)
     confirmed: list[tuple[str, bytes, str]] = field(default_factory=list)
 
     async def state(self) -> SafeState:
-        self._fail()
+        self.fail()
         return self.matters[0].state if self.matters else state()
 
     async def queue(self) -> Sequence[Matter]:
-        self._fail()
+        self.fail()
         return self.matters
 
     async def history(self) -> Sequence[Matter]:
         return self.past
 
     async def matter(self, hash_or_prefix: str, /) -> Matter:
-        self._fail()
+        self.fail()
         for known in (*self.matters, *self.past):
             if known.hash.startswith(hash_or_prefix):
                 return known
@@ -230,10 +233,6 @@ class FakeCouncil:
     async def seen(self, matter: Matter, /, *, via: str) -> None:
         self.seen_hashes.append((matter.hash, via))
 
-    async def incident(self, incident_id: str, /) -> IncidentStory | None:
-        self._fail()
-        return next((known for known in self.stories if known.id == incident_id), None)
-
-    def _fail(self) -> None:
+    def fail(self) -> None:
         if self.error is not None:
             raise self.error

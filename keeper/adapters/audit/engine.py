@@ -66,15 +66,18 @@ def _postgres(url: str, busy_timeout_ms: int) -> Engine:
 
 
 @contextmanager
-def write_transaction(connection: Connection) -> Iterator[None]:
-    """One transaction that holds the write lock from its start: what it reads, nobody changes before it commits."""
+def write_transaction(connection: Connection, *, migrates: bool = False) -> Iterator[None]:
+    """One transaction that holds the write lock from its start: what it reads, nobody changes before it commits.
+
+    ``migrates``: there may be no log yet, and so no lock of it.
+    """
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
-        from keeper.adapters.audit.postgres import APPENDING, locked
+        from keeper.adapters.audit.postgres import APPENDING, locked, locked_to_migrate
 
         connection.exec_driver_sql("BEGIN")
-        connection.exec_driver_sql(locked(APPENDING).decode())
+        connection.exec_driver_sql((locked_to_migrate() if migrates else locked(APPENDING)).decode())
     try:
         yield
         connection.exec_driver_sql("COMMIT")

@@ -69,10 +69,7 @@ class LogReader(Protocol):
 
 
 class Proof(Protocol):
-    """What the database can say of itself. ``reads_json``: also whether every body is JSON."""
-
-    @property
-    def reads_json(self) -> bool: ...
+    """What the database can say of itself."""
 
     def holds(self, records: int) -> bool:
         """Whether all of it is sound, and ``records`` is how many records there are; not, where it cannot tell."""

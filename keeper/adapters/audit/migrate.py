@@ -61,7 +61,7 @@ def upgrade(url: str) -> str:
     config.set_main_option("path_separator", "os")
     engine = make_engine(url)
     try:
-        with database_errors(url), engine.connect() as connection, write_transaction(connection):
+        with database_errors(url), engine.connect() as connection, write_transaction(connection, migrates=True):
             if engine.dialect.name == "postgresql" and _revision(connection) != HEAD:
                 make_ready(connection)
             config.attributes["connection"] = connection

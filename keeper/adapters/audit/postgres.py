@@ -29,10 +29,10 @@ STATEMENT_MS: Final = 30_000
 IDLE_MS: Final = 10_000
 """A transaction in which nothing is asked for so long is ended by the server: the others wait for its lock."""
 
-# The locks of one log, by the two numbers of PostgreSQL's advisory locks: ours, and which.
-LOCKS: Final = 0x6B656570  # "keep"
-APPENDING: Final = 1
-RUNNING: Final = 2
+# The locks of one log; see ``postgres_ddl.LOCKS``.
+APPENDING: Final = "lock_appending"
+RUNNING: Final = "lock_running"
+_MIGRATING: Final = 0x6B656570  # "keep"
 
 _LIMITS: Final = {
     "connect_timeout": str(CONNECT_S),
@@ -134,9 +134,14 @@ def is_lost(connection: Connection, error: psycopg.Error) -> bool:
     return connection.closed or isinstance(error, (errors.AdminShutdown, errors.CrashShutdown))
 
 
-def locked(which: int) -> bytes:
+def locked(which: str) -> bytes:
     """The statement that takes a lock of ours to the end of the transaction. Every writer of records takes APPENDING before it reads the head."""
-    return f"SELECT pg_catalog.pg_advisory_xact_lock({LOCKS}, {which})".encode()
+    return f"SELECT public.{which}()".encode()
+
+
+def locked_to_migrate() -> bytes:
+    """The same for two that migrate at once. Advisory, as there may be no other lock yet: who holds it stops an upgrade, but no append."""
+    return f"SELECT pg_catalog.pg_advisory_xact_lock({_MIGRATING}, 0)".encode()
 
 
 def revision(connection: Connection) -> str | None:

@@ -19,6 +19,7 @@ from keeper.adapters.audit.journal import Opened, Signed, already_known, already
 from keeper.adapters.audit.memory_journal import MemoryJournal
 from keeper.adapters.audit.postgres import APPENDING, Connection, connect, database_errors, is_lost, locked, revision
 from keeper.adapters.audit.statements import Statements
+from keeper.adapters.audit.unheard import Unheard
 from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition
 from keeper.domain.record import GENESIS, Record
 
@@ -44,7 +45,7 @@ class PostgresDatabase:
         self._write_connection: Connection | None = None
         self._read_connection: Connection | None = None
         self._head: tuple[int, str] | None = None
-        self._sent: list[Record] | None = None
+        self._unheard = Unheard()
 
     def prepare(self, create: bool) -> None:
         with database_errors(self._url):
@@ -57,7 +58,6 @@ class PostgresDatabase:
 
     def append(self, ready: list[Ready]) -> list[Record]:
         with database_errors(self._url):
-            self._sent = None
             try:
                 return self._append(ready)
             except psycopg.Error as error:
@@ -98,13 +98,21 @@ class PostgresDatabase:
         """Nothing is kept besides the two connections."""
 
     def _append(self, ready: list[Ready]) -> list[Record]:
+        while True:
+            left = self._unheard.left(ready)
+            written = self._written(left) if left else []
+            if written is not None:
+                return self._unheard.answer(ready, written)
+
+    def _written(self, ready: list[Ready]) -> list[Record] | None:
+        """None: what was sent before was found in the log, and nothing was written now."""
         connection = self._writer()
-        if self._head is not None and all(item.change is None for item in ready):
+        if self._head is not None and not self._unheard.sent and all(item.change is None for item in ready):
             try:
                 return self._write_after(connection, self._head, ready)
             except _NOT_NEXT:
                 # another writer came in between: nothing was stored, and the head has to be asked for
-                self._sent = None
+                self._unheard.settled()
         try:
             return self._ask_and_write(connection, ready)
         except (IntentAlreadyOpen, InvalidTransition):
@@ -114,7 +122,7 @@ class PostgresDatabase:
     def _write_after(self, connection: Connection, head: tuple[int, str], ready: list[Ready]) -> list[Record]:
         """One trip and one transaction, which the server refuses where ``head`` is not the last record any more. Raises what it raises."""
         records, writes = planned(ready, Before(*head, MemoryJournal()), self.sql)
-        self._sent = records
+        self._unheard.sending(records, ready)
         if len(records) == 1 and not writes:
             # a ninth of the time of two statements; the lock is taken before the trigger looks at the last record
             connection.execute(self._insert_under_lock, rows_of(records, ready)[0])
@@ -125,22 +133,22 @@ class PostgresDatabase:
             self._insert(connection, records, ready, writes, prepare=False)
         return self._stored(records)
 
-    def _ask_and_write(self, connection: Connection, ready: list[Ready]) -> list[Record]:
-        sent, asked = self._sent, questions(ready, self.sql)
+    def _ask_and_write(self, connection: Connection, ready: list[Ready]) -> list[Record] | None:
+        sent, asked = self._unheard.sent, questions(ready, self.sql)
         with connection.pipeline():
             connection.execute(_BEGIN)
             connection.execute(_LOCK)
             last = connection.execute(self.sql.head.encode())
             same = connection.execute(_HASH, (sent[-1].seq,)) if sent else None
             answers = [connection.execute(statement.encode(), values) for statement, values in asked]
-        if sent and same is not None and same.fetchone() == (sent[-1].hash,):
+        if self._unheard.is_found(same.fetchone() if same is not None else None):
             # the connection was lost after the commit, and before we heard of it
             connection.execute(b"ROLLBACK")
-            return self._stored(sent)
+            return None
         journal = journal_of(asked, [answer.fetchall() for answer in answers], self.sql)
         seq, head = last.fetchone() or (0, GENESIS)
         records, writes = planned(ready, Before(seq, head, journal), self.sql)
-        self._sent = records
+        self._unheard.sending(records, ready)
         try:
             with connection.pipeline():
                 self._insert(connection, records, ready, writes)
@@ -164,7 +172,8 @@ class PostgresDatabase:
             connection.execute(statement.encode(), values, prepare=prepare)
 
     def _stored(self, records: list[Record]) -> list[Record]:
-        self._head, self._sent = (records[-1].seq, records[-1].hash), None
+        self._head = records[-1].seq, records[-1].hash
+        self._unheard.settled()
         return records
 
     def _read(self, statement: str, values: tuple[Any, ...]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What PostgreSQL has around the tables: triggers that keep them append-only, the two functions of the writer, and who may do what.
+"""What PostgreSQL has around the tables: triggers that keep them append-only, the functions and the locks of the writer, and who may do what.
 
 The tables live in the schema ``public``, what is made of them in the schema ``audit``. Every function has a fixed search path, so that
 nobody can put a table of their own in the place of ours.
@@ -12,6 +12,14 @@ WRITER: Final = "keeper_writer"
 AUDITOR: Final = "keeper_auditor"
 TABLES: Final = ("records", "intents", "attempts", "evidence", "archived", "checkpoints")
 SCHEMA: Final = "CREATE SCHEMA audit"
+LOCKS: Final[dict[str, str]] = {
+    "lock_appending": "CREATE VIEW audit.lock_appending AS\nSELECT 'held by whoever appends, to the end of the transaction'::text AS says",
+    "lock_running": "CREATE VIEW audit.lock_running AS\nSELECT 'held by the one keeper that runs'::text AS says",
+}
+"""Name -> statement. Not advisory locks: those are anybody's who may connect, and one held for ever stops the log. These are taken by
+a function of the same name that only the writer may call. Views, because a table that is locked for weeks cannot be vacuumed, which every
+database needs in the end.
+"""
 
 _SAFE: Final = "SET search_path = pg_catalog, pg_temp"
 
@@ -72,6 +80,12 @@ FUNCTIONS: Final[dict[str, str]] = {
         "  END IF;\n"
         "  RETURN OLD;\n"
         "END",
+    ),
+    "public.lock_appending": _writers_function(
+        "lock_appending() RETURNS void", "BEGIN\n  LOCK TABLE audit.lock_appending IN EXCLUSIVE MODE;\nEND"
+    ),
+    "public.lock_running": _writers_function(
+        "lock_running() RETURNS void", "BEGIN\n  LOCK TABLE audit.lock_running IN EXCLUSIVE MODE NOWAIT;\nEND"
     ),
     "public.set_intent_state": _writers_function(
         "set_intent_state(intent text, state text) RETURNS void",
@@ -142,7 +156,7 @@ def _always(name: str, statement: str) -> str:
 
 
 _ALL_TABLES: Final = ", ".join(f"public.{table}" for table in TABLES)
-_WRITERS_FUNCTIONS: Final = "FUNCTION public.set_intent_state(text, text), public.forget_evidence(text[])"
+_WRITERS_FUNCTIONS: Final = "FUNCTION public.lock_appending(), public.lock_running(), public.set_intent_state(text, text), public.forget_evidence(text[])"
 
 GRANTS: Final = (
     f"REVOKE ALL ON {_ALL_TABLES}, public.alembic_version FROM PUBLIC, {WRITER}, {AUDITOR}",
@@ -155,12 +169,14 @@ GRANTS: Final = (
     "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC",
     f"GRANT USAGE ON SCHEMA audit TO {AUDITOR}",
     f"GRANT SELECT ON ALL TABLES IN SCHEMA audit TO {AUDITOR}",
+    f"REVOKE ALL ON {', '.join(f'audit.{name}' for name in LOCKS)} FROM {AUDITOR}",
     f"GRANT EXECUTE ON FUNCTION audit.doc(text), audit.ms(text) TO {AUDITOR}",
     f"DO $$ BEGIN IF NOT has_schema_privilege('{WRITER}', 'public', 'USAGE') OR NOT has_schema_privilege('{AUDITOR}', 'public', 'USAGE') "
     f"THEN GRANT USAGE ON SCHEMA public TO {WRITER}, {AUDITOR}; END IF; END $$",
 )
 
 GUARDS: Final = (
+    *LOCKS.values(),
     *FUNCTIONS.values(),
     *TRIGGERS.values(),
     *(_always(name, statement) for name, statement in TRIGGERS.items()),

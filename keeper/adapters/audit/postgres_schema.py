@@ -15,12 +15,9 @@ from sqlalchemy.schema import ColumnCollectionConstraint
 from keeper.adapters.audit.finding import Finding
 from keeper.adapters.audit.head import HEAD, require_head
 from keeper.adapters.audit.models import metadata, version_table
-from keeper.adapters.audit.postgres_ddl import AUDITOR, FUNCTIONS, TABLES, TRIGGERS, WRITER
-from keeper.adapters.audit.view_sql import POSTGRES_HELPERS
+from keeper.adapters.audit.postgres_ddl import LOCKS, TABLES, TRIGGERS
+from keeper.adapters.audit.postgres_grants import WHERE, check_functions, check_rights, compare, none_too_many
 from keeper.adapters.audit.views import views
-
-WHERE: Final = "pg_catalog"
-"""What a finding about the schema names as its table."""
 
 _OURS: Final = [*TABLES, "alembic_version"]
 _TABLES: Final = """
@@ -30,8 +27,9 @@ SELECT c.relname::text, c.relkind::text, c.relpersistence::text, c.relrowsecurit
 FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%s)
 """
 _COLUMNS: Final = """
-SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attacl IS NOT NULL
-FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef OR a.attidentity <> '',
+  a.attacl IS NOT NULL OR a.attcollation <> y.typcollation
+FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_type AS y ON y.oid = a.atttypid
 WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum
 """
 # NOT NULL is compared with the columns
@@ -49,22 +47,6 @@ _TRIGGERS: Final = """
 SELECT t.tgname::text, pg_get_triggerdef(t.oid), t.tgenabled::text, t.tgisinternal
 FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
 WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%s)
-"""
-_FUNCTIONS: Final = """
-SELECT n.nspname || '.' || p.proname, p.prosrc, p.prosecdef, p.proconfig, l.lanname::text, pg_get_userbyid(p.proowner)::text
-FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_language AS l ON l.oid = p.prolang
-WHERE n.nspname || '.' || p.proname = ANY (%s)
-"""
-# acldefault: no list at all stands for the rights that are usual
-_RIGHTS: Final = """
-SELECT c.relname::text, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee)::text END, x.privilege_type
-FROM pg_class AS c CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS x
-WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%s) AND x.grantee <> c.relowner
-UNION ALL
-SELECT n.nspname || '.' || p.proname, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee)::text END, x.privilege_type
-FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
-  CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS x
-WHERE p.prosecdef AND n.nspname || '.' || p.proname = ANY (%s) AND x.grantee <> p.proowner
 """
 _VIEW: Final = (
     "SELECT c.relname::text, pg_get_viewdef(c.oid) FROM pg_class AS c WHERE c.relkind = 'v' AND c.relnamespace = "
@@ -91,7 +73,7 @@ _HASHED: Final = "CHECK (((length({0}) = 66) AND (substr({0}, 1, 2) = '0x'::text
 
 
 def check_postgres_schema(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
-    """Raises Finding when something that the migrations made is missing or changed, or when there is a trigger, a rule, a right too many.
+    """Raises Finding when something that the migrations made is missing or changed, or when there is a trigger, a rule, a function, a right too many.
 
     Gives what could not be compared, with the reason: views are compared by making them again as temporary ones, on a connection of their own,
     which takes a server that may be written to and the right to see the schema ``audit``. Nothing stays of it.
@@ -106,11 +88,11 @@ def check_postgres_schema(connection: psycopg.Connection[Any]) -> tuple[str, ...
             ("constraint", _named(cursor, _CONSTRAINTS), expected_constraints()),
             ("index", _named(cursor, _INDEXES), expected_indexes()),
         ):
-            _compare(what, found, {name: (definition, True) for name, definition in wanted.items()})
-            _none_too_many(what, found, wanted)
+            compare(what, found, {name: (definition, True) for name, definition in wanted.items()})
+            none_too_many(what, found, wanted)
         _check_triggers(cursor)
-        _check_functions(cursor, owner)
-        _check_rights(cursor)
+        check_functions(cursor, owner)
+        check_rights(cursor, _OURS, owner)
     return _check_views(connection.info)
 
 
@@ -154,43 +136,14 @@ def _check_columns(cursor: psycopg.Cursor[Any]) -> None:
 def _check_triggers(cursor: psycopg.Cursor[Any]) -> None:
     rows = cursor.execute(_TRIGGERS, (_OURS,)).fetchall()
     found = {name: (definition, enabled) for name, definition, enabled, internal in rows if not internal}
-    _compare("trigger", found, {name: (statement, "A") for name, statement in TRIGGERS.items()})
-    _none_too_many("trigger", found, TRIGGERS)
+    compare("trigger", found, {name: (statement, "A") for name, statement in TRIGGERS.items()})
+    none_too_many("trigger", found, TRIGGERS)
     if any(internal and enabled != "O" for _, _, enabled, internal in rows):
         raise Finding(WHERE, None, "triggers that hold foreign keys are disabled")
 
 
-def _check_functions(cursor: psycopg.Cursor[Any], owner: str) -> None:
-    statements = FUNCTIONS | POSTGRES_HELPERS
-    found: dict[str, Any] = {}
-    for name, *rest in cursor.execute(_FUNCTIONS, (list(statements),)):
-        if name in found:
-            raise Finding(WHERE, None, f"there is a second function {name}")
-        found[name] = tuple(rest)
-    path = ["search_path=pg_catalog, pg_temp"]
-    wanted = {
-        name: (statement.split("$$")[1], "SECURITY DEFINER" in statement, path, "plpgsql", owner)
-        for name, statement in statements.items()
-    }
-    _compare("function", found, wanted)
-
-
-def _check_rights(cursor: psycopg.Cursor[Any]) -> None:
-    allowed = {"SELECT": None, "INSERT": WRITER, "EXECUTE": WRITER}
-    for name, role, right in cursor.execute(_RIGHTS, (_OURS, list(FUNCTIONS))):
-        if (
-            right not in allowed
-            or allowed[right] not in (None, role)
-            or (name == "alembic_version" and right == "INSERT")
-        ):
-            raise Finding(WHERE, None, f"{role} has the right to {right} on {name}, which the migrations did not give")
-    powers = "SELECT rolname::text FROM pg_roles WHERE rolname IN (%s, %s) AND (rolsuper OR rolcanlogin OR rolcreaterole OR rolbypassrls)"
-    for (role,) in cursor.execute(powers, (WRITER, AUDITOR)):
-        raise Finding(WHERE, None, f"the role {role} can do more than the migrations allow it")
-
-
 def _check_views(server: psycopg.ConnectionInfo) -> tuple[str, ...]:
-    statements = views("postgresql")
+    statements = views("postgresql") | LOCKS
     try:
         with (
             psycopg.connect(server.dsn, password=server.password or None, options="") as connection,
@@ -211,7 +164,7 @@ def _check_views(server: psycopg.ConnectionInfo) -> tuple[str, ...]:
             made_again = dict(cursor.execute(_MADE_AGAIN).fetchall())
     except psycopg.Error as error:
         return (f"the views in the schema audit: {error.diag.message_primary or type(error).__name__}",)
-    _compare("view", found, {name: made_again[name] for name in statements})
+    compare("view", found, {name: made_again[name] for name in statements})
     return ()
 
 
@@ -224,20 +177,6 @@ def _cursor(connection: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:
 
 def _named(cursor: psycopg.Cursor[Any], statement: str) -> dict[str, Any]:
     return {row[0]: row[1:] for row in cursor.execute(statement, (_OURS,))}
-
-
-def _compare(what: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    for name, one in wanted.items():
-        if name not in found:
-            raise Finding(WHERE, None, f"the {what} {name} is missing")
-        if found[name] != one:
-            raise Finding(WHERE, None, f"the {what} {name} is not the one the migrations made, or is disabled")
-
-
-def _none_too_many(what: str, found: dict[str, Any], wanted: dict[str, str]) -> None:
-    for name in found:
-        if name not in wanted:
-            raise Finding(WHERE, None, f"there is a {what} {name} that the migrations did not make")
 
 
 def _tables() -> list[Table]:

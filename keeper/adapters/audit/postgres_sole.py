@@ -11,27 +11,44 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 import psycopg
+from psycopg import errors
 
 from keeper.adapters.audit.location import without_password
-from keeper.adapters.audit.postgres import LOCKS, RUNNING, Connection, connect, database_errors
+from keeper.adapters.audit.postgres import RUNNING, Connection, connect, database_errors, locked
+from keeper.adapters.audit.postgres_database import PostgresDatabase
 from keeper.domain.errors import AlreadyRunning, StoreUnavailable
 from keeper.domain.text import printable
 
 AGAIN_S: Final = 1.0
 """Between two tries to take a lost lock again."""
 _WAIT_MS: Final = 5_000
-_TAKE: Final = f"SELECT pg_catalog.pg_try_advisory_lock({LOCKS}, {RUNNING})".encode()
+# The transaction is never ended, so nobody may end it for being idle or long; of these, older servers know only the first.
+_ENDLESS: Final = (
+    b"SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings "
+    b"WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+)
 _HOLDER: Final = (
     b"SELECT a.pid, a.application_name, a.client_addr::text FROM pg_catalog.pg_locks AS l "
-    b"JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 "
-    b"AND l.classid = %s AND l.objid = %s AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"
+    b"JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid JOIN pg_catalog.pg_class AS c ON c.oid = l.relation "
+    b"JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+    b"WHERE l.locktype = 'relation' AND l.mode = 'ExclusiveLock' AND l.granted AND n.nspname = 'audit' AND c.relname = %s "
+    b"AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"
 )
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
 def hold(url: str, lost: Callable[[AlreadyRunning], None] | None) -> Iterator[None]:
-    """As ``sole_keeper``. Raises AlreadyRunning, StoreUnavailable."""
+    """As ``sole_keeper``. Makes the log in an empty database, as the lock is a part of it.
+
+    Raises AlreadyRunning, StoreUnavailable, StoreNotMigrated.
+    """
+    log = PostgresDatabase(url, _WAIT_MS)
+    try:
+        log.prepare(create=True)
+    finally:
+        log.drop_writer()
+        log.drop_reader()
     watch = _Watch(url, _taken(url), lost)
     watch.start()
     try:
@@ -97,14 +114,18 @@ class _Watch(threading.Thread):
 
 
 def _taken(url: str) -> Connection:
-    """A connection that holds the lock."""
+    """A connection in a transaction that holds the lock. It has no snapshot and no number: it keeps the server from no cleaning up."""
     with database_errors(url):
         connection = connect(url, task="runs", lock_ms=_WAIT_MS)
         try:
-            row = connection.execute(_TAKE).fetchone()
-            if row is not None and row[0]:
+            connection.execute(_ENDLESS)
+            connection.execute(b"BEGIN ISOLATION LEVEL READ COMMITTED")
+            try:
+                connection.execute(locked(RUNNING))
                 return connection
-            holder = connection.execute(_HOLDER, (LOCKS, RUNNING)).fetchone()
+            except errors.LockNotAvailable:
+                connection.execute(b"ROLLBACK")
+            holder = connection.execute(_HOLDER, (RUNNING,)).fetchone()
         except BaseException:
             connection.close()
             raise

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from keeper.adapters.audit.canonical import record_hash
+from keeper.adapters.audit.canonical import DEEPEST, canonical, record_hash
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.evidence_check import MARKS, NAMED, EvidenceCheck
 from keeper.adapters.audit.finding import Finding
@@ -25,8 +25,12 @@ TYPES = " AND ".join(
     for name in COLUMNS
 )
 
-MOST_LEVELS: Final = 500
-"""Of a body: several times what the store writes (``canonical.DEEPEST``), and what every Python reads: no verdict may depend on which one that is."""
+MOST_LEVELS: Final = DEEPEST + 1
+"""Of a body, which is a level itself: what the store writes, and what every Python reads."""
+LONGEST_BODY: Final = 16 * 1024 * 1024
+"""Bytes; the longest that a keeper writes, its whole configuration, has a hundredth of it."""
+LONGEST_WORD: Final = 4_096
+"""Bytes of any other column: names of markets and actions, identities of incidents and intents."""
 
 
 class RecordCheck:
@@ -71,6 +75,10 @@ class RecordCheck:
             raise Finding("records", seq, f"record {seq} is missing; the next row is numbered {row[0]!r}")
         if typed != 1:
             raise Finding("records", seq, "a column has another type than the store writes")
+        for name, value in zip(COLUMNS[1:], row[1:], strict=True):
+            longest = LONGEST_BODY if name == "body" else LONGEST_WORD
+            if value is not None and len(value) > longest:
+                raise Finding("records", seq, f"{name} has more than {longest} bytes, which the store never writes")
         try:
             at, kind, body = str(row[1], "utf-8"), str(row[2], "utf-8"), str(row[7], "utf-8")
             market, action, incident, intent = (None if v is None else str(v, "utf-8") for v in row[3:7])
@@ -99,11 +107,22 @@ class RecordCheck:
         if digest != computed:
             raise Finding("records", seq, "the hash does not fit what the row holds: the row was changed")
         change = meaning(seq, at, kind, market, action, incident, intent, body)
+        if not is_written(body):
+            problem = "the body is not in the form of RFC 8785, or holds a number that the store writes as text"
+            raise Finding("records", seq, problem)
         if self._evidence is not None:
             mark = MARKS.get(row[2], NAMED)
             if mark is not None and mark in row[7]:
                 self._evidence.feed(seq, row[2], row[7])
         return change, computed
+
+
+def is_written(body: str) -> bool:
+    """Whether the store would write this object exactly like this."""
+    try:
+        return not too_deep(body, MOST_LEVELS) and canonical(json.loads(body)) == body
+    except (ValueError, RecursionError, DraftRefused):
+        return False
 
 
 def meaning(

@@ -14,6 +14,8 @@ from keeper.adapters.audit.models import metadata, version_table
 
 _OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
 
+_A = {"trigger": "a trigger", "index": "an index"}
+
 Schema = dict[str, tuple[str, str, str | None]]
 """Name -> (type, table, statement; None for the indexes that SQLite makes by itself)."""
 
@@ -32,7 +34,7 @@ def expected_schema() -> Schema:
 
 
 def check_schema(connection: sqlite3.Connection) -> None:
-    """Raises Finding when a table, an index or a trigger is missing, changed, or a trigger is one too many.
+    """Raises Finding when a table, an index or a trigger is missing, changed, or there is a trigger or an index of our tables too many.
 
     ``connection`` gives text as bytes. Raises StoreNotMigrated for a database that has no table at all.
     """
@@ -41,6 +43,7 @@ def check_schema(connection: sqlite3.Connection) -> None:
         kind, name, table, sql = (_shown(value) for value in row)
         found[name or ""] = (kind or "", table or "", sql)
     expected = expected_schema()
+    tables = {name for name, (kind, _, _) in expected.items() if kind == "table"}
     if not found:
         if connection.execute("PRAGMA page_count").fetchone()[0] > 1:
             raise Finding("sqlite_schema", None, "the file has content but no table")
@@ -50,9 +53,10 @@ def check_schema(connection: sqlite3.Connection) -> None:
             raise Finding("sqlite_schema", None, f"the {wanted[0]} {name} is missing")
         if found[name] != wanted:
             raise Finding("sqlite_schema", None, f"the {wanted[0]} {name} is not the one the migrations made")
-    for name, (kind, _, _) in found.items():
-        if kind == "trigger" and name not in expected:
-            raise Finding("sqlite_schema", None, f"there is a trigger {name} that the migrations did not make")
+    for name, (kind, table, _) in found.items():
+        # an index refuses rows too: a unique one, or one of an expression that fails. Tables and views of others do nothing to ours
+        if name not in expected and (kind == "trigger" or (kind == "index" and table in tables)):
+            raise Finding("sqlite_schema", None, f"there is {_A[kind]} {name} that the migrations did not make")
 
 
 def check_version(connection: sqlite3.Connection) -> None:

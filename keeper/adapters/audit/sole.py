@@ -17,10 +17,10 @@ from keeper.domain.postgres_url import is_postgres
 def sole_keeper(url: str, lost: Callable[[AlreadyRunning], None] | None = None) -> Iterator[None]:
     """Holds the lock of the database while the body runs; the system lets go of it however the process ends.
 
-    SQLite: a file beside the database; it stays, with the holder's process id in it. PostgreSQL: a lock of the server, over a
-    connection of its own. Should that be lost, the lock is taken again as soon as the server answers; ``lost`` is called, from another thread
+    SQLite: a file beside the database; it stays, with the holder's process id in it. PostgreSQL: a lock of the log, which only the
+    writer's role can take, in a transaction of a connection of its own; an empty database gets its log first. Should that be lost, the lock is taken again as soon as the server answers; ``lost`` is called, from another thread
     and once, when another keeper has it by then. Until then two may run.
-    Raises AlreadyRunning, StoreUnavailable.
+    Raises AlreadyRunning, StoreUnavailable, StoreNotMigrated.
     """
     path = sqlite_file(url)
     if path is not None:

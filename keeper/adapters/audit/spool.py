@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from keeper.adapters.audit.spool_lines import (
     SpoolHead,
     SpoolLine,
     head_text,
+    is_torn_head,
+    is_whole_line,
     line_text,
     read_head,
     read_line,
@@ -31,7 +34,9 @@ LIMIT: Final = 256 * 1024 * 1024
 """Bytes; beyond it nothing is taken any more."""
 RESERVED: Final = 4 * 1024 * 1024
 """Bytes that are taken from the disk ahead where the keeper may act without its log: some 1,000 actions."""
-
+LOOK: Final = (
+    "keep a copy of the file, look what happened to it, then move it away and start again: nothing of it is overwritten"
+)
 
 Place = tuple[int, int, int, int, str]
 """Of a line: the number of its first record, where it begins and ends in the file, how many records it holds, its hash."""
@@ -61,6 +66,7 @@ class Spool:
         self._limit = limit
         self._file: int | None = None
         self._torn = False
+        self.left_behind = False
         self._forget()
 
     def _forget(self) -> None:
@@ -81,6 +87,7 @@ class Spool:
         try:
             if reserved or os.path.lexists(path):
                 spool._take()
+                spool.left_behind = spool.head is not None
         except BaseException:
             spool.close()
             raise
@@ -104,6 +111,10 @@ class Spool:
     def last_hash(self) -> str:
         """Of the last line."""
         return self._last
+
+    def holds(self, through: int, line_hash: str) -> bool:
+        """Whether it holds the line of this hash, and that one the record before number ``through`` or a later one."""
+        return any(digest == line_hash and first + records >= through for first, _, _, records, digest in self._places)
 
     def begin(self, seq: int, log: str, since_ms: int, reason: str) -> None:
         """The first line: where the log stood. Only of an empty spool. Raises StoreUnavailable."""
@@ -129,7 +140,11 @@ class Spool:
             if first + records > after:
                 with self._errors():
                     data = os.pread(self._descriptor(), ends - begins, begins)
-                yield read_line(data[:-1], first, prev)
+                try:
+                    yield read_line(data[:-1], first, prev)
+                except SpoolDamaged as error:
+                    error.remedy = LOOK
+                    raise
             prev = digest
 
     def clear(self) -> None:
@@ -139,7 +154,22 @@ class Spool:
                 os.ftruncate(self._file, 0)
                 os.fdatasync(self._file)
             self._reserve()
+        self.left_behind = False
         self._forget()
+
+    def set_aside(self) -> Path:
+        """What cannot be read back is kept under another name, and the spool is empty again, in a new file. Raises StoreUnavailable."""
+        number = 1
+        while os.path.lexists(kept := self._path.with_name(f"{self._path.name}.damaged-{number}")):
+            number += 1
+        with self._errors():
+            if os.path.lexists(self._path):
+                self._path.rename(kept)
+                _sync_folder(self._path.parent)
+        self.close()
+        self._torn = self.left_behind = False
+        self._forget()
+        return kept
 
     def close(self) -> None:
         """Lets go of the file. Safe to call twice."""
@@ -148,10 +178,10 @@ class Spool:
             os.close(descriptor)
 
     def _take(self) -> None:
-        """Opens, locks and reads the file."""
+        """Opens, locks and reads the file; one that is no spool stays as it is. Raises StoreUnavailable, SpoolDamaged, AlreadyRunning."""
         with self._errors():
             new = not self._path.exists()
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             self._file = os.open(self._path, flags, 0o600)
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -160,15 +190,16 @@ class Spool:
                     f"another process holds the spool {self._path}",
                     remedy="end it first, or give this keeper a spool of its own in audit.spool",
                 ) from None
-            os.fchmod(self._file, 0o600)
             if new:
                 _sync_folder(self._path.parent)
+            check_file(self._path, os.fstat(self._file), max(self._limit, self._reserved))
             data = os.pread(self._file, os.fstat(self._file).st_size, 0)
-        self._read(data)
+            self._read(data)
+            os.fchmod(self._file, 0o600)
         self._reserve()
 
     def _read(self, data: bytes) -> None:
-        found = parse(data)
+        found = parse(data, str(self._path))
         self.head, self.records, self._end = found.head, found.records, found.end
         self._places, self._last = found.places, found.last
         self.left_out = found.left_out
@@ -181,7 +212,7 @@ class Spool:
                 remedy="bring the database back: the keeper goes on by itself, and empties the spool",
             )
         if self._file is None:
-            self._take()
+            self._begin_file()
         with self._errors():
             if self._torn:  # of a line that was never acknowledged, nothing may stay behind a shorter one
                 os.ftruncate(self._descriptor(), self._end)
@@ -195,6 +226,18 @@ class Spool:
                 self._torn = True
                 raise
         self._end += len(data)
+
+    def _begin_file(self) -> None:
+        """The first time that it is needed. There was no file at the start, so that what is there now is none of ours."""
+        try:
+            self._take()
+            if self.head is not None:
+                raise SpoolDamaged(f"the spool {self._path} was begun by somebody else meanwhile", remedy=LOOK)
+        except BaseException:
+            self.close()
+            self._torn = False
+            self._forget()
+            raise
 
     def _descriptor(self) -> int:
         if self._file is None:
@@ -231,16 +274,17 @@ class Parsed:
     left_out: int
 
 
-def parse(data: bytes) -> Parsed:
-    """The lines of a spool, each checked. A last line that is not whole was never acknowledged. Raises SpoolDamaged."""
-    zeros = data.find(b"\0")
-    text = data if zeros < 0 else data[:zeros]
+def parse(data: bytes, name: str = "the spool") -> Parsed:
+    """The lines of a spool, each checked. Raises SpoolDamaged.
+
+    Only a last write that a crash cut short was never acknowledged: a beginning without a newline, or zeros to the end.
+    """
     head: SpoolHead | None = None
     places: list[Place] = []
     records, at, last, left_out = 0, 0, GENESIS, 0
-    while (newline := text.find(b"\n", at)) >= 0:
-        line = text[at:newline]
-        try:
+    try:
+        while (newline := data.find(b"\n", at)) >= 0:
+            line = data[at:newline]
             if head is None:
                 head = read_head(line)
                 last = head.hash
@@ -248,28 +292,39 @@ def parse(data: bytes) -> Parsed:
                 read = read_line(line, records, last)
                 places.append((records, at, newline + 1, len(read.drafts), read.hash))
                 records, last, left_out = read.after, read.hash, read.left_out
-        except SpoolDamaged as error:
-            if not text[newline + 1 :].strip():
-                break  # the last line: torn
-            error.remedy = "keep a copy of the spool, look what happened to it, then move it away and start again"
-            raise
-        at = newline + 1
+            at = newline + 1
+        rest = data[at:].rstrip(b"\0")
+        if head is None and not is_torn_head(rest):
+            raise SpoolDamaged("it is not the file of a spool: it has another content")
+        if is_whole_line(rest[:-1]):
+            raise SpoolDamaged("the end of its last line was changed")
+    except SpoolDamaged as error:
+        raise SpoolDamaged(f"{name}: {error.message}", remedy=LOOK) from None
     return Parsed(head, records, at, places, last, left_out)
 
 
 def spool_state(path: Path) -> SpoolState | None:
     """What waits in a spool that another process may hold; None where nothing waits. Raises StoreUnavailable, SpoolDamaged."""
     try:
+        check_file(path, path.stat(), LIMIT)
         data = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StoreUnavailable(f"the spool {path}: {error.strerror}", remedy="may you read it?") from None
-    found = parse(data)
+    found = parse(data, str(path))
     if found.head is None or not found.records:
         return None
     torn = len(data[found.end :].rstrip(b"\0"))
     return SpoolState(found.records, found.end, found.head.since_ms, found.head.reason, torn)
+
+
+def check_file(path: Path, about: os.stat_result, most: int) -> None:
+    """Before anything is read of it. Raises SpoolDamaged for what no spool can be."""
+    if not stat.S_ISREG(about.st_mode):
+        raise SpoolDamaged(f"{path} is not a file, so it is no spool", remedy="name another file in audit.spool")
+    if about.st_size > most:
+        raise SpoolDamaged(f"{path} has {about.st_size} bytes, and a spool has {most} at most", remedy=LOOK)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,8 @@ from keeper.domain.evidence import Evidence
 from keeper.domain.record import Draft, Json, RecordKind
 
 FORM: Final = "keeper-spool/1"
+_HEAD: Final = b'{"hash":"0x%b","log":"0x%b","prev":"0x%b","reason":"' % ((b"0" * 64,) * 3)
+"""How every first line begins, in RFC 8785's order of keys."""
 _COLUMNS: Final = ("market", "action", "incident", "intent")
 
 
@@ -102,6 +105,25 @@ def read_line(line: bytes, first: int, prev: str) -> SpoolLine:
     if not fits:
         raise SpoolDamaged(f"a line of the spool is missing or out of place after its record {first}")
     return read
+
+
+def is_torn_head(data: bytes) -> bool:
+    """Whether the first line of a spool may begin like that, or with nothing at all."""
+    return _like(data[: len(_HEAD)]) == _like(_HEAD)[: len(data)]
+
+
+def is_whole_line(data: bytes) -> bool:
+    """Whether a line was sealed like that, whatever it says."""
+    try:
+        _opened(data)
+    except SpoolDamaged:
+        return False
+    return True
+
+
+def _like(data: bytes) -> bytes:
+    """Each digit the same."""
+    return re.sub(rb"[0-9a-f]", b"0", data)
 
 
 def _sealed(body: dict[str, Json]) -> tuple[bytes, str]:

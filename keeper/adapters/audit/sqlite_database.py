@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
@@ -14,7 +14,10 @@ from keeper.adapters.audit.head import require_head
 from keeper.adapters.audit.location import sqlite_file
 from keeper.adapters.audit.migrate import current, upgrade
 from keeper.adapters.audit.statements import Statements
+from keeper.adapters.audit.unheard import Unheard
 from keeper.domain.record import GENESIS, Record
+
+_HASH: Final = "SELECT hash FROM records WHERE seq = ?"
 
 
 class SqliteDatabase:
@@ -28,6 +31,7 @@ class SqliteDatabase:
         self._write_connection: Connection | None = None
         self._read_connection: Connection | None = None
         self._head: tuple[int, str] | None = None
+        self._unheard = Unheard()
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._not_next: type[Exception] = self._engine.dialect.loaded_dbapi.IntegrityError
 
@@ -45,37 +49,59 @@ class SqliteDatabase:
         with database_errors(self._url, self._driver_error):
             connection = self._writer()
             try:
-                records = self._append_one(connection, ready)
-                if records is None:
-                    with write_cursor(connection) as cursor:
-                        records = self._append(cursor, ready)
-                self._head = (records[-1].seq, records[-1].hash)
-                return records
+                while True:
+                    left = self._unheard.left(ready)
+                    written = self._written(connection, left) if left else []
+                    if written is not None:
+                        return self._unheard.answer(ready, written)
             except (DBAPIError, self._driver_error):
                 self.drop_writer(broken=True)
                 raise
+
+    def _written(self, connection: Connection, ready: list[Ready]) -> list[Record] | None:
+        """None: what an error had left open was found in the log, and nothing was written now."""
+        records = self._append_one(connection, ready)
+        if records is None:
+            with write_cursor(connection) as cursor:
+                records = self._append(cursor, ready)
+        if records is not None:
+            self._head = (records[-1].seq, records[-1].hash)
+            self._unheard.settled()
+        return records
 
     def _append_one(self, connection: Connection, ready: list[Ready]) -> list[Record] | None:
         """One statement, which is its own transaction, where the head is known and nothing but a record is written: half of the time of four.
 
         The table's trigger looks at the last record under the write lock. None where it is not ours any more, and nothing was stored.
         """
-        if self._head is None or len(ready) > 1 or ready[0].change is not None or ready[0].draft.evidence is not None:
+        if (
+            self._head is None
+            or self._unheard.sent
+            or len(ready) > 1
+            or ready[0].change is not None
+            or ready[0].draft.evidence is not None
+        ):
             return None
         records = chain(ready, *self._head)
         driver: Any = connection.connection.driver_connection
+        self._unheard.sending(records, ready)
         try:
             driver.execute(self.sql.insert_record, rows_of(records, ready)[0])
         except self._not_next:
             self._head = None
+            self._unheard.settled()
             return None
         return records
 
-    def _append(self, cursor: Any, ready: list[Ready]) -> list[Record]:
+    def _append(self, cursor: Any, ready: list[Ready]) -> list[Record] | None:
+        sent = self._unheard.sent
+        if self._unheard.is_found(cursor.execute(_HASH, (sent[-1].seq,)).fetchone() if sent else None):
+            return None
         row = cursor.execute(self.sql.head).fetchone() or (0, GENESIS)
         asked = questions(ready, self.sql)
         journal = journal_of(asked, (cursor.execute(*one).fetchall() for one in asked), self.sql)
         records, writes = planned(ready, Before(row[0], row[1], journal), self.sql)
+        self._unheard.sending(records, ready)
         cursor.executemany(self.sql.insert_record, rows_of(records, ready))
         for statement, values in writes:
             cursor.execute(statement, values)

@@ -144,8 +144,6 @@ class SqliteRows:
 class SqliteProof:
     """SQLite's own check: pages, free space, that every index agrees with its table; and the bytes that it reads over."""
 
-    reads_json = True
-
     def __init__(self, connection: sqlite3.Connection, path: Path, beside: Beside) -> None:
         self._connection = connection
         self._path = path

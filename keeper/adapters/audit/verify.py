@@ -40,6 +40,7 @@ class Known:
     archive: Path | None = None
 
 
+_OF_RECORDS: Final = ("records", "intents", "attempts", "evidence", "archived")
 _NOTHING: Final = Known()
 
 
@@ -118,13 +119,30 @@ def opened(url: str) -> Iterator[LogReader]:
 
 
 def _look_at_all(log: LogReader, seen: _Seen, known: Known, witnesses: list[WitnessFile]) -> None:
-    seen.warnings += [f"not looked at: {what}" for what in log.check_schema()]
+    try:
+        seen.warnings += [f"not looked at: {what}" for what in log.check_schema()]
+    except Finding as schema:
+        raise _with_the_records(log, seen, known, schema) from None
     log.check_version()
     _look_at_records(log, seen, known)
     checkpoints = CheckpointCheck(log, seen.check.seq, known.signer)
     seen.checkpoints = checkpoints.database()
     for witness in witnesses:
         seen.witnesses = (*seen.witnesses, checkpoints.witness(witness.path, witness.size))
+
+
+def _with_the_records(log: LogReader, seen: _Seen, known: Known, schema: Finding) -> Finding:
+    """Whoever took a trigger away did it for a record: that is named first, if the schema still lets it be found."""
+    try:
+        _look_at_records(log, seen, known)
+    except Finding as finding:
+        if finding.table in _OF_RECORDS:
+            return Finding(finding.table, finding.first_bad, f"{finding.problem}; besides, {schema.problem}")
+    except StoreUnavailable:
+        pass
+    except log.errors:
+        pass
+    return schema
 
 
 def _look_at_records(log: LogReader, seen: _Seen, known: Known) -> None:
@@ -145,7 +163,7 @@ def _look_at_records(log: LogReader, seen: _Seen, known: Known) -> None:
 def _proven_good(log: LogReader, seen: _Seen, known: Known, proof: Proof) -> bool:
     """Whether a quick pass over everything shows that there is nothing to be found; if not, it says nothing."""
     evidence = EvidenceCheck(log, known.archive)
-    sweep = RecordSweep(log, evidence, parses=not proof.reads_json)
+    sweep = RecordSweep(log, evidence)
     try:
         _hold_together(log, sweep.changes())
         found = evidence.finish()

@@ -275,7 +275,9 @@ class Following:
                     wait = 0
                     if index == self._selection.active and self._follows(index, block):
                         now_ms = self._announce(index, block)
-                        await asyncio.sleep(0)  # whoever waits for the block asks for its reads first
+                        # whoever waits for the block asks for its reads first: one turn to ask, one until that is in the socket
+                        await asyncio.sleep(0)
+                        await asyncio.sleep(0)
                         self._count(index, block, now_ms)
                     else:
                         self._heard(index, block)

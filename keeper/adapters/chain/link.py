@@ -177,8 +177,8 @@ class Link(PersistentConnectionProvider):
             loop = asyncio.get_running_loop()
             while True:
                 self._dispatch(decoded(await self._next_message()))
-                # after whoever waits for the message; a head reaches its reader by way of a second task
-                loop.call_soon(loop.call_soon, self._acknowledge)
+                # three turns later: a head reaches its reader in the second, and what that asks takes the acknowledgement along
+                loop.call_soon(loop.call_soon, loop.call_soon, self._acknowledge)
         except OutsideError as error:
             self._end(error)
         except (OSError, EOFError, WebSocketException) as error:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import stat
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,6 +21,7 @@ MODE: Final = 0o644
 """No secret: whoever wants to hold the log against it may read it."""
 TAIL_BYTES: Final = 256 * 1024
 """How much of the end is looked at for the last line of a log: some hundred lines, where several keepers write to one file."""
+NOT_OURS: Final = "give the witness a file of its own in `audit.checkpoints.witnesses`: this one is left as it is"
 REMEDY: Final = "look at the file of `audit.checkpoints.witnesses`: is its disk there, may the keeper write to it?"
 
 
@@ -60,9 +63,10 @@ class FileWitness:
 
     def _add(self, line: bytes) -> None:
         try:
-            handle = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            handle = os.open(self._path, flags, MODE)
             try:
-                text = _new_line(handle) + line + b"\n"
+                text = self._new_line(handle) + line + b"\n"
                 if os.write(handle, text) != len(text):
                     raise OSError(0, "the line was written in part only: is the disk full?")
                 os.fsync(handle)
@@ -74,22 +78,35 @@ class FileWitness:
     def _failed(self, error: OSError) -> Unreachable:
         return Unreachable(f"{self.name}: {error.strerror or type(error).__name__}", remedy=REMEDY)
 
+    def _new_line(self, handle: int) -> bytes:
+        """What must stand before the next line. A piece that an earlier write left is taken away, but where the disk only takes additions.
 
-def _new_line(handle: int) -> bytes:
-    """What must stand before the next line. A piece that an earlier write left is taken away, but where the disk only takes additions."""
-    size = os.fstat(handle).st_size
-    start = max(0, size - TAIL_BYTES)
-    tail = os.pread(handle, size - start, start)
-    whole = tail.rfind(b"\n") + 1
-    if whole == len(tail):
+        Raises Unreachable for a file whose lines are no checkpoints: it is somebody else's, and nothing of it is touched.
+        """
+        about = os.fstat(handle)
+        start = max(0, about.st_size - TAIL_BYTES)
+        tail = os.pread(handle, about.st_size - start, start) if stat.S_ISREG(about.st_mode) else b"?"
+        whole = tail.rfind(b"\n") + 1
+        lines = tail[:whole].split(b"\n")[1 if start else 0 : -1]  # the first may be cut where it was read from
+        if not (all(_is_ours(line) for line in lines) and _may_be_torn(tail[whole:])) or (start and not lines):
+            raise Unreachable(f"{self.name} holds something else than checkpoints", remedy=NOT_OURS)
+        if whole == len(tail):
+            return b""
+        try:
+            os.ftruncate(handle, start + whole)
+        except OSError:
+            return b"\n"
         return b""
-    if start and not whole:
-        return b"\n"  # this is none of our lines: it is too long
-    try:
-        os.ftruncate(handle, start + whole)
-    except OSError:
-        return b"\n"
-    return b""
+
+
+def _is_ours(line: bytes) -> bool:
+    """A checkpoint; or the piece of one, where the disk only takes additions."""
+    return _read(line) is not None or _may_be_torn(line)
+
+
+def _may_be_torn(data: bytes) -> bool:
+    """Whether a checkpoint's line may begin like that."""
+    return bool(_BEGINNING.fullmatch(data))
 
 
 def _read(line: bytes) -> SignedCheckpoint | None:

@@ -77,6 +77,11 @@ class Access:
     def asks_for_tokens(self) -> bool:
         return bool(self._tokens)
 
+    @property
+    def closed(self) -> bool:
+        """Nobody reads the log here: others reach the address, and no token is configured."""
+        return not self._tokens and not self._open
+
     def of_api(self, headers: Headers, address: str) -> None:
         self._addresses.take(address)
         if self._unlocked():
@@ -112,7 +117,7 @@ class Access:
         self._sessions.pop(_key(session), None)
 
     def _unlocked(self) -> bool:
-        if not self._tokens and not self._open:
+        if self.closed:
             raise PageProblem(403, CLOSED, CLOSED_REMEDY)
         return self._open
 

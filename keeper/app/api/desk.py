@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from keeper.app.api.access import Access
+from keeper.adapters.audit.public_reader import PublicReader
+from keeper.app.api.access import Access, AccessSettings
 from keeper.app.api.turns import Turns
 from keeper.domain.checkpoint import SignedCheckpoint
 from keeper.ports.clock import Clock
@@ -24,3 +26,15 @@ class AuditDesk:
     config: str = "keeper.yaml"
     take_witness: TakeWitness | None = None
     turns: Turns = field(default_factory=Turns)
+
+
+@asynccontextmanager
+async def open_desk(
+    url: str, access: AccessSettings, clock: Clock, config: str, take_witness: TakeWitness | None = None
+) -> AsyncIterator[AuditDesk]:
+    """Over a reader of its own of the log at ``url``, until the block ends."""
+    reader = PublicReader(url)
+    try:
+        yield AuditDesk(reader, Access(access, clock), clock, config, take_witness)
+    finally:
+        await reader.close()

@@ -33,11 +33,12 @@ _STATUS: Final[Mapping[int, str]] = {
     413: "More than one answer, or one request, holds.",
     414: "The address is too long.",
     415: "Another type of content.",
+    421: "The request names a host under which these pages do not answer.",
     422: "A part of the request is not what it should be; `errors` names each.",
     429: "Too many requests; `Retry-After` says how many seconds to wait.",
     503: "The database cannot be read now, or it is busy.",
 }
-EVERYWHERE: Final = (401, 403, 405, 414, 422, 429, 503)
+EVERYWHERE: Final = (401, 403, 405, 414, 421, 422, 429, 503)
 
 
 def described(*more: int) -> dict[int | str, dict[str, Any]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -26,10 +28,18 @@ def run_command(argv: list[str]) -> int:
     from keeper.app.exit_codes import Exit, exit_code
     from keeper.domain.errors import ConfigurationError, KeeperError
 
+    if sys.stdout is None:
+        return _no_output("it is closed")
     output = Output()
     try:
         typer.main.get_command(_first_named(app, argv)).main(args=argv, prog_name="keeper", obj=output)
     except SystemExit as ending:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            pass  # whoever read has read enough
+        except OSError as error:
+            return _no_output(error.strerror or type(error).__name__)
         code = ending.code if isinstance(ending.code, int) else 0
         if code == Exit.USAGE and "--json" in argv and not output.answered:
             output.as_json = True  # a command line that cannot be read ends before the option is looked at
@@ -43,7 +53,24 @@ def run_command(argv: list[str]) -> int:
     except KeeperError as error:
         output.failed(error.message, error.remedy)
         return int(exit_code(error))
+    except OSError as error:
+        # what a command itself reads and writes it has words for; this is the terminal, the pipe or the disk behind standard output
+        if error.filename is None:
+            return _no_output(error.strerror or type(error).__name__)
+        output.failed(f"{error.filename}: {error.strerror}", "look at its permissions and its disk")
+        return int(Exit.OUTSIDE)
     return 0
+
+
+def _no_output(why: str) -> int:
+    """Nothing more can be said on standard output: no verdict was given, so none may be read from the exit code."""
+    from keeper.app.exit_codes import Exit
+
+    with suppress(OSError, AttributeError):
+        sys.stderr.write(f"keeper: cannot write to standard output: {why}\n")
+    with suppress(OSError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what waits in the buffer has nowhere to go
+    return int(Exit.OUTSIDE)
 
 
 def _first_named(app: Typer, argv: list[str]) -> Typer:

@@ -17,6 +17,10 @@ LOG_EXAMPLES = (
     "For example: keeper audit CONFIG log --kind incident --since 2h; "
     "keeper audit CONFIG log --cursor 0 --limit 10000 --ticks --format parquet --output log.parquet."
 )
+SERVE_CODES = (
+    "Exit codes: 0 ended by SIGTERM, 1 there is no log yet, 2 usage, 3 it cannot listen, or the log is out of reach, "
+    "130 ended by Ctrl-C."
+)
 LAST_RECORD = 2**63 - 1
 """The largest number that a record can have."""
 
@@ -80,12 +84,21 @@ def audit_verify(
     signer: Annotated[
         str | None, typer.Option("--signer", help="The address that must have signed the checkpoints.", metavar="0x..")
     ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--key",
+            help="With --on-chain: an address with which the keeper sends, besides those that the log names; may be given more than once.",
+            metavar="0x..",
+        ),
+    ] = None,
 ) -> None:
     """Check every record against the chain of hashes, evidence and checkpoints; name the first bad one."""
     from keeper.app.cli.verify_log import verify
 
     output, config = ctx.ensure_object(Output), ctx.meta["config"]
-    raise typer.Exit(verify(output, config, on_chain=on_chain, witnesses=tuple(witness or ()), signer=signer))
+    witnesses, keys = tuple(witness or ()), tuple(key or ())
+    raise typer.Exit(verify(output, config, on_chain=on_chain, witnesses=witnesses, signer=signer, keys=keys))
 
 
 @audit_app.command("export")
@@ -150,7 +163,7 @@ def audit_archive(
     raise typer.Exit(archive(ctx.ensure_object(Output), ctx.meta["config"], dry_run=dry_run))
 
 
-@audit_app.command("serve")
+@audit_app.command("serve", epilog=SERVE_CODES)
 def audit_serve(
     ctx: typer.Context,
     listen: Annotated[

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def serve(output: Output, config: str, listen: str) -> int:
-    """Until it is interrupted; FOUND when there is no log yet. Raises ConfigurationError, UnitError, OutsideError."""
+    """Until it is ended: INTERRUPTED by Ctrl-C, DONE by SIGTERM. FOUND when there is no log yet. Raises ConfigurationError, UnitError, OutsideError."""
     from keeper.config import audit_url
     from keeper.config.http import http_settings, listen_address
     from keeper.config.shape import Bad
@@ -49,35 +49,22 @@ def token(output: Output, name: str) -> int:
 
 
 async def _serve(output: Output, config: str, url: str, host: str, port: int, http: HttpConfig | None) -> int:
-    import signal
-
-    from keeper.adapters.audit.public_reader import PublicReader
     from keeper.adapters.clock import SystemClock
-    from keeper.app.api.access import Access, AccessSettings
-    from keeper.app.api.desk import AuditDesk
+    from keeper.app.api.access import AccessSettings
+    from keeper.app.api.desk import open_desk
+    from keeper.app.cli.serving import until_ended
     from keeper.app.pages.server import build_app
-    from keeper.app.pages.server import serve as serve_pages
     from keeper.app.pages.settings import PageSettings
     from keeper.domain.record import RecordQuery
 
     clock, shown = SystemClock(), shlex.quote(config)
     tokens, rate = (http.tokens, http.rate) if http is not None else ({}, 120)
-    reader = PublicReader(url)
-    desk = AuditDesk(reader, Access(AccessSettings(host, tokens, rate), clock), clock, shown)
-    await reader.page(RecordQuery(limit=1))  # a database that cannot be read is told here and not to a browser
     settings = PageSettings(clock=clock, url=http.url if http is not None else "", listen_host=host, config=shown)
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
 
-    def started(found_port: int) -> None:
-        shown_host = f"[{host}]" if ":" in host else host
-        address = f"http://{shown_host}:{found_port}"
+    def started(address: str) -> None:
         output.say(f"the log: {address}/audit, for programs: {address}/api/v1/openapi.json  (Ctrl-C ends it)")
         output.document({"ok": True, "url": f"{address}/", "api": f"{address}/api/v1", "tokens": len(tokens)})
 
-    try:
-        await serve_pages(build_app(None, settings, desk), host, port, stop, started)
-    finally:
-        await reader.close()
-    return Exit.DONE
+    async with open_desk(url, AccessSettings(host, tokens, rate), clock, shown) as desk:
+        await desk.reader.page(RecordQuery(limit=1))  # a database that cannot be read is told here and not to a browser
+        return await until_ended(build_app(None, settings, desk), host, port, started)

@@ -30,9 +30,6 @@ SHORTEST: Final = 6
 """Digits of a hash that may name it."""
 
 
-DEFAULT_LISTEN: Final = ("127.0.0.1", 8642)
-
-
 class Form(StrEnum):
     """What a file of a proposal is for."""
 
@@ -81,7 +78,7 @@ def export(output: Output, place: Place, name: str, file: Path, form: Form, *, d
 
 
 def serve(output: Output, place: Place) -> int:
-    """The council's page, until it is told to stop. Raises KeeperError."""
+    """The pages of council and log, until it is ended: INTERRUPTED by Ctrl-C, DONE by SIGTERM. Raises KeeperError."""
     return run(output, _serve(output, place))
 
 
@@ -221,35 +218,33 @@ def _as_file(matter: Matter, confirmations: Sequence[Confirmation], file: Path, 
 
 
 async def _serve(output: Output, place: Place) -> int:
-    import signal
-
     from keeper.adapters.clock import SystemClock
+    from keeper.app.api.access import AccessSettings
+    from keeper.app.api.desk import open_desk
+    from keeper.app.cli.serving import until_ended
     from keeper.app.pages.server import build_app
-    from keeper.app.pages.server import serve as serve_pages
     from keeper.app.pages.settings import PageSettings
+    from keeper.config.http import DEFAULT_LISTEN
+    from keeper.config.model import HttpConfig
 
     async with opened(place) as (config, table):
-        http = config.http
-        host, port = (http.host, http.port) if http is not None else DEFAULT_LISTEN
+        http = config.http or HttpConfig(*DEFAULT_LISTEN, "", False)
+        clock, access = SystemClock(), AccessSettings(http.host, http.tokens, http.rate)
         settings = PageSettings(
-            clock=SystemClock(),
-            approve=http.approve if http is not None else False,
-            url=http.url if http is not None else "",
-            listen_host=host,
+            clock=clock,
+            approve=http.approve,
+            url=http.url,
+            listen_host=http.host,
             config=place.typed,
             members=table.route.members,
         )
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
 
-        def started(found_port: int) -> None:
-            output.say(f"the council's page: http://{host}:{found_port}/  (Ctrl-C ends it)")
-            output.document({"ok": True, "url": f"http://{host}:{found_port}/", "approve": settings.approve})
+        def started(address: str) -> None:
+            output.say(f"the council's page: {address}/, the log: {address}/audit  (Ctrl-C ends it)")
+            output.document({"ok": True, "url": f"{address}/", "approve": settings.approve})
 
-        await serve_pages(build_app(table, settings), host, port, stop, started)
-    return Exit.DONE
+        async with open_desk(config.audit.url.reveal(), access, clock, place.typed) as desk:
+            return await until_ended(build_app(table, settings, desk), http.host, http.port, started)
 
 
 def write_new(file: Path, text: str) -> None:

@@ -68,9 +68,7 @@ EXECUTE_HELP = (
     "2 usage; 3 the node or the service is out of reach; 130 interrupted."
 )
 EXPORT_HELP = f"Exit codes: 0 written, 1 not written, or alarming, {OUT_OF_REACH}"
-SERVE_HELP = (
-    "Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 usage, 3 it cannot listen, or the log or a node is out of reach."
-)
+SERVE_HELP = "Exit codes: 0 ended by SIGTERM, 2 usage, 3 it cannot listen, or the log or a node is out of reach, 130 ended by Ctrl-C."
 DELEGATE_HELP = f"Exit codes: 0 done, or printed what to sign; 1 refused, {OUT_OF_REACH}"
 
 
@@ -184,7 +182,7 @@ def council_export(
 
 @council_app.command("serve", epilog=SERVE_HELP)
 def council_serve(ctx: typer.Context) -> None:
-    """Serve the council's page alone, without a keeper, until Ctrl-C; `http` of the configuration says where."""
+    """Serve the council's pages and those of the log without a keeper, until Ctrl-C; `http` of the configuration says where."""
     from keeper.app.cli.council import serve
 
     raise typer.Exit(serve(ctx.ensure_object(Output), _place(ctx)))

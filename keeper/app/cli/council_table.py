@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from keeper.app.council.ledger import Place, What
     from keeper.app.council.matter import Change, Matter
     from keeper.app.council.proposer import SafeCall
-    from keeper.app.pages.incident import IncidentStory
     from keeper.config.model import Config, SafeRoute
     from keeper.domain.proposal import Confirmation, SafeState
     from keeper.domain.record import Json
@@ -32,9 +31,6 @@ class CouncilTable(Protocol):
 
     async def history(self) -> Sequence[Matter]:
         """What is over by the log, newest first."""
-
-    async def incident(self, incident_id: str, /) -> IncidentStory | None:
-        """What the log says of one incident; None when it knows none of this name."""
 
     async def matter(self, hash_or_prefix: str, /) -> Matter:
         """One proposal, by its safeTxHash or the beginning of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keeper.app.cli import logs
@@ -18,18 +19,32 @@ SHOWN = 10
 STATE_GONE = "nodes keep old state only when they are set up to (archive); add such an endpoint to have it compared"
 
 
-def compare(output: Output, config: str, url: str) -> Report:
-    """Asks the nodes of the configuration. Raises KeeperError as ``verify_on_chain`` does, and ConfigurationError."""
+def compare(output: Output, config: str, url: str, keys: Sequence[str] = ()) -> Report:
+    """Asks the nodes of the configuration; ``keys`` are addresses of the keeper's besides those that the log names.
+
+    Raises KeeperError as ``verify_on_chain`` does and for what is no address, and ConfigurationError.
+    """
     from keeper.app.onchain import verify_on_chain
     from keeper.config.onchain import chain_and_breakers
 
+    senders = [_address(key) for key in keys]
     logs.set_up(output.verbosity)
     chain, contracts = chain_and_breakers(config)
     progress = Progress(output)
     try:
-        return asyncio.run(verify_on_chain(url, chain, contracts, progress.say))
+        return asyncio.run(verify_on_chain(url, chain, contracts, progress.say, senders))
     finally:
         progress.end()
+
+
+def _address(text: str) -> str:
+    from keeper.domain.address import checksum_address, parse_address
+    from keeper.domain.errors import KeeperError, UnitError
+
+    try:
+        return checksum_address(parse_address(text))
+    except UnitError as error:
+        raise KeeperError(f"--key: {error.message}", remedy=error.remedy) from None
 
 
 def exit_of(report: Report) -> Exit:

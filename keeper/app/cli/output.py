@@ -28,6 +28,11 @@ def coloured(stream: TextIO) -> bool:
     return not Console(file=stream).no_color
 
 
+def _harmless(text: str) -> str:
+    """Foreign text that can neither colour the terminal nor move its cursor."""
+    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)
+
+
 @dataclass(slots=True)
 class Output:
     """``verbosity`` -1 quiet, 0 normal, 1 and more: more log lines."""
@@ -39,10 +44,10 @@ class Output:
     _console: Console | None = field(default=None, repr=False)
 
     def say(self, text: str = "", style: str | None = None) -> None:
-        """A line for people. Foreign text in it can neither colour the terminal nor move its cursor."""
+        """A line for people."""
         if self.as_json:
             return
-        text = "".join(character if character.isprintable() or character == "\n" else "?" for character in text)
+        text = _harmless(text)
         if self._console is None and coloured(sys.stdout):
             from rich.console import Console
 
@@ -62,7 +67,7 @@ class Output:
 
     def error(self, message: str, remedy: str = "") -> None:
         """What went wrong and what to do, on standard error."""
-        sys.stderr.write(f"keeper: {message}\n" + (f"  -> {remedy}\n" if remedy else ""))
+        sys.stderr.write(_harmless(f"keeper: {message}\n" + (f"  -> {remedy}\n" if remedy else "")))
 
     def failed(self, message: str, remedy: str) -> None:
         """The same, with the document that says it to machines."""

@@ -27,7 +27,11 @@ app = typer.Typer(
 switch_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 breaker_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
 db_app = typer.Typer(cls=ConfigGroup, no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(audit_app, name="audit", help="Read and verify the audit log: keeper audit CONFIG log | verify.")
+app.add_typer(
+    audit_app,
+    name="audit",
+    help="Read, verify, export and serve the audit log: keeper audit CONFIG log.",
+)
 app.add_typer(
     incidents_app,
     name="incidents",

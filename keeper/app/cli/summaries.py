@@ -172,6 +172,14 @@ def _gap(body: Body, where: str) -> str:
     return f"the next {body['records']} records waited in {spool['file']} since {since}: {body['reason']}{left_out}"
 
 
+def _witness(body: Body, where: str) -> str:
+    kept = body["checkpoint"]
+    if not isinstance(kept, Mapping):
+        raise ValueError("no checkpoint in it")
+    said = f"checkpoint {kept['number']} of {body['name']}: record {kept['seq']}, head {str(kept['head'])[:10]}.."
+    return f"{body['finding']}: {body['message']} ({said})" if "finding" in body else f"kept {said}"
+
+
 SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.START: _start,
     RecordKind.CONFIGURATION: lambda body, where: str(body["hash"]),
@@ -195,6 +203,7 @@ SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.PROPOSAL: _proposal,
     RecordKind.ARCHIVE: _archive,
     RecordKind.GAP: _gap,
+    RecordKind.WITNESS: _witness,
 }
 
 

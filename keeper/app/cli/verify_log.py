@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,10 +11,11 @@ from keeper.app.cli.nothing_yet import log_exists, say_so
 from keeper.app.cli.output import Output, counted
 from keeper.app.exit_codes import Exit
 from keeper.domain.address import checksum_address, parse_address
-from keeper.domain.errors import KeeperError, UnitError
+from keeper.domain.errors import KeeperError, OutsideError, UnitError
 
 if TYPE_CHECKING:
     from keeper.adapters.audit.finding import Verification
+    from keeper.app.onchain import Report
     from keeper.config.audit import AuditConfig
 
 CHANGED = (
@@ -41,7 +42,13 @@ PERIODS: Final = 3
 
 
 def verify(
-    output: Output, config: str, *, on_chain: bool, witnesses: Sequence[Path] = (), signer: str | None = None
+    output: Output,
+    config: str,
+    *,
+    on_chain: bool,
+    witnesses: Sequence[Path] = (),
+    signer: str | None = None,
+    keys: Sequence[str] = (),
 ) -> int:
     """The verdict on the whole log; FOUND when it is broken, or not there yet. A log that holds is held against the chain where asked to.
 
@@ -55,20 +62,24 @@ def verify(
 
     settings = audit_settings(config)
     url = settings.url.reveal()
-    if not log_exists(url):
-        return say_so(output, config)
     files, missing = _witnesses(settings, witnesses)
+    if not log_exists(url):
+        return _gone(output, url, files) if any(map(_has_lines, files)) else say_so(output, config)
     archive = Path(settings.retention.archive) if settings.retention is not None else None
     verdict = verify_log(url, Known(_signer(settings, signer), files, archive))
     warnings = [*verdict.warnings, *missing, *_warnings(verdict, settings, url)]
-    advice = "" if verdict.ok else _advice(verdict, url)
+    advice = "" if verdict.ok else _advice(verdict, url, signer)
     if verdict.ok:
         output.say(f"ok: {counted(verdict.records, 'record')}, every hash and link holds, head {verdict.head}", "green")
         _say_more(output, verdict)
-    report = compare(output, config, url) if on_chain and verdict.ok else None
+    report, silent = None, None
+    try:
+        report = compare(output, config, url, keys) if on_chain and verdict.ok else None
+    except OutsideError as error:
+        silent = error  # what the log says of itself is said all the same
     output.document(
         {
-            "ok": verdict.ok and (report is None or report.ok),
+            "ok": verdict.ok and silent is None and (report is None or report.ok),
             "records": verdict.records,
             "head": verdict.head,
             "first_bad": verdict.first_bad,
@@ -78,10 +89,13 @@ def verify(
             "warnings": list(warnings),
         }
         | _more(verdict)
-        | ({"on_chain": None if report is None else document_of(report)} if on_chain else {})
+        | ({"on_chain": _of_chain(report, silent, document_of)} if on_chain else {})
     )
     for warning in warnings:
         output.say(f"warning: {warning}", "yellow")
+    if silent is not None:
+        output.error(silent.message, silent.remedy)
+        return Exit.OUTSIDE
     if report is not None:
         say_of_chain(output, report)
         return exit_of(report)
@@ -99,8 +113,38 @@ def verify(
     return Exit.FOUND
 
 
-def _advice(verdict: Verification, url: str) -> str:
+def _of_chain(
+    report: Report | None, silent: OutsideError | None, document: Callable[[Report], dict[str, object]]
+) -> dict[str, object] | None:
+    """The key ``on_chain``; None where the log itself is broken and the chain was not asked."""
+    if silent is not None:
+        return {"ok": False, "complete": False, "error": {"message": silent.message, "remedy": silent.remedy}}
+    return None if report is None else document(report)
+
+
+def _has_lines(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _gone(output: Output, url: str, files: Sequence[Path]) -> int:
+    """A witness saw a log, and there is none: the keeper was not just never started."""
+    from keeper.adapters.audit.location import without_password
+
+    seen = ", ".join(str(file) for file in files if _has_lines(file))
+    output.failed(
+        f"there is no log at {without_password(url)}, and the witness {seen} saw one",
+        "somebody or something took the database away: look at `audit.url`, then for a backup or an exported log",
+    )
+    return Exit.FOUND
+
+
+def _advice(verdict: Verification, url: str, signer: str | None) -> str:
     file = url.startswith("sqlite")
+    if signer is not None and verdict.table == "checkpoints":
+        return f"look first whether --signer is the right address; if it is, {CHANGED if file else CHANGED_ON_SERVER}"
     if verdict.table == "witness":
         return WITNESSED
     if verdict.problem.startswith(("the file is damaged", "the database is damaged")):

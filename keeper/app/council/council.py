@@ -23,7 +23,6 @@ from keeper.app.council.onchain import SafeReader
 from keeper.app.council.proposer import UNKNOWN, Proposer, SafeCall
 from keeper.app.council.remarks import check_confirmation
 from keeper.app.council.told import Gathering, Told, counting
-from keeper.app.pages.incident import IncidentStory, incident_story
 from keeper.config.model import SafeRoute
 from keeper.domain.council_words import Withdrawal, hour_of
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, UnitError, Unreachable
@@ -32,7 +31,6 @@ from keeper.domain.record import Json
 from keeper.domain.safe import SafeTransaction, rejection
 from keeper.domain.safe_signatures import SignatureKind, kind_of, named_owner, recover_owner
 from keeper.domain.text import shown
-from keeper.ports.audit import AuditStore
 from keeper.ports.chain import ChainReader
 from keeper.ports.clock import Clock
 from keeper.ports.council import ProposalService
@@ -52,7 +50,6 @@ class Council:
         route: SafeRoute,
         reader: SafeReader,
         chain: ChainReader,
-        store: AuditStore,
         ledger: Ledger,
         proposer: Proposer,
         gathering: Gathering,
@@ -67,7 +64,6 @@ class Council:
         self.route = route
         self._reader = reader
         self._chain = chain
-        self._store = store
         self._ledger = ledger
         self._proposer = proposer
         self._gathering = gathering
@@ -133,10 +129,6 @@ class Council:
             )
             for one in over
         ]
-
-    async def incident(self, incident_id: str) -> IncidentStory | None:
-        """What the log says of one incident; None when it knows none of this name."""
-        return await incident_story(self._store, incident_id)
 
     async def confirmations(self, matter: Matter) -> Sequence[Confirmation]:
         """Those that the Safe would take."""

@@ -65,7 +65,7 @@ def council_of(
     gathering = Gathering(route, service, ledger, reader)
     known = known_from(config, route)
     return Council(
-        route, reader, chain, store, ledger, proposer, gathering, explainer, service, signer, known, clock, no_signer=no_signer
+        route, reader, chain, ledger, proposer, gathering, explainer, service, signer, known, clock, no_signer=no_signer
     )  # fmt: skip
 
 

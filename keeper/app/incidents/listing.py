@@ -85,9 +85,14 @@ def _openings(page: Page, asked: Asked) -> Iterator[Record]:
         newest_first=True,
         limit=BATCH,
     )
+    ended: set[str] = set()  # newest first, so an end is met before its beginning
     while found := page(query):
         good, _ = readable(found)
-        yield from (one for one in good if one.incident and is_phase(one, "opened"))
+        for one in good:
+            if asked.only_open and one.incident and is_phase(one, "closed"):
+                ended.add(one.incident)
+            elif one.incident and is_phase(one, "opened") and one.incident not in ended:
+                yield one
         if len(found) < BATCH:
             return
         query = replace(query, after=found[-1].seq)

@@ -28,6 +28,8 @@ Progress = Callable[[str], None]
 async def search_sent(nodes: Nodes, story: Story, report: Report, progress: Progress) -> None:
     """Every key that the log says it sent with, from the first block that was evaluated to the newest that any endpoint has."""
     if not story.senders:
+        why = "what the keys sent: the log names none, which is right where nothing was ever to be sent; else name them with --key"
+        report.unchecked.append(Unchecked(Subject.NONCE, None, why))
         return
     if story.first_block is None or report.block < story.first_block:
         why = "what the keys sent that the log does not tell: no endpoint has the blocks in which the log begins"

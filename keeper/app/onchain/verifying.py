@@ -22,9 +22,14 @@ MOST_BLOCKS = 10**9
 
 
 async def verify_on_chain(
-    url: str, chain: ChainConfig, contracts: Sequence[str], progress: Callable[[str], None]
+    url: str,
+    chain: ChainConfig,
+    contracts: Sequence[str],
+    progress: Callable[[str], None],
+    senders: Sequence[str] = (),
 ) -> Report:
-    """``url`` is that of a log that has been verified by itself; ``contracts`` are the configured breakers, EIP-55.
+    """``url`` is that of a log that has been verified by itself; ``contracts`` are the configured breakers, ``senders`` the keeper's keys that
+    are known from elsewhere, EIP-55.
 
     Raises StoreUnavailable, WrongChain, and OutsideError when no node answers at all; what only some questions find unanswered is in the report.
     """
@@ -33,6 +38,7 @@ async def verify_on_chain(
     try:
         report = begun(nodes, chain, log_block)
         story = story_of(url)
+        story.senders.update(sender.lower() for sender in senders)
         for place, told in enumerate(story.told, 1):
             progress(f"intent {place} of {len(story.told)}")
             await check_transactions(nodes, told, report)

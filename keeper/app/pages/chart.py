@@ -19,7 +19,9 @@ GAP: Final = 8
 RIGHT: Final = 16
 TOP: Final = 44
 BOTTOM: Final = 66
-EVENT_RADIUS: Final = 13
+EVENT_RADIUS: Final = 15
+EVENT_ROW: Final = 2 * EVENT_RADIUS + 4
+TITLE_BOTTOM: Final = 28
 POINTS_MAX: Final = 240
 """More points than that are not told apart on a screen; of each bucket the lowest and the highest stay."""
 _TICKS: Final = 4
@@ -39,10 +41,11 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, as a numbered upright line; ``height`` is where its number stands, so that two do not cover each other."""
+    """Something that happened, as a numbered upright line."""
 
     at: str
     height: int
+    """Of its number: above the plot, so that none covers the line."""
     number: int
     label: str
     at_ms: int
@@ -65,6 +68,9 @@ class Picture:
     words: str
     """The same for those who do not see it."""
     events: tuple[Event, ...] = ()
+    band: int = 0
+    """How much higher the picture is for the numbers of its events, between title and plot."""
+    radius: int = EVENT_RADIUS
 
 
 def picture(chart: Chart, events: Sequence[tuple[int, str]] = ()) -> Picture | None:
@@ -87,6 +93,7 @@ def picture(chart: Chart, events: Sequence[tuple[int, str]] = ()) -> Picture | N
         return _place(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM))
 
     newest = samples[-1]
+    marks, band = _events([each for each in events if first_ms <= each[0] <= last_ms], across)
     days = iso(first_ms)[:10], iso(last_ms)[:10]
     clock = slice(11, 19) if days[0] == days[1] else slice(5, 16)
     return Picture(
@@ -101,19 +108,25 @@ def picture(chart: Chart, events: Sequence[tuple[int, str]] = ()) -> Picture | N
         time_label=f"time (UTC), {days[0]}" if days[0] == days[1] else f"time (UTC), {days[0]} to {days[1]}",
         last=(across(newest[0]), height(newest[1]), _short(newest[1])),
         words=_words(samples, threshold),
-        events=_events([each for each in events if first_ms <= each[0] <= last_ms], across),
+        events=marks,
+        band=band,
     )
 
 
-def _events(events: Sequence[tuple[int, str]], across: Callable[[int], str]) -> tuple[Event, ...]:
-    """In the order of time; a number that would cover the one before it stands lower."""
-    found: list[Event] = []
-    for number, (at_ms, label) in enumerate(sorted(events), 1):
-        at = across(at_ms)
-        near = bool(found) and Decimal(at) - Decimal(found[-1].at) < 2 * EVENT_RADIUS
-        height = found[-1].height + 2 * EVENT_RADIUS if near else TOP
-        found.append(Event(at, height if height < HEIGHT - BOTTOM else TOP, number, label, at_ms))
-    return tuple(found)
+def _events(events: Sequence[tuple[int, str]], across: Callable[[int], str]) -> tuple[tuple[Event, ...], int]:
+    """In the order of time, and how high the band of their numbers is: one that would cover the number before it stands a row lower."""
+    places = [(across(at_ms), at_ms, label) for at_ms, label in sorted(events)]
+    rows: list[int] = []
+    for number, (at, _, _) in enumerate(places):
+        near = number > 0 and Decimal(at) - Decimal(places[number - 1][0]) < EVENT_ROW
+        rows.append(rows[-1] + 1 if near else 0)
+    band = EVENT_ROW * (max(rows) + 1) if rows else 0
+    first = TITLE_BOTTOM - band + EVENT_RADIUS
+    marks = (
+        Event(at, first + EVENT_ROW * row, number, label, at_ms)
+        for number, ((at, at_ms, label), row) in enumerate(zip(places, rows, strict=True), 1)
+    )
+    return tuple(marks), band
 
 
 def _words(samples: Sequence[Sample], threshold: Decimal | None) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from keeper.app.council.matter import Matter
-from keeper.app.pages.incident import IncidentStory
 from keeper.domain.proposal import SafeState
 
 
@@ -30,6 +29,3 @@ class CouncilView(Protocol):
 
     async def seen(self, matter: Matter, /, *, via: str) -> None:
         """Somebody has read it."""
-
-    async def incident(self, incident_id: str, /) -> IncidentStory | None:
-        """What the log says of one incident; None when it knows none of this name."""

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from keeper.app.api.problems import problem_response
 from keeper.app.pages.problem import PageProblem
 from keeper.app.pages.settings import PageSettings
 from keeper.ports.clock import Clock
@@ -32,6 +33,12 @@ HEADERS: Final[Mapping[str, str]] = {  # those of _OWN only where an answer does
     "Cache-Control": "no-store",
 }
 _OWN: Final = frozenset({"Content-Security-Policy", "Cache-Control", "Referrer-Policy"})
+ELSEWHERE: Final = PageProblem(
+    421,
+    "This page does not answer under that host name.",
+    "Set `http: url:` to the address under which people reach it.",
+)
+_PLAIN: Final = f"{ELSEWHERE.message}\n{ELSEWHERE.remedy}\n"
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:[0-9]{1,5})?")
 
 
@@ -62,10 +69,8 @@ class Guard:
             await send(message)
 
         if scope["path"] != HEALTH and host_name(Headers(scope=scope).get("host", "")) not in self._hosts:
-            refusal = PlainTextResponse(
-                "This page does not answer under that host name.\nSet `http: url:` to the address under which people reach it.\n",
-                status_code=421,
-            )
+            of_api = (scope["path"] + "/").startswith("/api/")
+            refusal = problem_response(ELSEWHERE) if of_api else PlainTextResponse(_PLAIN, status_code=421)
             await refusal(scope, receive, sealed)
             return
         await self._app(scope, receive, sealed)

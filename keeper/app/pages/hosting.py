@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -53,8 +54,7 @@ def hosted(parts: Parts, faults: Faults, tell: Callable[[Notice], None]) -> Call
             structlog.get_logger("keeper").info("pages", url=f"http://{http.host}:{port}/")
             faults.up(PART)
 
-        desk = _desk(parts, http, tell, settings.config)
-        try:
+        async with _desk(parts, http, tell, settings.config) as desk:
             while True:
                 try:
                     app = build_app(council, settings, desk)
@@ -62,24 +62,23 @@ def hosted(parts: Parts, faults: Faults, tell: Callable[[Notice], None]) -> Call
                 except OutsideError as error:
                     faults.down(PART, "cannot-listen", error.message, error.remedy)
                     await parts.edges.clock.sleep(AGAIN_S)
-        finally:
-            await desk.reader.close()
 
     return serve
 
 
-def _desk(parts: Parts, http: HttpConfig, tell: Callable[[Notice], None], config: str) -> AuditDesk:
-    from keeper.adapters.audit.public_reader import PublicReader
-    from keeper.app.api.access import Access, AccessSettings
-    from keeper.app.api.desk import AuditDesk
+def _desk(
+    parts: Parts, http: HttpConfig, tell: Callable[[Notice], None], config: str
+) -> AbstractAsyncContextManager[AuditDesk]:
+    from keeper.app.api.access import AccessSettings
+    from keeper.app.api.desk import open_desk
     from keeper.app.witnessing import take_witness
 
     audit, edges = parts.config.audit, parts.edges
     take = None
     if audit.witness_for:
         take = partial(take_witness, store=edges.store, witness_for=audit.witness_for, clock=edges.clock, tell=tell)
-    access = Access(AccessSettings(http.host, http.tokens, http.rate), edges.clock)
-    return AuditDesk(PublicReader(audit.url.reveal()), access, edges.clock, config, take)
+    access = AccessSettings(http.host, http.tokens, http.rate)
+    return open_desk(audit.url.reveal(), access, edges.clock, config, take)
 
 
 def _council(parts: Parts, route: SafeRoute) -> Council:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from keeper.app.council.matter import Chart, Point
 from keeper.app.incidents.story import Moment, Story
@@ -10,6 +13,7 @@ from keeper.app.pages.chart import Picture, picture
 
 MOMENTS_MAX = 300
 """More than a page that opens quickly on a phone; the report holds all."""
+_HASH: Final = re.compile(r"0x[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,18 @@ class IncidentSheet:
     picture: Picture | None
     groups: tuple[BlockGroup, ...]
     left_out: int
+    proposals: Mapping[int, str]
+    """The safeTxHash of the proposal that a record is about, by the record's number."""
+    known: frozenset[str]
+    """The proposals that have a page: what names one in a record may be anything."""
 
 
 def incident_sheet(story: Story) -> IncidentSheet:
     shown = story.moments[:MOMENTS_MAX]
-    return IncidentSheet(story, _picture(story), _groups(shown), len(story.moments) - len(shown))
+    known = {one.hash: one for one in story.proposals if _HASH.fullmatch(one.hash)}
+    proposals = {at.seq: name for name, one in known.items() for _, at, _ in one.steps if at.seq is not None}
+    left_out = len(story.moments) - len(shown)
+    return IncidentSheet(story, _picture(story), _groups(shown), left_out, proposals, frozenset(known))
 
 
 def _groups(moments: tuple[Moment, ...]) -> tuple[BlockGroup, ...]:

@@ -129,15 +129,28 @@ def _incidents(app: FastAPI, desk: AuditDesk, settings: PageSettings) -> None:
 
     @app.get("/incidents/{incident_id}")
     async def incident(incident_id: str, request: Request) -> Response:
-        _admit(request, desk)
+        refusal = None
+        try:
+            _admit(request, desk)
+        except PageProblem as problem:
+            if not settings.council or problem.status not in (401, 403):
+                raise
+            refusal = problem
         if not re.fullmatch(INCIDENT_FORM, incident_id):
-            raise PageProblem(400, "This is no name of an incident.", "follow a link from the list of incidents")
+            raise PageProblem(400, "This is no name of an incident.", "follow a link from a proposal or a notification")
         async with desk.turns:
+            if refusal is not None and not await _is_proposed_about(desk, incident_id):
+                raise refusal
             story = await stories.story(desk.reader, incident_id)
             if story is None:
                 raise PageProblem(404, "The log knows no incident of this name.", "/incidents lists them")
             sheet = await asyncio.to_thread(incident_sheet, story)
         return HTMLResponse(rendering.page("incident_story.html", settings, sheet=sheet, story=story))
+
+
+async def _is_proposed_about(desk: AuditDesk, incident: str) -> bool:
+    """Whether the council has, or had, something before it because of this incident: its page then belongs to theirs, which ask for no token."""
+    return bool(await desk.reader.page(RecordQuery(incident=incident, kinds=(RecordKind.PROPOSAL,), limit=1)))
 
 
 def _login(app: FastAPI, desk: AuditDesk, settings: PageSettings) -> None:

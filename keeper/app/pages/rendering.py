@@ -32,7 +32,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    for name in ("iso", "utc_text", "lasting", "ago", "wei_text", "groups", "clipped", "standing_text"):
+    for name in ("iso", "utc_text", "exact_text", "lasting", "ago", "wei_text", "groups", "clipped", "standing_text"):
         env.filters[name] = getattr(wording, name)
     for name in ("grouped", "share"):
         env.filters[name] = getattr(amounts, name)

@@ -30,7 +30,6 @@ from keeper.app.pages.sheet import sheet
 from keeper.domain.errors import KeeperError, OutsideError
 
 _HASH: Final = re.compile(r"0x[0-9a-f]{64}")
-_INCIDENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@~-]{0,119}")
 _GRACE_S: Final = 3
 _TURNS: Final = 4
 """So many requests ask node, service and log at once; others wait. The page must not take from the keeper what it needs to act."""
@@ -38,19 +37,15 @@ READ_ONLY: Final = "This page is read-only: it takes no signatures."
 READ_ONLY_REMEDY: Final = "set `http: approve: true` in the configuration, or sign with the command line"
 
 
-def build_app(view: CouncilView | None, settings: PageSettings, audit: AuditDesk | None = None) -> FastAPI:
+def build_app(view: CouncilView | None, settings: PageSettings, audit: AuditDesk) -> FastAPI:
     """The council's pages over ``view``, and the API and the pages of the log over ``audit``."""
     settings = replace(
-        settings,
-        council=view is not None,
-        audit=audit is not None,
-        login=audit is not None and audit.access.asks_for_tokens,
+        settings, council=view is not None, log=not audit.access.closed, login=audit.access.asks_for_tokens
     )
-    app = _Guarded(settings.hosts, api_app(audit) if audit is not None else None)
+    app = _Guarded(settings.hosts, api_app(audit))
     turns = asyncio.Semaphore(_TURNS)
     _common(app)
-    if audit is not None:
-        add_log_pages(app, audit, settings)
+    add_log_pages(app, audit, settings)
     if view is not None:
         _pages(app, view, settings, turns)
         _posts(app, view, settings, turns)
@@ -63,14 +58,13 @@ def build_app(view: CouncilView | None, settings: PageSettings, audit: AuditDesk
 class _Guarded(FastAPI):
     """The guard stands outside of everything: an answer to a failure of ours carries its headers too."""
 
-    def __init__(self, hosts: frozenset[str], api: ASGIApp | None) -> None:
+    def __init__(self, hosts: frozenset[str], api: ASGIApp) -> None:
         super().__init__(docs_url=None, redoc_url=None, openapi_url=None)
         self._hosts = hosts
         self._api = api
 
     def build_middleware_stack(self) -> ASGIApp:
-        pages = super().build_middleware_stack()
-        return Guard(Fork(pages, self._api) if self._api is not None else pages, self._hosts)
+        return Guard(Fork(super().build_middleware_stack(), self._api), self._hosts)
 
 
 def _pages(app: FastAPI, view: CouncilView, settings: PageSettings, turns: asyncio.Semaphore) -> None:
@@ -88,16 +82,6 @@ def _pages(app: FastAPI, view: CouncilView, settings: PageSettings, turns: async
         return HTMLResponse(
             rendering.page("proposal.html", settings, sheet=sheet(matter, safe_tx_hash, settings), m=matter)
         )
-
-    @app.get("/incidents/{incident_id}")
-    async def incident(incident_id: str) -> HTMLResponse:
-        if not _INCIDENT.fullmatch(incident_id):
-            raise PageProblem(400, "This is no name of an incident.", "follow a link from a proposal or a notification")
-        async with turns:
-            story = await view.incident(incident_id)
-        if story is None:
-            raise PageProblem(404, "The log knows no incident of this name.", "keeper audit CONFIG log --kind incident")
-        return HTMLResponse(rendering.page("incident.html", settings, story=story))
 
 
 def _home(app: FastAPI) -> None:

@@ -27,8 +27,8 @@ class PageSettings:
     config: str = "keeper.yaml"
     members: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     council: bool = True
-    audit: bool = False
-    """Which pages there are, for the links at the top."""
+    log: bool = True
+    """Which pages there are for whoever reaches them, for links to them."""
     login: bool = False
     """Whether the pages of the log ask for a token."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from keeper.adapters.audit.times import LAST_MS, to_iso
@@ -10,6 +11,7 @@ from keeper.app.council.matter import Matter, Standing
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000))
 _DIGITS: Final = 18
+_ISO: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def visible(value: object) -> object:
@@ -24,9 +26,19 @@ def iso(at_ms: int) -> str:
     return to_iso(at_ms) if 0 <= at_ms <= LAST_MS else f"{at_ms} ms"
 
 
-def utc_text(at_ms: int) -> str:
-    """``2026-11-21 16:10:37 UTC``."""
-    return iso(at_ms)[:19].replace("T", " ") + " UTC" if 0 <= at_ms <= LAST_MS else iso(at_ms)
+def utc_text(at: int | str) -> str:
+    """``2026-11-21 16:10:37 UTC``, of ms since 1970 or of a record's time; what is no time as it is."""
+    return _for_people(at, 19)
+
+
+def exact_text(at: int | str) -> str:
+    """``2026-11-21 16:10:37.412 UTC``: where milliseconds matter."""
+    return _for_people(at, 23)
+
+
+def _for_people(at: int | str, digits: int) -> str:
+    text = at if isinstance(at, str) else iso(at)
+    return f"{text[:digits].replace('T', ' ')} UTC" if _ISO.fullmatch(text) else text
 
 
 def lasting(ms: int) -> str:

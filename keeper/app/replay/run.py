@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from keeper.app.replay.files import Data, Place
 from keeper.app.replay.tracks import track_of
 from keeper.config.model import Config, ConstantSource, DerivedSource
+from keeper.engine.groups import groups_of
 from keeper.engine.history import MarketRun, Ticks, Track, sources_behind, sweep, ticks_of
 from keeper.engine.spec import EngineSpec
 
@@ -54,11 +55,14 @@ def replay(
     markets = config.engine.markets
     begin = time.perf_counter()
     runs: list[MarketRun] = []
-    pool = ThreadPoolExecutor(max_workers=jobs or os.cpu_count())
+    threads = jobs or os.cpu_count() or 1
+    pool = ThreadPoolExecutor(max_workers=threads)
     try:
-        for number, run in enumerate(pool.map(lambda market: sweep(config.engine, market, tracks, ticks), markets), 1):
-            runs.append(run)
-            say(f"{number}/{len(markets)} markets")
+        for swept in pool.map(
+            lambda group: sweep(config.engine, group, tracks, ticks), groups_of(config.engine, threads)
+        ):
+            runs += swept
+            say(f"{len(runs)}/{len(markets)} markets")
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the markets at hand, not for all of them
     seconds = time.perf_counter() - begin

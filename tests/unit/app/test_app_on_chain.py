@@ -458,7 +458,7 @@ def test_document__has_everything_with_stable_keys() -> None:
     found.hold(Subject.TRANSACTION, 5, [("differs", "look")])
     found.hold(Subject.EFFECT, 6, [])
     document = document_of(found)
-    assert document["checked"] == {"transactions": 0, "effects": 1, "trips": 0, "executions": 0}
+    assert document["checked"] == {"transactions": 0, "effects": 1, "trips": 0, "executions": 0, "nonces": 0}
     assert document["findings"] == [{"subject": "transaction", "seq": 5, "message": "differs", "remedy": "look"}]
     assert (document["ok"], document["complete"], document["searched"]) == (False, True, None)
 

@@ -101,6 +101,13 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
             ),
             "the next 42 records waited in keeper.spool since 2025-11-21T04:40:00.000Z: disk full; 7 ticks were left out",
         ),
+        RecordKind.WITNESS: (
+            record(
+                RecordKind.WITNESS,
+                {"name": "other", "checkpoint": {"number": 3, "seq": 40, "head": "0x" + "ab" * 32}, "missed": 0},
+            ),
+            "kept checkpoint 3 of other: record 40, head 0xabababab..",
+        ),
         RecordKind.INCIDENT: (record(RecordKind.INCIDENT, bodies[RecordKind.INCIDENT]), "opened M@5: wide: gap"),
         RecordKind.DECISION: (record(RecordKind.DECISION, bodies[RecordKind.DECISION]), "act (tripped)"),
         RecordKind.INTENT: (record(RecordKind.INTENT, intent), "pauseMarket(bytes32) on 0x5FbDB"),

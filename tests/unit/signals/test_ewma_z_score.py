@@ -12,6 +12,7 @@ import pytest
 from keeper.domain.signal import SignalStatus
 from keeper.domain.units import Span
 from keeper.signals import ewma_z_score
+from keeper.signals.bank import Slots, empty_board
 from keeper.signals.scores import HIGHEST
 from tests.support.statistics import NAN, Input, Output, drive, is_near, spec_of
 
@@ -107,3 +108,32 @@ def test_ewma_z_score__interpreted__says_the_same_as_compiled(monkeypatch: pytes
     interpreted = run(ticks)
     assert [status for status, _ in interpreted] == [status for status, _ in compiled]
     np.testing.assert_allclose([v for _, v in interpreted], [v for _, v in compiled], rtol=1e-13)
+
+
+@pytest.mark.parametrize("odd", [[], [0], [700], [1_500, 1_501, 2_900]])
+def test_ewma_z_score__several_slots_in_one_call__have_the_bits_of_one_call_a_tick(odd: list[int]) -> None:
+    slots, ticks, together = 6, 3_000, ewma_z_score.SIDE_BY_SIDE
+    assert slots > together  # some are taken together, and some are left over
+    specs = [
+        spec_of("ewma-z-score", half_life=Span(ms=(2 + slot % 3) * 10_000), sampling=Span(ms=10_000),
+                direction=("either", "up", "down")[slot % 3], floor=Decimal("0.0001") * slot)
+        for slot in range(slots)
+    ]  # fmt: skip
+    params = ewma_z_score.prepare(specs)
+    places = Slots(np.arange(slots, 2 * slots), np.arange(slots).reshape(-1, 1))
+    over = empty_board(2 * slots, ticks)
+    over.at_ms[:] = over.block[:] = 10_000 * np.arange(ticks)
+    over.values[:slots] = 100 + np.cumsum(np.random.default_rng(5).normal(0, 1, (slots, ticks)), axis=1)
+    over.status[:slots] = READY
+    over.status[0, odd] = NO_INPUT  # of one slot: the others stand still for nothing
+    state = ewma_z_score.allocate(params)
+    ewma_z_score.step(over, places, params, state)
+    live, once = ewma_z_score.allocate(params), empty_board(2 * slots, 1)
+    for tick in range(ticks):
+        once.at_ms[0] = once.block[0] = over.at_ms[tick]
+        once.values[:slots, 0], once.status[:slots, 0] = over.values[:slots, tick], over.status[:slots, tick]
+        ewma_z_score.step(once, places, params, live)
+        assert once.values[slots:, 0].tobytes() == over.values[slots:, tick].tobytes()
+        assert (once.status[slots:, 0] == over.status[slots:, tick]).all()
+    for remembered, column in zip(live, state, strict=True):
+        assert remembered.tobytes() == column.tobytes()

@@ -16,7 +16,7 @@ from keeper.signals.realised_volatility import allocate, prepare, step
 from keeper.signals.registry import SIGNALS
 from keeper.signals.spec import SignalSpec
 from tests.support.engine_world import volatility
-from tests.support.statistics import NAN, Input, Output, drive, spec_of
+from tests.support.statistics import NAN, Input, Output, drive, drive_over, spec_of
 
 pytestmark = pytest.mark.unit
 
@@ -229,6 +229,23 @@ def test_volatility__slots__do_not_touch_each_other() -> None:
         np.testing.assert_array_equal(board.values[3 + slot], alone)
 
 
+@pytest.mark.parametrize("at", [9_000, 10_000])
+def test_volatility__slots_whose_windows_fill_up_at_one_tick__have_the_bits_of_each_over_arrays(at: int) -> None:
+    specs = [volatility(window_ms=n * 10_000, sampling_ms=10_000) for n in (2, 4, 7, 4)]
+    params = prepare(specs)
+    state, paths = allocate(params), np.exp(np.cumsum(np.random.default_rng(6).normal(0, 0.01, (4, 40)), axis=1))
+    found = np.empty_like(paths)
+    for tick in range(40):
+        board = empty_board(8, 1)
+        board.at_ms[0] = at * tick
+        board.values[:4, 0], board.status[:4] = paths[:, tick], READY
+        step(board, Slots(np.arange(4, 8), np.arange(4).reshape(-1, 1)), params, state)
+        found[:, tick] = board.values[4:, 0]
+    for slot, spec in enumerate(specs):
+        over = drive_over(spec, [(tick * at, (paths[slot, tick],)) for tick in range(40)])
+        np.testing.assert_array_equal(found[slot], [value for _, value in over])
+
+
 def test_allocate__slots_of_different_windows__sums_fit_the_widest() -> None:
     params = prepare(
         [volatility(window_ms=20_000, sampling_ms=10_000), volatility(window_ms=50_000, sampling_ms=10_000)]
@@ -242,7 +259,7 @@ def test_allocate__slots_of_different_windows__sums_fit_the_widest() -> None:
 def test_step__interpreted__says_the_same_as_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = [*prices(1, 2, NAN, 8, 16, 15, 17), (66_000, (3.0,)), (69_000, (3.0,)), (200_000, (1.0,))]
     compiled = drive(SPEC, ticks)
-    for name in ("squared", "close", "roll", "total_root", "step_once", "step"):
+    for name in ("squared", "close", "roll", "total_root", "enter_once", "sum_parts", "step_once", "step"):
         monkeypatch.setattr(realised_volatility, name, getattr(realised_volatility, name).py_func)
     interpreted = drive(SPEC, ticks)
     assert [status for status, _ in interpreted] == [status for status, _ in compiled]

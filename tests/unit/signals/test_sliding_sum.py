@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keeper.signals.bank import Floats
-from keeper.signals.sliding_sum import begin, push
+from keeper.signals.sliding_sum import begin, push, sums_of
 
 pytestmark = pytest.mark.unit
 
@@ -50,3 +50,18 @@ def test_sliding_sum__long_run__stays_within_its_bound() -> None:
     numbers = (np.random.default_rng(2).random(5_000) ** 8).tolist()
     found, _ = sums(numbers, 1_000)
     assert math.isclose(found[-1], math.fsum(numbers[-1_000:]), rel_tol=1_000 * 1.1e-16)
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 27, 28, 29, 56, 63, 100])
+@pytest.mark.parametrize("first", [0, 3])
+def test_sliding_sum__many_at_once__have_the_bits_of_one_after_the_other(count: int, first: int) -> None:
+    numbers, length = np.random.default_rng(3).random(count + 1), 7
+    parts, found = np.full(length, np.nan), np.empty(count)
+    together = sums_of(numbers, begin(first, parts), 0.0, parts, found)
+    single = np.full(length, np.nan)
+    place, head = begin(first, single), 0.0
+    for tick in range(count):
+        place, head = push(numbers[tick], place, head, single)
+        assert found[tick] == head + single[place] + numbers[tick + 1]
+    assert together == (place, head)
+    assert (parts == single).all()

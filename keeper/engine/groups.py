@@ -1,0 +1,33 @@
+"""Which markets are swept together over history."""
+
+from __future__ import annotations
+
+from keeper.engine.spec import EngineSpec, MarketSpec, SourceSpec
+
+TOGETHER = 4
+"""Markets, at most: as many as the statistics take in one loop."""
+
+
+def groups_of(spec: EngineSpec, jobs: int) -> list[tuple[MarketSpec, ...]]:
+    """All markets in their order, so many together as are swept at once; what is left over is shared out among ``jobs`` threads.
+
+    One whose sources are made of others is alone, because all sources of a group would go the slow way with it.
+    """
+    left_over = len(spec.markets) % (TOGETHER * jobs)
+    made = {source.name for source in spec.sources if is_made_of_others(source)}
+    found: list[tuple[MarketSpec, ...]] = []
+    open_to_more = False
+    for place, market in enumerate(spec.markets):
+        most = TOGETHER if place < len(spec.markets) - left_over else -(-left_over // jobs)
+        plain = not any(name in made for signal in market.signals for name in signal.sources)
+        if plain and open_to_more and len(found[-1]) < most:
+            found[-1] += (market,)
+        else:
+            found.append((market,))
+        open_to_more = plain
+    return found
+
+
+def is_made_of_others(source: SourceSpec) -> bool:
+    """Whether the objects are needed that grade and derive live."""
+    return source.derived is not None or source.needs is not None
