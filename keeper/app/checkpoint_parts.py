@@ -29,6 +29,8 @@ async def open_signing(config: model.Config, sender: str | None) -> Signing | No
     identity = await open_identity(made, config.audit.signer or "")
     if identity.address == sender:
         raise same_key(identity.address)
+    if identity.address in config.audit.witness_for.values():
+        raise own_witness(identity.address)
     return Signing(
         book=SqlCheckpointBook(config.audit.url.reveal()),
         identity=identity,
@@ -55,6 +57,14 @@ def same_key(address: str) -> SigningError:
     return SigningError(
         f"the key of `{PLACE}` is that of `signer` ({address}): a key that sends transactions must not sign texts as well",
         remedy="make a key of its own, which needs no funds and no rights: docs/operator/audit.md",
+    )
+
+
+def own_witness(address: str) -> SigningError:
+    """``audit.witness_for`` names the identity itself."""
+    return SigningError(
+        f"`audit.witness_for` names the keeper's own identity ({address}): a keeper is no witness of itself",
+        remedy="name the signers of other keepers there",
     )
 
 

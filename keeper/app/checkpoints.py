@@ -24,8 +24,10 @@ PART: Final = "checkpoints"
 MOST_MISSED: Final = 1_000
 """How many a witness is given that is not known to hold any of this log: the newest, which stand for those before."""
 PAGE: Final = 100
+GO_BACK: Final = 100
+"""So many are given again to a witness that does not hold any more what it was given."""
 CONFLICT: Final = 409
-"""What another keeper answers to a checkpoint that is older than what it keeps."""
+"""What another keeper answers to a checkpoint that is older than what it keeps, or that does not follow it."""
 STEP_BACK_MS: Final = 5_000
 """A clock that is set right goes back a little now and then."""
 SETTLE_S: Final = 5.0
@@ -73,6 +75,7 @@ class Checkpoints:
         self._faults = faults
         self._settled = settled
         self._turn = asyncio.Lock()
+        self._given: dict[int, tuple[str, int]] = {}
         self._wanted = asyncio.Event()
         self._finishing = False
         self._log = structlog.get_logger("checkpoints")
@@ -131,6 +134,7 @@ class Checkpoints:
         look = await signing.book.look(last.seq if last is not None else 0)
         if last is not None:
             check_onward(last, look, signing.identity.address)
+            check_same(last, signing.keeper, signing.chain_id)
         if look.seq == (last.seq if last is not None else 0):
             return
         checkpoint = Checkpoint(
@@ -164,18 +168,37 @@ class Checkpoints:
         part = f"witness-{number}"
         try:
             newest = await signing.book.newest()
-            if newest is not None:
-                await self._catch_up(signing.book, witness, newest.checkpoint)
+            if newest is None:
+                return
+            one = newest.checkpoint
+            known = await witness.last(one.genesis)
+            await self._catch_up(signing.book, witness, one, known)
         except OutsideError as error:
             self._down(part, "refused" if isinstance(error, Refused) else "unreachable", error)
+            return
         except AuditError as error:
             self._down(PART, "unavailable", error)
+            return
+        genesis, given = self._given.get(number, ("", 0))
+        self._given[number] = one.genesis, one.number
+        if genesis == one.genesis and known < given:
+            self._down(part, "emptied", _emptied(witness, known, given), Severity.CRITICAL)
         else:
             self._up(part)
 
-    async def _catch_up(self, book: CheckpointBook, witness: Witness, newest: Checkpoint) -> None:
-        known = await witness.last(newest.genesis)
-        number = known or max(0, newest.number - MOST_MISSED)
+    async def _catch_up(self, book: CheckpointBook, witness: Witness, newest: Checkpoint, known: int) -> None:
+        try:
+            await self._give(book, witness, newest, known or max(0, newest.number - MOST_MISSED), sure=known > 0)
+        except Refused as error:
+            if not known or error.code != CONFLICT:
+                raise
+            # it does not hold what it was given: its log was restored from a copy, perhaps
+            await self._give(book, witness, newest, max(0, known - GO_BACK), sure=False)
+
+    async def _give(
+        self, book: CheckpointBook, witness: Witness, newest: Checkpoint, number: int, *, sure: bool
+    ) -> None:
+        """Those after ``number``. Not ``sure``: how far it came is not known, and it may have begun with a later one."""
         while number < newest.number:
             missed = await book.after(number, PAGE)
             if not missed:
@@ -184,8 +207,8 @@ class Checkpoints:
                 number = signed.checkpoint.number
                 try:
                     await witness.keep(signed)
-                except Refused as error:  # how far it came was forgotten, and it began with a later one
-                    if known or error.code != CONFLICT or number == newest.number:
+                except Refused as error:
+                    if sure or error.code != CONFLICT or number == newest.number:
                         raise
 
     def _down(self, part: str, reason: str, error: KeeperError, severity: Severity = Severity.WARNING) -> None:
@@ -197,6 +220,22 @@ class Checkpoints:
     def _up(self, part: str) -> None:
         if not self._finishing:
             self._faults.up(part)
+
+
+def check_same(last: Checkpoint, keeper: str, chain_id: int) -> None:
+    """Raises WentBack: a witness takes the checkpoints of one keeper on one chain from a signer."""
+    if (last.keeper, last.chain_id) != (keeper, chain_id):
+        message = f"checkpoint {last.number} was signed for keeper {last.keeper} on chain {last.chain_id}, and this is {keeper} on {chain_id}"
+        raise WentBack(
+            "another-keeper", message, "name the keeper as before, or begin a new log with an identity of its own"
+        )
+
+
+def _emptied(witness: Witness, known: int, given: int) -> AuditError:
+    return AuditError(
+        f"{witness.name} was given checkpoints up to {given}, and held them up to {known}: it was emptied or replaced",
+        remedy="ask who has access to it; what this log has was given to it again",
+    )
 
 
 def check_onward(last: Checkpoint, look: LogLook, signer: str) -> None:

@@ -29,15 +29,15 @@ class Courier:
         self._queues: list[tuple[Notifier, asyncio.Queue[Notice]]] = [
             (each, asyncio.Queue(LIMIT)) for each in notifiers
         ]
+        self._new: list[Notice] = []
+        self._later: asyncio.TimerHandle | None = None
         self._log = structlog.get_logger("notify")
 
     def put(self, notice: Notice) -> None:
-        """Queues one notice for everybody."""
-        for notifier, queue in self._queues:
-            try:
-                queue.put_nowait(notice)
-            except asyncio.QueueFull:
-                self._log.error("notices are waiting; this one is dropped", notifier=notifier.name, title=notice.title)
+        """Takes one notice for everybody. Nobody reads that fast, so the trip that it may be about goes first: not even a task is woken before."""
+        self._new.append(notice)
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(ASIDE_S, self._hand_out)
 
     async def run(self) -> None:
         """Delivers to all notifiers side by side."""
@@ -48,6 +48,7 @@ class Courier:
 
     async def drain(self, timeout_s: float) -> bool:
         """True when everything was delivered, or given up, in time."""
+        self._hand_out()
         try:
             async with asyncio.timeout(timeout_s):
                 for _, queue in self._queues:
@@ -56,12 +57,22 @@ class Courier:
             return False
         return True
 
+    def _hand_out(self) -> None:
+        """Queues what is new."""
+        if self._later is not None:
+            self._later.cancel()
+        new, self._new, self._later = self._new, [], None
+        for notice in new:
+            for notifier, queue in self._queues:
+                try:
+                    queue.put_nowait(notice)
+                except asyncio.QueueFull:
+                    why = "notices are waiting; this one is dropped"
+                    self._log.error(why, notifier=notifier.name, title=notice.title)
+
     async def _serve(self, notifier: Notifier, queue: asyncio.Queue[Notice]) -> None:
         while True:
-            idle = queue.empty()
             notice = await queue.get()
-            if idle:
-                await self._clock.sleep(ASIDE_S)  # nobody reads that fast, and the trip that it may be about goes first
             try:
                 await self._deliver(notifier, notice)
             finally:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from keeper.adapters.audit.times import from_iso
 from keeper.domain.checkpoint import SignedCheckpoint, from_document, is_well_formed, signed_by, to_document
 from keeper.domain.errors import AuditError, UnitError
 from keeper.domain.record import Draft, Json, RecordKind, RecordQuery
@@ -32,10 +33,14 @@ class WitnessReason(StrEnum):
     OLDER = "older"
     ANOTHER_LOG = "another-log"
     """The signer's log began with another record than the one that it showed before."""
+    MISSING = "missing"
+    """Some before it were not shown here."""
     FORK = "fork"
     """The signer shows two histories: the same number or the same record, and another head."""
 
 
+MOST_FINDINGS: Final = 3
+"""Of one signer: after these everybody knows, and a key in wrong hands must not fill the log."""
 FINDINGS: Final = frozenset({WitnessReason.ANOTHER_LOG, WitnessReason.FORK})
 """Both texts are signed by the same key, so these need people: they are recorded and told."""
 
@@ -72,7 +77,7 @@ async def take_witness(
                 if refused.reason in FINDINGS:
                     await _report(store, clock, tell, name, signed, newest, refused)
                 raise
-        await store.append([_draft(clock, name, signed, newest)])
+        await store.append([_draft(clock, name, signed)])
     return signed
 
 
@@ -83,8 +88,10 @@ def _checked(document: Mapping[str, object], witness_for: Mapping[str, str]) -> 
         signed = from_document(document)
     except ValueError as error:
         raise WitnessRefused(WitnessReason.MALFORMED, f"this is no checkpoint: {error}", remedy=remedy) from None
-    if not is_well_formed(signed.checkpoint):
-        raise WitnessRefused(WitnessReason.MALFORMED, "this is no checkpoint: a hash or a number in it", remedy=remedy)
+    if not is_well_formed(signed.checkpoint) or not _is_time(signed.checkpoint.at):
+        raise WitnessRefused(
+            WitnessReason.MALFORMED, "this is no checkpoint: a hash, a number or the time in it", remedy=remedy
+        )
     signer = signed.checkpoint.signer
     name = next((name for name, address in witness_for.items() if address == signer), None)
     if name is None:
@@ -106,6 +113,14 @@ def _checked(document: Mapping[str, object], witness_for: Mapping[str, str]) -> 
     return name, signed
 
 
+def _is_time(text: str) -> bool:
+    try:
+        from_iso(text)
+    except ValueError:
+        return False
+    return True
+
+
 async def _is_held(store: AuditStore, signed: SignedCheckpoint, newest: SignedCheckpoint) -> bool:
     """Whether it is here already; False when it is the next one. Raises WitnessRefused."""
     one, last = signed.checkpoint, newest.checkpoint
@@ -113,12 +128,10 @@ async def _is_held(store: AuditStore, signed: SignedCheckpoint, newest: SignedCh
         return True
     if one.genesis != last.genesis:
         raise _finding(WitnessReason.ANOTHER_LOG, signed, newest, "the log begins with another record than before")
+    if (one.keeper, one.chain_id) != (last.keeper, last.chain_id):
+        raise _finding(WitnessReason.ANOTHER_LOG, signed, newest, "it is of another keeper or chain than before")
     if one.number > last.number:
-        follows = one.number > last.number + 1 or one.prev == newest.signature
-        if not follows:
-            raise _finding(WitnessReason.FORK, signed, newest, "it does not follow the checkpoint before it")
-        if one.seq < last.seq or (one.seq == last.seq and one.head != last.head):
-            raise _finding(WitnessReason.FORK, signed, newest, "the log got shorter, or its last record another one")
+        _check_next(signed, newest)
         return False
     held = await _held(store, one.signer, one.number)
     if held == signed:
@@ -130,6 +143,23 @@ async def _is_held(store: AuditStore, signed: SignedCheckpoint, newest: SignedCh
         f"checkpoint {one.number} is older than checkpoint {last.number}, which is kept here",
         remedy=f"send those after {last.number}",
     )
+
+
+def _check_next(signed: SignedCheckpoint, newest: SignedCheckpoint) -> None:
+    """Raises WitnessRefused for a later one that does not follow the newest."""
+    one, last = signed.checkpoint, newest.checkpoint
+    if one.seq < last.seq or (one.seq == last.seq and one.head != last.head):
+        raise _finding(WitnessReason.FORK, signed, newest, "the log got shorter, or its last record another one")
+    if from_iso(one.at) < from_iso(last.at):
+        raise _finding(WitnessReason.FORK, signed, newest, "it is of a time before the one that was shown last")
+    if one.number > last.number + 1:
+        raise WitnessRefused(
+            WitnessReason.MISSING,
+            f"checkpoint {one.number} does not follow checkpoint {last.number}, which is the last one kept here",
+            remedy=f"send the missing ones first, from {last.number + 1} on, in order",
+        )
+    if one.prev != newest.signature:
+        raise _finding(WitnessReason.FORK, signed, newest, "it does not follow the checkpoint before it")
 
 
 def _finding(reason: WitnessReason, signed: SignedCheckpoint, held: SignedCheckpoint, why: str) -> WitnessRefused:
@@ -171,12 +201,14 @@ async def _report(
     newest: SignedCheckpoint,
     refused: WitnessRefused,
 ) -> None:
-    """Both signed texts into the log, and people are told. The same finding again is neither."""
-    signer, said = signed.checkpoint.signer, to_document(signed)
+    """Both signed texts into the log, and people are told: once of each number, and of a signer only of the first few."""
+    signer = signed.checkpoint.signer
     query = RecordQuery(kinds=(RecordKind.WITNESS,), newest_first=True, limit=PAGE)
-    if any("finding" in record.body and record.body.get("checkpoint") == said for record in await store.page(query)):
+    shown = [record.body.get("checkpoint") for record in await store.page(query) if "finding" in record.body]
+    numbers = {each.get("number") for each in shown if isinstance(each, Mapping) and each.get("signer") == signer}
+    if signed.checkpoint.number in numbers or len(numbers) >= MOST_FINDINGS:
         return
-    draft = _draft(clock, name, signed, None)
+    draft = _draft(clock, name, signed)
     body = dict(draft.body) | {
         "finding": refused.reason.value,
         "message": refused.message,
@@ -188,8 +220,6 @@ async def _report(
         tell(Notice(f"witness/{signer}", title, f"{refused.message}\n{refused.remedy}", Severity.CRITICAL))
 
 
-def _draft(clock: Clock, name: str, signed: SignedCheckpoint, newest: SignedCheckpoint | None) -> Draft:
-    """``missed`` is how many between this one and the one before were not shown here."""
-    missed = signed.checkpoint.number - newest.checkpoint.number - 1 if newest else 0
-    body: dict[str, Json] = {"name": name, "checkpoint": dict(to_document(signed)), "missed": missed}
+def _draft(clock: Clock, name: str, signed: SignedCheckpoint) -> Draft:
+    body: dict[str, Json] = {"name": name, "checkpoint": dict(to_document(signed)), "missed": 0}
     return Draft(RecordKind.WITNESS, body, clock.now_ms())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import quote, unquote
 
 from keeper.config.environment import Environment
-from keeper.config.file import read_bytes
+from keeper.config.file import own_file, read_bytes
 from keeper.config.kinds import FILE_PATH, check_address, choice, file_in
 from keeper.config.problems import Report, without_credentials
 from keeper.config.secret import Secret
@@ -139,12 +139,17 @@ def audit_settings(
     Of ``checkpoints``, what the environment does not set stays empty: whoever reads the log has neither the identity's password nor a token, and a
     witness whose place is not known is left out. Raises ConfigurationError.
     """
+    from keeper.config.apart import check_apart
+
     data, folder = read_bytes(path, stdin)
     report, elsewhere = Report(), Report()
     tree = parse(data, elsewhere)  # a doubled key in another section is no reason to keep the log from an auditor
     report.take(elsewhere, "audit")
     root = Cursor(tree, "", 1, Context(report, Environment.of(environ), folder))
-    audit = read_audit(root.child("audit") if "audit" in tree.entries else None, folder, auditing=True)
+    cursor = root.child("audit") if "audit" in tree.entries else None
+    audit = read_audit(cursor, folder, auditing=True)
+    if audit is not None:
+        check_apart(cursor, audit, own_file(path))
     report.raise_any()
     assert audit is not None, "the section is broken and no problem says so"
     return audit

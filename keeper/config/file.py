@@ -12,6 +12,11 @@ from keeper.config.tree import MAX_BYTES
 STDIN = "-"
 
 
+def own_file(path: str | Path) -> str:
+    """The configuration's own file, absolute; empty where it comes from standard input."""
+    return "" if str(path) == STDIN else str(Path(path).absolute())
+
+
 def read_bytes(path: str | Path, stdin: BinaryIO | None = None) -> tuple[bytes, Path]:
     """The file's content (cut just above the largest allowed size) and the folder that it is in. Raises ConfigurationError."""
     if str(path) == STDIN:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from keeper.config import basics
 from keeper.config.actions import ActionDraft, read_actions
+from keeper.config.apart import check_apart
 from keeper.config.audit import AUDIT, AuditConfig, read_audit
 from keeper.config.chain import CHAIN, read_chain
 from keeper.config.chain_sources import need_of
 from keeper.config.derived import derivation
 from keeper.config.environment import Environment
-from keeper.config.file import STDIN, read_bytes
+from keeper.config.file import STDIN, own_file, read_bytes
 from keeper.config.http import HTTP, read_http
 from keeper.config.invariant_drafts import InvariantDraft
 from keeper.config.invariants import bind_invariants, check_kept, read_invariants
@@ -113,6 +114,8 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     check_kept(markets.actions, actions, drafts)
     _check_live(section, keeper)
     _check_identity(section, audit, signer)
+    if audit is not None:
+        check_apart(section.at("audit"), audit, own_file(path), signer)
     if not section.clean or len(root.context.report) or not (keeper and chain and audit):
         return None
     return Config(

@@ -194,3 +194,58 @@ async def test_post__hangs__is_given_up(hook: Webhook, tmp_path: Path) -> None:
 async def test_post__cursor_is_damaged__begins_anew(tmp_path: Path, text: str) -> None:
     (tmp_path / "cursor").write_text(text)
     assert await PostWitness("http://127.0.0.1:9/", "", tmp_path / "cursor").last(GENESIS_HASH) == 0
+
+
+KEY = b"59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+FOREIGN = [
+    KEY,
+    KEY + b"\n",
+    b'{"address":"70997970c51812dc3a010c7d01b50e0d17dc79c8","crypto":{}}',
+    b"SQLite format 3\0" + b"x" * 5_000,
+    b"SQLite format 3\0" + b"x" * 400_000,
+    b"keeper: {name: k}\naudit:\n  url: x\n",
+    b'{"doubt":false,"first":0}\n',
+    b"\0" * 64,
+    b"\n" + KEY,
+]
+
+
+@pytest.mark.parametrize("content", FOREIGN)
+@pytest.mark.parametrize("after_checkpoints", [False, True])
+async def test_file__of_somebody_else__is_left_as_it_is(
+    tmp_path: Path, content: bytes, after_checkpoints: bool
+) -> None:
+    row = await row_of(2)
+    path = tmp_path / "file"
+    if after_checkpoints:
+        await FileWitness(path).keep(row[0])
+    path.write_bytes((path.read_bytes() if after_checkpoints else b"") + content)
+    before = path.read_bytes()
+    with pytest.raises(OutsideError, match="something else") as caught:
+        await FileWitness(path).keep(row[1])
+    assert "file of its own" in caught.value.remedy
+    assert path.read_bytes() == before
+
+
+async def test_file__cut_anywhere_in_its_last_line__goes_on(tmp_path: Path) -> None:
+    row = await row_of(2)
+    path = tmp_path / "file"
+    await FileWitness(path).keep(row[0])
+    first = path.read_bytes()
+    await FileWitness(path).keep(row[1])
+    both = path.read_bytes()
+    for cut in range(len(first), len(both)):
+        path.write_bytes(both[:cut])
+        witness = FileWitness(path)
+        known = await witness.last(GENESIS_HASH)
+        assert known == (2 if cut == len(both) - 1 else 1)
+        await witness.keep(row[1])
+        assert path.read_bytes().startswith(both), "what was whole stays, also where only its end of line was missing"
+
+
+async def test_file__a_pipe__is_refused_at_once(tmp_path: Path) -> None:
+    import os
+
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutsideError):
+        await FileWitness(tmp_path / "pipe").keep((await row_of(1))[0])

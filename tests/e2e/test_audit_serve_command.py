@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from keeper.app.api.access import token_hash
+from keeper.config.http import http_settings
 from tests.support.audit_log import write_log
 from tests.support.keeper_process import KEEPER, environment, in_process
 from tests.support.log_site import filled
@@ -34,6 +35,16 @@ def test_token__is_printed_once_with_the_hash_that_the_configuration_takes(folde
     assert in_process("audit", folder / "keeper.yaml", "token", "../x").code == 2
 
 
+def test_token__its_line_pasted_into_the_configuration__is_taken_as_it_is(folder: Path) -> None:
+    config = folder / "keeper.yaml"
+    printed = in_process("audit", config, "token", "smith").out
+    line = next(one.strip() for one in printed.splitlines() if one.strip().startswith("http:"))
+    config.write_text(f"{config.read_text(encoding='utf-8')}{line}\n", encoding="utf-8")
+    found = http_settings(config)
+    assert found is not None
+    assert (found.host, found.port, list(found.tokens)) == ("127.0.0.1", 8642, ["smith"])
+
+
 def test_serve__what_cannot_be_listened_at_and_no_log__are_told(folder: Path) -> None:
     config = folder / "keeper.yaml"
     assert in_process("audit", config, "serve", "--listen", "example.org:1").code == 2
@@ -41,11 +52,14 @@ def test_serve__what_cannot_be_listened_at_and_no_log__are_told(folder: Path) ->
     assert in_process("audit", config, "serve", "--listen", "127.0.0.1:0").code == 1
 
 
-def test_serve__until_interrupted__answers_with_tokens_of_the_section_http(folder: Path) -> None:
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_serve__until_it_is_ended__answers_with_tokens_of_the_section_http(
+    folder: Path, told: signal.Signals, code: int
+) -> None:
     config = folder / "keeper.yaml"
     text = config.read_text(encoding="utf-8")
     config.write_text(
-        f'{text}http: {{listen: "127.0.0.1:1", tokens: {{smith: "{token_hash("t0ken")}"}}}}\n', encoding="utf-8"
+        f'{text}http: {{tokens: {{smith: "{token_hash("t0ken")}"}}}}\n', encoding="utf-8"
     )
     command = [str(KEEPER), "--json", "audit", str(config), "serve", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
@@ -65,5 +79,5 @@ def test_serve__until_interrupted__answers_with_tokens_of_the_section_http(folde
             assert answer.json()["records"][0]["seq"] == 1
             assert (head.status_code, head.content) == (405, b"")
         finally:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=30) == 0
+            process.send_signal(told)
+            assert process.wait(timeout=30) == code

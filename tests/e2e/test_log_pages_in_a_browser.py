@@ -38,6 +38,13 @@ _LEVELS = "() => [...document.querySelectorAll('h1,h2,h3')].map(e => Number(e.ta
 _TABLES = (
     "() => [...document.querySelectorAll('table')].every(t => t.caption && t.querySelectorAll('th[scope]').length > 1)"
 )
+_CUT = "() => [...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth).length"
+_NARROW = """() => [...document.querySelectorAll('td')].filter(e => e.checkVisibility())
+  .map(e => [e.getBoundingClientRect(), e.closest('.wide').getBoundingClientRect()])
+  .filter(([e, around]) => e.width < 40 || (innerWidth < 640 && (e.left - around.left < 8 || e.width < 250))).length"""
+_COVERED = """() => [...document.querySelectorAll('circle.event')].filter(mark => {
+  const [a, b] = [mark, document.querySelector('polyline.signal')].map(e => e.getBoundingClientRect());
+  return a.bottom > b.top && a.right > b.left && b.right > a.left; }).length"""
 _SMALL = """() => [...document.querySelectorAll('a,button,summary,.checks label')]
   .filter(e => e.checkVisibility() && !['skip', 'small'].includes(e.className) && !e.closest('p.small,dd,table'))
   .filter(e => e.getBoundingClientRect().height > 0 && e.getBoundingClientRect().height < 24)
@@ -103,6 +110,9 @@ def test_pages__on_every_screen__fit_have_names_and_ask_nobody_else(
             assert page.locator("h1").count() == 1
             assert page.evaluate(_NAMELESS) == []
             assert page.evaluate(_TABLES)
+            assert page.evaluate(_COVERED) == 0, path
+            assert path == "/audit/response-times" or page.evaluate(_CUT) == 0, path
+            assert page.evaluate(_NARROW) == 0, path
             assert page.evaluate(_SMALL) == []
             levels = page.evaluate(_LEVELS)
             assert all(after - before <= 1 for before, after in pairwise(levels)), levels

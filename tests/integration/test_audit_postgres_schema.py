@@ -68,10 +68,37 @@ CHANGED = {
     "GRANT INSERT ON alembic_version TO keeper_writer": "has the right to INSERT on alembic_version",
     "ALTER ROLE keeper_writer SUPERUSER": "role keeper_writer can do more",
     "ALTER ROLE keeper_auditor LOGIN": "role keeper_auditor can do more",
+    "ALTER ROLE keeper_writer REPLICATION": "role keeper_writer can do more",
+    "ALTER ROLE keeper_auditor CREATEDB": "role keeper_auditor can do more",
+    "GRANT pg_write_all_data TO keeper_writer": "role keeper_writer is a member of pg_write_all_data",
+    "GRANT {owner} TO keeper_auditor": "role keeper_auditor is a member of {owner}",
+    "GRANT keeper_writer TO keeper_auditor": "role keeper_auditor is a member of keeper_writer",
+    "GRANT CREATE ON SCHEMA audit TO keeper_writer": "keeper_writer has the right to CREATE in audit",
+    "GRANT CREATE ON SCHEMA audit TO {login}": "has the right to CREATE in audit",
+    "GRANT CREATE ON SCHEMA public TO keeper_auditor": "keeper_auditor has the right to CREATE in public",
+    "ALTER SCHEMA audit OWNER TO keeper_writer": "schema audit belongs to keeper_writer",
+    "ALTER VIEW audit.actions OWNER TO keeper_writer": "view audit.actions belongs to keeper_writer",
+    "ALTER VIEW audit.lock_running OWNER TO {login}": "view audit.lock_running belongs to",
+    "GRANT UPDATE ON audit.lock_appending TO {login}": "has the right to UPDATE on lock_appending",
+    "GRANT INSERT ON audit.actions TO keeper_writer": "keeper_writer has the right to INSERT on actions",
+    "GRANT EXECUTE ON FUNCTION public.lock_appending() TO keeper_auditor": "keeper_auditor has the right to EXECUTE",
+    "CREATE VIEW audit.another AS SELECT 1": "audit.another that the migrations did not make",
+    "CREATE FUNCTION audit.another() RETURNS int LANGUAGE sql AS 'SELECT 1'": "function audit.another that",
+    "CREATE FUNCTION public.another() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'": "public.another with the rights of its owner",
+    "ALTER FUNCTION public.forget_evidence(text[]) STRICT": "function public.forget_evidence",
+    "ALTER FUNCTION public.lock_appending() SECURITY INVOKER": "function public.lock_appending",
+    "ALTER FUNCTION public.set_intent_state(text, text) IMMUTABLE": "function public.set_intent_state",
+    "ALTER FUNCTION audit.ms(text) LEAKPROOF": "function audit.ms",
+    "ALTER FUNCTION audit.doc(text) PARALLEL SAFE": "function audit.doc",
+    "ALTER FUNCTION audit.doc(text) CALLED ON NULL INPUT": "function audit.doc",
+    "ALTER FUNCTION public.lock_running() SET lock_timeout = '1s'": "function public.lock_running",
+    "ALTER FUNCTION public.lock_running() RESET ALL": "function public.lock_running",
+    'ALTER TABLE attempts ALTER COLUMN raw TYPE text COLLATE "C"': "columns of attempts",
 }
 OTHER_VIEW = views("postgresql")["incidents"].replace("CREATE VIEW", "CREATE OR REPLACE VIEW") + " AND r.market <> 'X'"
 VIEWS_CHANGED = {
     "ALTER VIEW audit.actions SET (security_invoker = true)": "view audit.actions",
+    "CREATE OR REPLACE VIEW audit.lock_appending AS SELECT ''::text AS says FROM public.records": "view lock_appending is not the one",
     OTHER_VIEW: "view incidents is not the one",
     "DROP VIEW audit.incidents": "view audit.incidents is missing",
 }
@@ -81,10 +108,11 @@ VIEWS_CHANGED = {
 def test_check__something_changed__is_named(migrated: str, statement: str) -> None:
     with connected(migrated) as connection, connection.transaction(force_rollback=True):
         connection.execute("CREATE ROLE somebody")
-        connection.execute(statement.format(login="somebody").encode())
+        names = {"login": "somebody", "owner": connection.info.user}
+        connection.execute(statement.format(**names).encode())
         with pytest.raises(Finding) as caught:
             check_postgres_schema(connection)
-    assert CHANGED[statement] in caught.value.problem
+    assert CHANGED[statement].format(**names) in caught.value.problem
     assert (caught.value.table, caught.value.first_bad) == ("pg_catalog", None)
 
 
@@ -107,6 +135,22 @@ def test_check__nothing_changed__nothing_found_and_nothing_left_behind(migrated:
             "SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()"
         ).fetchone() == (0,)
         assert connection.execute("SHOW search_path").fetchone() == ('"$user", public',)
+
+
+HARMLESS = (
+    "CREATE TABLE public.theirs (x int); CREATE VIEW public.shown AS SELECT * FROM records",
+    "CREATE FUNCTION public.theirs() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "GRANT CREATE ON SCHEMA public TO somebody; GRANT SELECT ON records, audit.actions TO somebody",
+    "GRANT keeper_auditor TO somebody; GRANT keeper_writer TO somebody",
+)
+
+
+@pytest.mark.parametrize("statement", HARMLESS)
+def test_check__things_of_others_that_do_nothing_to_ours__are_left_alone(migrated: str, statement: str) -> None:
+    with connected(migrated) as connection, connection.transaction(force_rollback=True):
+        connection.execute("CREATE ROLE somebody")
+        connection.execute(statement.encode())
+        assert check_postgres_schema(connection) == ()
 
 
 def test_check__as_an_auditor_who_may_only_read__compares_the_views_too(migrated: str) -> None:

@@ -22,7 +22,7 @@ from keeper.domain.record import Json, RecordKind
 from tests.support.breaker_stage import forge
 from tests.support.council_stage import CouncilStage, councilled
 from tests.support.keeper_inside import inside
-from tests.support.keeper_stage import MARKET
+from tests.support.keeper_stage import MARKET, Stage
 
 pytestmark = pytest.mark.integration
 
@@ -138,6 +138,10 @@ async def test_paused_by_the_council__is_told_by_status_and_fits_the_chain_until
     assert "the log says that its call failed" in found.message
 
 
+def steps(stage: Stage) -> set[str]:
+    return {str(record.body["step"]) for record in stage.records(RecordKind.PROPOSAL)}
+
+
 async def test_executed_by_the_keeper__its_transaction_and_what_the_safe_did_fit_the_chain(
     council: CouncilStage,
 ) -> None:
@@ -148,7 +152,7 @@ async def test_executed_by_the_keeper__its_transaction_and_what_the_safe_did_fit
         await council.tripped(keeper)
         (queued,) = await council.queue()
         await council.confirm(queued.transaction, *council.owners[1:])
-        await stage.mine_until(lambda: len(stage.outcomes()) == 2, ended=keeper.ended)
+        await stage.mine_until(lambda: len(stage.outcomes()) == 2 and "executed" in steps(stage), ended=keeper.ended)
         await keeper.end()
     report = await compared(council)
     assert (report.found, report.unchecked) == ([], [])

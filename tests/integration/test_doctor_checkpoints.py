@@ -168,7 +168,19 @@ async def test_checkpoints__a_witness_is_away__warns_without_its_path(scene: Sce
 async def test_checkpoints__nobody_says_whose_they_are__warns_with_the_line_to_write(scene: Scene) -> None:
     check = await scene.look(signer=None)
     assert check.health is Health.WARN
-    assert IDENTITY.address in check.remedy
+    assert f'`signer: "{IDENTITY.address}"`' in check.remedy
+
+
+@pytest.mark.parametrize("signer", [None, IDENTITY.address])
+async def test_checkpoints__a_witness_is_away__the_identity_and_the_line_to_write_stay(
+    scene: Scene, signer: str | None
+) -> None:
+    away = scene.with_witnesses(UrlWitness(Secret("http://127.0.0.1:1/hook"), "shown"))
+    check = await scene.look(checkpoints=away, signer=signer)
+    assert f"signed by {IDENTITY.address}; none was made yet; 1 witness;" in check.message
+    assert "connection refused" in check.message
+    assert "look at the `url` of the witness" in check.remedy
+    assert (f'`signer: "{IDENTITY.address}"`' in check.remedy) == (signer is None)
 
 
 def test_file_witness__in_the_configuration__is_opened_as_one(scene: Scene) -> None:

@@ -9,11 +9,10 @@ import pytest
 
 from keeper.app.doctor import Health
 from keeper.app.doctor.pages import examine_pages
-from keeper.app.pages.server import build_app, serve
-from keeper.app.pages.settings import PageSettings
+from keeper.app.pages.server import serve
 from keeper.config.model import HttpConfig
-from tests.support.council_matters import NOW_MS, FakeCouncil
-from tests.support.manual_clock import ManualClock
+from tests.support.council_matters import FakeCouncil
+from tests.support.council_page import app_of
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,17 @@ import pytest
 from keeper.app.pages.log_search import PAGE
 from keeper.domain.record import Draft, RecordKind
 from tests.support.audit_log import T0, write_log
-from tests.support.log_site import HOSTILE, Site, filled, hostile_records, incident_id, site_in_memory, site_of
+from tests.support.log_site import (
+    HOSTILE,
+    Site,
+    beginning,
+    filled,
+    hostile_records,
+    incident,
+    incident_id,
+    site_in_memory,
+    site_of,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -129,6 +139,29 @@ async def test_incidents__list_and_story__say_when_how_long_and_what_came_of_it(
     assert story.count('class="event"') == 2 * 4
     assert (await site.get("/incidents/nobody")).status_code == 404
     assert (await site.get("/incidents?market='")).status_code == 422
+
+
+async def test_incidents__one_that_goes_on__is_still_open(site: Site) -> None:
+    listed = await text(site, "/incidents?market=ETH-PERP")
+    assert "still open" in listed
+    assert "not yet" not in listed
+
+
+async def test_response_times__of_one_action__say_so() -> None:
+    one = await site_in_memory([*beginning(), *incident(0)])
+    assert "The table holds one action;" in await text(one, "/audit/response-times")
+    two = await site_in_memory([*beginning(), *incident(0), *incident(1)])
+    assert "The table holds the newest 2 actions;" in await text(two, "/audit/response-times")
+
+
+@pytest.mark.parametrize(
+    "path", ["/audit", "/audit/records/2", "/incidents", f"/incidents/{incident_id(0)}", "/audit/response-times"]
+)
+async def test_pages__times_for_people__have_one_form(site: Site, path: str) -> None:
+    page = await text(site, path)
+    shown = re.findall(r"<time[^>]*>([^<]*)</time>", page)
+    assert shown
+    assert [one for one in shown if not re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{3})? UTC", one)] == []
 
 
 async def test_response_times__hold_a_row_for_each_action_and_percentiles(site: Site) -> None:

@@ -169,14 +169,14 @@ def _signed(owner: str, at_ms: int | None) -> Signed:
 
 
 def story(*more: Draft) -> list[Draft]:
-    """The incident as the log has it: it began, a pause was included, a restore is proposed; then ``more``."""
+    """The incident as the log has it: it began, a pause was read back, a restore is proposed; then ``more``."""
     verdict: Json = {"rule": "oracle-divergence", "signal": "divergence", "value": "0.0313", "threshold": "0.02"}
     opened: dict[str, Json] = {"id": INCIDENT, "phase": "opened", "verdict": verdict}
-    paused: dict[str, Json] = {"kind": "included", "reason": "effect-seen", "message": "paused in block 21044919"}
+    paused: dict[str, Json] = {"call": "paused(bytes32)(bool)", "before": "false", "after": "true", "block": 21_044_919}
     made: dict[str, Json] = {"step": "made", "safe_tx_hash": matter().hash, "title": "restore ETH-PERP"}
     return [
         about(RecordKind.INCIDENT, opened, NOW_MS - 900_000),
-        Draft(RecordKind.OUTCOME, paused, NOW_MS - 899_000, "ETH-PERP", "pause", INCIDENT, f"{INCIDENT}/pause/1"),
+        about(RecordKind.EFFECT, paused, NOW_MS - 899_000),
         about(RecordKind.PROPOSAL, made, NOW_MS - 540_000),
         *more,
     ]

@@ -19,7 +19,6 @@ from tests.support.council_matters import MEMBERS, NOW_MS, FakeCouncil
 from tests.support.log_site import MemoryReader
 from tests.support.manual_clock import ManualClock
 
-RATE = 100_000
 ORIGIN = "http://127.0.0.1:8642"
 SAME_ORIGIN = {"origin": ORIGIN, "sec-fetch-site": "same-origin"}
 
@@ -40,11 +39,9 @@ class LogOf(MemoryReader):
         return await self._read(query)
 
 
-def desk_of(
-    view: FakeCouncil, clock: ManualClock, listen_host: str = "127.0.0.1", tokens: Mapping[str, str] | None = None
-) -> AuditDesk:
-    """The log that belongs to ``view``."""
-    return AuditDesk(LogOf(view), Access(AccessSettings(listen_host, tokens or {}, RATE), clock), clock)
+def desk_of(view: FakeCouncil, clock: ManualClock, access: AccessSettings | None = None) -> AuditDesk:
+    """The log that belongs to ``view``; open to this machine."""
+    return AuditDesk(LogOf(view), Access(access or AccessSettings(rate=100_000), clock), clock)
 
 
 def app_of(view: FakeCouncil) -> FastAPI:
@@ -63,13 +60,15 @@ class Page:
     url: str = ""
     listen_host: str = "127.0.0.1"
     tokens: Mapping[str, str] = field(default_factory=dict)
+    rate: int = 100_000
 
     def __post_init__(self) -> None:
         settings = PageSettings(
             self.clock, approve=self.approve, url=self.url, listen_host=self.listen_host, members=MEMBERS
         )
+        access = AccessSettings(self.listen_host, self.tokens, self.rate)
         self._transport = httpx.ASGITransport(
-            build_app(self.view, settings, desk_of(self.view, self.clock, self.listen_host, self.tokens)),
+            build_app(self.view, settings, desk_of(self.view, self.clock, access)),
             raise_app_exceptions=False,
         )
 

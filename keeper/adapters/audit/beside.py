@@ -15,7 +15,7 @@ from keeper.adapters.audit.sqlite_reader import open_read_only
 _INTEGRITY: Final = "PRAGMA integrity_check(10)"
 _FREE_PAGES: Final = "PRAGMA integrity_check(sqlite_schema)"
 """The list of free pages too: some versions leave it out of the whole check of a database that has views."""
-_NOT_AS_WRITTEN: Final = f"SELECT 1 FROM records NOT INDEXED WHERE NOT ({TYPES}) LIMIT 1"  # noqa: S608
+_NOT_AS_WRITTEN: Final = f"SELECT 1 FROM records NOT INDEXED WHERE json_valid(body) IS NOT 1 OR NOT ({TYPES}) LIMIT 1"  # noqa: S608
 _ENDING_S: Final = 0.01
 
 
@@ -55,7 +55,7 @@ class Beside:
         return self._structure
 
     def as_written(self) -> bool:
-        """Whether all columns of all records are of their types; not, where it cannot tell."""
+        """Whether all columns of all records are of their types, and SQLite reads all bodies as JSON; not, where it cannot tell."""
         self._thread.join()
         return self._as_written
 
@@ -71,6 +71,6 @@ class Beside:
             self._structure_known.set()
         if self._left:
             return
-        # damage is no answer
+        # damage is no answer; neither is it that this SQLite has no JSON
         with suppress(sqlite3.DatabaseError):
             self._as_written = self._connection.execute(_NOT_AS_WRITTEN).fetchone() is None

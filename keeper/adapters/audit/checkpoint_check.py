@@ -9,12 +9,15 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final
 
 from keeper.adapters.audit.finding import CheckpointsSeen, Finding, WitnessSeen
 from keeper.adapters.audit.log_reader import LogReader
+from keeper.adapters.audit.times import from_iso
 from keeper.domain.checkpoint import Checkpoint, SignedCheckpoint, from_document, is_well_formed, signed_by
 from keeper.domain.errors import StoreUnavailable, UnitError
+from keeper.domain.record import RecordKind
 
 COLUMNS: Final = ("number", "seq", "head", "genesis", "at", "keeper", "chain_id", "signer", "prev", "signature")
 _TYPES: Final = b"integer integer text text text text integer text text text"
@@ -25,14 +28,15 @@ _LONGEST_LINE: Final = 16_384
 class CheckpointCheck:
     """For a log whose records were found good. ``signer`` is who must have signed (EIP-55), if that is known.
 
-    ``last_seq`` is the number of the last record. Raises Finding at the first checkpoint that the log does not fit, or the other way round.
+    ``grace_ms``: how long after its newest start a log may be without any checkpoint. ``last_seq`` is the number of the last record. Raises Finding at the first checkpoint that the log does not fit, or the other way round.
     """
 
-    def __init__(self, log: LogReader, last_seq: int, signer: str | None = None) -> None:
+    def __init__(self, log: LogReader, last_seq: int, signer: str | None = None, grace_ms: int = 0) -> None:
         self._log = log
         self._last_seq = last_seq
         self._genesis = log.hash_of(1) if last_seq else None
         self._wanted = signer
+        self._grace_ms = grace_ms
         self._signers: list[str] = []
         """Of the table, in order."""
 
@@ -53,6 +57,9 @@ class CheckpointCheck:
             self._fits(signed, where, after=before.checkpoint.seq if before else 0)
             before = signed
         if before is None:
+            if self._wanted and not self._is_young():
+                problem = f"there is no checkpoint at all, and {self._wanted} is to have signed some: they were taken out, or never made"
+                raise Finding("checkpoints", None, problem)
             return CheckpointsSeen()
         one = before.checkpoint
         if self._wanted and one.signer != self._wanted:
@@ -82,6 +89,16 @@ class CheckpointCheck:
             if torn is not None:
                 raise Finding("witness", None, f"{torn[0]} is not a checkpoint")
         return WitnessSeen(str(path), lines, torn is not None)
+
+    def _is_young(self) -> bool:
+        """Whether the first checkpoint of whoever started last may still be to come."""
+        if self._grace_ms <= 0:
+            return False
+        try:
+            started, last = (from_iso(self._log.newest_at(kind) or "") for kind in (RecordKind.START.value, None))
+        except ValueError:
+            return self._last_seq == 0
+        return last - started <= self._grace_ms
 
     def _witnessed(self, signed: SignedCheckpoint, where: str, after: int) -> None:
         one = signed.checkpoint
@@ -177,9 +194,12 @@ class WitnessFile:
 
 
 def witness_file(path: Path) -> WitnessFile:
-    """Raises StoreUnavailable for a file that is not there or cannot be read."""
+    """Raises StoreUnavailable for a file that is not there, cannot be read, or is none: whoever opens a pipe waits for ever."""
     try:
-        return WitnessFile(path, path.stat().st_size)
+        seen = path.stat()
+        if not S_ISREG(seen.st_mode):
+            raise StoreUnavailable(f"the witness {path} is no regular file", remedy="look at the path")
+        return WitnessFile(path, seen.st_size)
     except OSError as error:
         raise StoreUnavailable(
             f"the witness {path} cannot be read: {error.strerror}", remedy="look at the path"

@@ -52,6 +52,12 @@ class LogReader(Protocol):
     def signature_of(self, number: int) -> str | None:
         """Of a checkpoint; None when there is no such checkpoint."""
 
+    def newest_at(self, kind: str | None) -> str | None:
+        """The time of the newest record, or of the newest of a kind; None when there is none."""
+
+    def archived_by(self, seq: int) -> Iterator[str]:
+        """The hashes of the rows of ``archived`` that name this record."""
+
     def renew(self) -> None:
         """After an error: so that it can be read on, in a snapshot that is not older."""
 
@@ -69,7 +75,10 @@ class LogReader(Protocol):
 
 
 class Proof(Protocol):
-    """What the database can say of itself."""
+    """What the database can say of itself. ``reads_json``: also whether every body is JSON."""
+
+    @property
+    def reads_json(self) -> bool: ...
 
     def holds(self, records: int) -> bool:
         """Whether all of it is sound, and ``records`` is how many records there are; not, where it cannot tell."""

@@ -156,7 +156,10 @@ def _always(name: str, statement: str) -> str:
 
 
 _ALL_TABLES: Final = ", ".join(f"public.{table}" for table in TABLES)
-_WRITERS_FUNCTIONS: Final = "FUNCTION public.lock_appending(), public.lock_running(), public.set_intent_state(text, text), public.forget_evidence(text[])"
+_WRITERS_FUNCTIONS: Final = (
+    f"FUNCTION {', '.join(f'public.{name}()' for name in LOCKS)}, "
+    "public.set_intent_state(text, text), public.forget_evidence(text[])"
+)
 
 GRANTS: Final = (
     f"REVOKE ALL ON {_ALL_TABLES}, public.alembic_version FROM PUBLIC, {WRITER}, {AUDITOR}",

@@ -16,6 +16,7 @@ from keeper.adapters.audit.pages import COLUMNS
 from keeper.adapters.audit.postgres import Connection, connect, database_errors, in_short
 from keeper.adapters.audit.postgres_beside import JSON_SINCE, PostgresBeside
 from keeper.adapters.audit.postgres_schema import check_postgres_schema, check_postgres_version
+from keeper.adapters.audit.record_check import LONGEST_BODY
 
 _AT_ONCE: Final = 500
 """Rows of one answer of the server; more are slower, and would be kept in memory together."""
@@ -24,6 +25,11 @@ _FEW: Final = 50
 _WORDS: Final = {20: b"integer", 23: b"integer", 25: b"text", 17: b"blob"}
 """The types of the columns by their number, in SQLite's words: bigint, integer, text, bytea."""
 _OF_RECORDS: Final = tuple(b"integer" if name == "seq" else b"text" for name in COLUMNS)
+_BOUNDED: Final = ", ".join(
+    f"CASE WHEN octet_length(body) > {LONGEST_BODY} THEN NULL ELSE body END AS body" if name == "body" else name
+    for name in COLUMNS
+)
+"""A body that no keeper writes does not come, so that it cannot fill the memory."""
 _DAMAGE: Final = ("XX", "22021", "58030", "42P01", "42703")
 """SQLSTATEs of a log that cannot be read: data and indexes that are damaged, text that is no text, input and output; no such table or column."""
 DAMAGED: Final = "the database is damaged: "
@@ -96,6 +102,16 @@ class PostgresLog:
         with self.damage("checkpoints", None):
             return _text(self._value("SELECT signature FROM checkpoints WHERE number = %s", (number,)))
 
+    def newest_at(self, kind: str | None) -> str | None:
+        with self.damage("records", None):
+            where, values = ("WHERE kind = %s", (kind,)) if kind else ("", ())
+            return _text(self._value(f"SELECT at FROM records {where} ORDER BY seq DESC LIMIT 1", values))  # noqa: S608
+
+    def archived_by(self, seq: int) -> Iterator[str]:
+        with self.damage("archived", seq):
+            for (digest,) in self._connection.execute("SELECT hash FROM archived WHERE seq = %s", (seq,)).fetchall():
+                yield bytes(digest).decode(errors="replace")
+
     def renew(self) -> None:
         """The transaction ended with the error."""
         self._connection.rollback()
@@ -121,7 +137,7 @@ class PostgresLog:
 
     def _one(self, after: int) -> Any:
         with self.damage("records", after + 1):
-            sql = f"SELECT {', '.join(COLUMNS)} FROM records WHERE seq > %s ORDER BY seq LIMIT 1"  # noqa: S608
+            sql = f"SELECT {_BOUNDED} FROM records WHERE seq > %s ORDER BY seq LIMIT 1"  # noqa: S608
             return self._connection.execute(sql, (after,)).fetchone()
 
     def sweep(self) -> Iterator[Row]:
@@ -129,7 +145,7 @@ class PostgresLog:
 
     def _all(self, where: str, values: tuple[object, ...]) -> Iterator[Any]:
         cursor = self.cursor()
-        cursor.execute(f"SELECT {', '.join(COLUMNS)} FROM records {where} ORDER BY seq", values)  # noqa: S608
+        cursor.execute(f"SELECT {_BOUNDED} FROM records {where} ORDER BY seq", values)  # noqa: S608
         if types_of(cursor) != _OF_RECORDS:
             raise TypeError("a column has another type than the migrations gave it")
         while rows := cursor.fetchmany(_AT_ONCE):

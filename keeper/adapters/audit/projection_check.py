@@ -39,6 +39,8 @@ class ProjectionCheck:
         self._intents = log.rows("intents", [column.name for column in intents.columns])
         self._attempts = log.rows("attempts", [column.name for column in attempts.columns])
         self._open: dict[str, _Open] = {}
+        self._busy: set[tuple[str, str]] = set()
+        """(market, action) of the open intents."""
 
     def feed(self, change: Change, seq: int) -> None:
         if isinstance(change, Opened):
@@ -57,7 +59,9 @@ class ProjectionCheck:
             kept.tx_hashes.add(change.attempt.tx_hash)
             _same("attempts", self._attempts.next(seq), attempt_row(change.attempt, seq), _ATTEMPT_SEQ, seq)
         if state is IntentState.DONE:
-            self._check_state(self._open.pop(intent))
+            done = self._open.pop(intent)
+            self._busy.discard((done.market, done.action))
+            self._check_state(done)
 
     def finish(self) -> None:
         for table, rows, place in (("intents", self._intents, _INTENT_SEQ), ("attempts", self._attempts, _ATTEMPT_SEQ)):
@@ -70,9 +74,7 @@ class ProjectionCheck:
 
     def _opened(self, change: Opened, seq: int) -> None:
         intent = change.intent
-        if intent.id in self._open or any(
-            (kept.market, kept.action) == (intent.market, intent.action) for kept in self._open.values()
-        ):
+        if intent.id in self._open or (intent.market, intent.action) in self._busy:
             raise Finding("records", seq, f"an intent for {intent.action} on {intent.market} is open already")
         row = self._intents.next(seq)
         stored = None if row is None else row[1 + _STATE]
@@ -80,6 +82,7 @@ class ProjectionCheck:
         # the row says where the intent ended, the record where it began: the state is judged when its last record was read
         expected[_STATE] = stored.decode(errors="replace") if isinstance(stored, bytes) else ""
         _same("intents", row, tuple(expected), _INTENT_SEQ, seq)
+        self._busy.add((intent.market, intent.action))
         self._open[intent.id] = _Open(seq, intent.market, intent.action, intent.state, stored)
 
     def _check_state(self, kept: _Open) -> None:

@@ -18,8 +18,9 @@ def sole_keeper(url: str, lost: Callable[[AlreadyRunning], None] | None = None) 
     """Holds the lock of the database while the body runs; the system lets go of it however the process ends.
 
     SQLite: a file beside the database; it stays, with the holder's process id in it. PostgreSQL: a lock of the log, which only the
-    writer's role can take, in a transaction of a connection of its own; an empty database gets its log first. Should that be lost, the lock is taken again as soon as the server answers; ``lost`` is called, from another thread
-    and once, when another keeper has it by then. Until then two may run.
+    writer's role can take, in a transaction of a connection of its own; an empty database gets its log first. Should that connection be
+    lost, the lock is taken again as soon as the server answers; ``lost`` is called, from another thread and once, when another keeper
+    has it by then. Until then two may run.
     Raises AlreadyRunning, StoreUnavailable, StoreNotMigrated.
     """
     path = sqlite_file(url)

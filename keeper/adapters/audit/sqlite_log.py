@@ -13,12 +13,14 @@ from keeper.adapters.audit.beside import Beside
 from keeper.adapters.audit.finding import Finding, damage_in
 from keeper.adapters.audit.log_reader import Row
 from keeper.adapters.audit.pages import COLUMNS
-from keeper.adapters.audit.record_check import TYPES
+from keeper.adapters.audit.record_check import LONGEST_BODY, TYPES
 from keeper.adapters.audit.schema_check import check_schema, check_version
 from keeper.adapters.audit.sqlite_headers import check_headers
 
 _SMALLEST_FILE: Final = 512
 """Bytes of the smallest page. SQLite takes what is shorter for an empty database."""
+_LONGEST_VALUE: Final = 4 * LONGEST_BODY
+"""Bytes of a row that are still read, so that the check of the records can say what is too long."""
 _MISSING_ROW: Final = re.compile(r"row (\d+) missing from index (\w+)")
 _TABLE_OF_INDEX: Final = re.compile(r"(records|intents|attempts|evidence|archived|checkpoints|alembic_version)")
 _WITH_SEQ: Final = ("records", "intents", "attempts", "evidence", "archived", "checkpoints")
@@ -34,6 +36,8 @@ class SqliteLog:
         self._connection = connection
         self._path = path
         connection.text_factory = bytes
+        # a row with more is damage, and does not fill the memory first
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
 
     def check_schema(self) -> tuple[str, ...]:
         if 0 < self._path.stat().st_size < _SMALLEST_FILE:
@@ -58,6 +62,17 @@ class SqliteLog:
             statement = "SELECT signature FROM checkpoints WHERE number = ?"
             return _text(self._connection.execute(statement, (number,)).fetchone())
 
+    def newest_at(self, kind: str | None) -> str | None:
+        with damage_in("records", None):
+            where, values = ("WHERE kind = ?", (kind,)) if kind else ("", ())
+            statement = f"SELECT at FROM records {where} ORDER BY seq DESC LIMIT 1"  # noqa: S608
+            return _text(self._connection.execute(statement, values).fetchone())
+
+    def archived_by(self, seq: int) -> Iterator[str]:
+        with damage_in("archived", seq):
+            for (digest,) in self._connection.execute("SELECT hash FROM archived NOT INDEXED WHERE seq = ?", (seq,)):
+                yield str(digest, "utf-8")
+
     def renew(self) -> None:
         """SQLite reads on after an error."""
 
@@ -68,10 +83,9 @@ class SqliteLog:
         last = after
         try:
             cursor = self._connection.execute(*((later, (after,)) if after else (f"{sql} ORDER BY seq",)))
-            while rows := cursor.fetchmany(500):
-                for row in rows:
-                    yield row[0], row[1:]
-                    last = row[1]
+            for row in cursor:
+                yield row[0], row[1:]
+                last = row[1]
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             # the good rows read together with the damaged one went with it; one at a time shows which one it is
             while row := self._one(f"{later} LIMIT 1", last):
@@ -143,6 +157,8 @@ class SqliteRows:
 
 class SqliteProof:
     """SQLite's own check: pages, free space, that every index agrees with its table; and the bytes that it reads over."""
+
+    reads_json = True
 
     def __init__(self, connection: sqlite3.Connection, path: Path, beside: Beside) -> None:
         self._connection = connection

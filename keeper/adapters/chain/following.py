@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from keeper.adapters.chain.ballot import Ballot, Dispute
+from keeper.adapters.chain.listener import Listener
 from keeper.adapters.chain.selection import Selection
 from keeper.adapters.chain.vetting import Vetting, within
 from keeper.domain.block import BlockStamp
@@ -52,28 +53,6 @@ Trial = Callable[[Node], Coroutine[Any, Any, object]]
 async def ask_head(node: Node) -> object:
     """The trial where nothing else is to be asked."""
     return await node.head()
-
-
-class Listener:
-    """One consumer of heads: what the endpoint in use has announced and was not taken yet."""
-
-    def __init__(self) -> None:
-        self.waiting: list[BlockStamp] = []
-        self.changed = asyncio.Event()
-
-    def hear(self, block: BlockStamp) -> None:
-        self.waiting.append(block)
-        self.changed.set()
-
-    def start_over(self, newest: BlockStamp | None) -> None:
-        self.waiting = [newest] if newest is not None else []
-        self.changed.set()
-
-    def take(self) -> tuple[BlockStamp, dict[str, BlockStamp]]:
-        """The newest, and those before it, by hash."""
-        *passed, newest = self.waiting
-        self.waiting = []
-        return newest, {block.hash: block for block in passed}
 
 
 class Following:

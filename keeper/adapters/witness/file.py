@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from keeper.adapters.aside import Aside
-from keeper.domain.checkpoint import SignedCheckpoint, from_document, to_document
+from keeper.domain.checkpoint import Checkpoint, SignedCheckpoint, from_document, to_document
 from keeper.domain.errors import Unreachable
 
 MODE: Final = 0o644
@@ -23,6 +23,12 @@ TAIL_BYTES: Final = 256 * 1024
 """How much of the end is looked at for the last line of a log: some hundred lines, where several keepers write to one file."""
 NOT_OURS: Final = "give the witness a file of its own in `audit.checkpoints.witnesses`: this one is left as it is"
 REMEDY: Final = "look at the file of `audit.checkpoints.witnesses`: is its disk there, may the keeper write to it?"
+_NAMES: Final = "|".join(to_document(SignedCheckpoint(Checkpoint(1, 1, "", "", "", "", 1, "", ""), "")))
+_TEXT: Final = r'"(?:[^"\\\n]|\\.)*'
+_BEGINNING: Final = re.compile(
+    rf'(?:\{{(?:"(?:{_NAMES})":(?:\d+|{_TEXT}"),)*(?:"[a-z_]{{0,10}}|"(?:{_NAMES})":?|"(?:{_NAMES})":(?:\d+|{_TEXT}\\?"?)\}}?)?)?'.encode()
+)
+"""Of the line of a checkpoint, wherever it was cut."""
 
 
 class FileWitness:
@@ -92,6 +98,8 @@ class FileWitness:
             raise Unreachable(f"{self.name} holds something else than checkpoints", remedy=NOT_OURS)
         if whole == len(tail):
             return b""
+        if _read(tail[whole:]) is not None:
+            return b"\n"  # only its end is missing
         try:
             os.ftruncate(handle, start + whole)
         except OSError:
@@ -105,7 +113,7 @@ def _is_ours(line: bytes) -> bool:
 
 
 def _may_be_torn(data: bytes) -> bool:
-    """Whether a checkpoint's line may begin like that."""
+    """Whether a checkpoint's line may begin like that. Of what a key file holds, nothing does."""
     return bool(_BEGINNING.fullmatch(data))
 
 

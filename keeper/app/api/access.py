@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from keeper.app.pages.guard import RateLimit
+from keeper.app.pages.guard import RateLimit, host_name
 from keeper.app.pages.problem import PageProblem
 from keeper.ports.clock import Clock
 
@@ -22,6 +23,10 @@ TOKEN_MAX: Final = 256
 """Characters of a token that is looked at; hashing a longer one would be work for nothing."""
 SESSION_MS: Final = 12 * 3_600_000
 SESSIONS_MAX: Final = 256
+SESSIONS_OF_ONE: Final = 32
+"""Of one token: the oldest ends, so that nobody ends those of others."""
+HANDED_ON: Final = frozenset({"forwarded", "via", "x-real-ip"})
+"""Beside x-forwarded-*: what proxies write."""
 PREFIX: Final = "sha256:"
 CLOSED: Final = "This log is read on this machine only: no token is configured."
 CLOSED_REMEDY: Final = "make one with `keeper audit CONFIG token NAME` and put what it prints under `http: tokens:`"
@@ -54,19 +59,24 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """``tokens``: hashes by name. ``rate``: requests in a minute, of one token and of one address."""
+    """``tokens``: hashes by name. ``rate``: requests in a minute, of one token, and of one address without. ``url`` is where people reach it."""
 
     listen_host: str = "127.0.0.1"
     tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     rate: int = 120
+    url: str = ""
 
 
 class Access:
-    """Decides for every request, pages and API alike. Raises PageProblem: 401, 403 or 429."""
+    """Decides for every request, pages and API alike. Raises PageProblem: 401, 403 or 429.
+
+    Who has a token is never kept out by others of the same address: only what fails is counted by address.
+    """
 
     def __init__(self, settings: AccessSettings, clock: Clock) -> None:
         self._tokens = dict(settings.tokens)
-        self._open = not self._tokens and is_loopback(settings.listen_host)
+        near = is_loopback(settings.listen_host) and (not settings.url or is_loopback(_host_of(settings.url)))
+        self._open = not self._tokens and near
         self._clock = clock
         self._addresses = RateLimit(clock, settings.rate)
         self._names = RateLimit(clock, settings.rate)
@@ -82,32 +92,27 @@ class Access:
         """Nobody reads the log here: others reach the address, and no token is configured."""
         return not self._tokens and not self._open
 
-    def of_api(self, headers: Headers, address: str) -> None:
-        self._addresses.take(address)
-        if self._unlocked():
-            return
+    def of_api(self, headers: Headers, address: str) -> str:
+        """Who it is: a token's name, or the address."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         name = self._name_of(token.strip()) if scheme.lower() == "bearer" else None
-        if name is None:
-            raise PageProblem(401, UNKNOWN, UNKNOWN_REMEDY)
-        self._names.take(name, "with this token")
+        return self._admitted(name, headers, address, UNKNOWN_REMEDY)
 
-    def of_page(self, session: str, address: str) -> None:
-        self._addresses.take(address)
-        if self._unlocked():
-            return
-        name = self._named_by(session)
-        if name is None:
-            raise PageProblem(401, UNKNOWN, "give it below")
-        self._names.take(name, "with this token")
+    def of_page(self, session: str, headers: Headers, address: str) -> str:
+        """The same for a page."""
+        return self._admitted(self._named_by(session), headers, address, "give it below")
 
     def log_in(self, token: str, address: str) -> str:
         """The session's secret, for a cookie."""
-        self._logins.take(address)
         name = self._name_of(token) if self._tokens else None
         if name is None:
+            self._logins.take(_block(address))
             raise PageProblem(401, "This token is not known here.", "give one that is")
+        self._names.take(name, "with this token")
         session = secrets.token_urlsafe(TOKEN_BYTES)
+        own = [key for key, (whose, _) in self._sessions.items() if whose == name]
+        if len(own) >= SESSIONS_OF_ONE:
+            del self._sessions[own[0]]
         self._sessions[_key(session)] = name, self._clock.monotonic_ms() + SESSION_MS
         if len(self._sessions) > SESSIONS_MAX:
             del self._sessions[next(iter(self._sessions))]
@@ -116,10 +121,16 @@ class Access:
     def log_out(self, session: str) -> None:
         self._sessions.pop(_key(session), None)
 
-    def _unlocked(self) -> bool:
-        if self.closed:
+    def _admitted(self, name: str | None, headers: Headers, address: str, remedy: str) -> str:
+        if name is not None:
+            self._names.take(name, "with this token")
+            return name
+        self._addresses.take(_block(address))
+        if self._tokens:
+            raise PageProblem(401, UNKNOWN, remedy)
+        if not self._open or not _asked_here(headers):
             raise PageProblem(403, CLOSED, CLOSED_REMEDY)
-        return self._open
+        return _block(address)
 
     def _name_of(self, token: str) -> str | None:
         """Every known hash is compared in full, whether one before fits or not."""
@@ -136,6 +147,33 @@ class Access:
             self._sessions.pop(_key(session), None)
             return None
         return name
+
+
+def _asked_here(headers: Headers) -> bool:
+    """Whether the request comes from this machine itself, as far as it says: what a proxy hands on comes from anywhere."""
+    named = host_name(headers.get("host", ""))
+    handed_on = any(name in HANDED_ON or name.startswith("x-forwarded-") for name in headers)
+    return named is not None and is_loopback(named) and not handed_on
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _block(address: str) -> str:
+    """One subscriber: an address of IPv4, a /64 of IPv6, of which each has all."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
 
 
 def _key(session: str) -> str:

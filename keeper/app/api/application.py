@@ -7,17 +7,19 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keeper.app.api import incidents, records, witness
 from keeper.app.api.access import Access
 from keeper.app.api.answers import answered, json_bytes
-from keeper.app.api.desk import AuditDesk
+from keeper.app.api.desk import AuditDesk, LogApart
 from keeper.app.api.gate import Gate
 from keeper.app.api.models import Problem
 from keeper.app.api.problems import handle
 
 PATH: Final = "/api/v1"
+OF_THE_LOG: Final = ("/api/", "/audit/", "/incidents/", "/login/", "/logout/")
+"""Beginnings of paths, a stroke put after each."""
 VERSION: Final = "1.0.0"
 _ABOUT: Final = """\
 The audit log of a keeper, read-only. Records are numbered and chained by hashes; what is in a full page never changes.
@@ -45,21 +47,11 @@ class _Gated(FastAPI):
 
 def api_app(desk: AuditDesk) -> FastAPI:
     """Everything under /api/v1."""
-    app = _Gated(
-        desk.access,
-        title="Keeper audit log",
-        version=VERSION,
-        description=_ABOUT,
-        openapi_url=None,  # served below, with a tag
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
+    app = _app(desk.access)
     app.include_router(records.router(desk))
     app.include_router(incidents.router(desk))
     if desk.take_witness is not None:
         app.include_router(witness.router(desk.take_witness))
-    handle(app)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def description(request: Request) -> Response:
@@ -68,18 +60,69 @@ def api_app(desk: AuditDesk) -> FastAPI:
     return app
 
 
-class Fork:
-    """ASGI: everything under /api goes to the API, whatever signs the path holds (a mounted route lets a line feed pass it by)."""
+def witness_app(apart: LogApart) -> FastAPI:
+    """What is left of it where another process answers for the log."""
+    app = _app(apart.access)
+    if apart.take_witness is not None:
+        app.include_router(witness.router(apart.take_witness))
+    return app
 
-    def __init__(self, pages: ASGIApp, api: ASGIApp) -> None:
-        self._pages = pages
-        self._api = api
+
+def _app(access: Access) -> FastAPI:
+    app = _Gated(
+        access,
+        title="Keeper audit log",
+        version=VERSION,
+        description=_ABOUT,
+        openapi_url=None,  # served below, with a tag
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    handle(app)
+    return app
+
+
+class Fork:
+    """ASGI: everything under /api goes to the API, whatever signs the path holds (a mounted route lets a line feed pass it by).
+
+    With a ``relay`` all of the log goes there, but for checkpoints of others, which are taken here.
+    """
+
+    def __init__(self, pages: ASGIApp, api: ASGIApp, relay: ASGIApp | None = None) -> None:
+        self._pages = HeadAsGet(pages)
+        self._api = HeadAsGet(api)
+        self._relay = relay
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (scope["path"] + "/").startswith("/api/"):
+        path = scope["path"] + "/" if scope["type"] == "http" else ""
+        of_api = path.startswith("/api/")
+        taken_here = of_api and scope["method"] == "POST" and path == f"{PATH}/witness/"
+        if self._relay is not None and path.startswith(OF_THE_LOG) and not taken_here:
+            await self._relay(scope, receive, send)
+        elif of_api:
             await self._api({**scope, "root_path": scope.get("root_path", "") + PATH}, receive, send)
         else:
             await self._pages(scope, receive, send)
+
+
+class HeadAsGet:
+    """ASGI: HEAD is answered like GET, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def bare(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, bare)
 
 
 def _description(app: FastAPI, *, secured: bool) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from starlette.types import ASGIApp
+
 from keeper.adapters.audit.public_reader import PublicReader
 from keeper.app.api.access import Access, AccessSettings
 from keeper.app.api.turns import Turns
@@ -26,6 +28,15 @@ class AuditDesk:
     config: str = "keeper.yaml"
     take_witness: TakeWitness | None = None
     turns: Turns = field(default_factory=Turns)
+
+
+@dataclass(frozen=True, slots=True)
+class LogApart:
+    """Where a process of its own answers for the log: ``relay`` brings requests there. Only checkpoints of others are taken here."""
+
+    relay: ASGIApp
+    access: Access
+    take_witness: TakeWitness | None = None
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from keeper.app.api.access import Access
+from keeper.app.api.asked import CALLER, said_twice
 from keeper.app.api.problems import problem_response
 from keeper.app.pages.problem import PageProblem
 
@@ -37,9 +38,11 @@ class Gate:
 
     def _judge(self, scope: Scope) -> None:
         client = scope.get("client")
-        self._access.of_api(Headers(scope=scope), client[0] if client else "")
+        scope[CALLER] = self._access.of_api(Headers(scope=scope), client[0] if client else "")
         query = scope["query_string"]
         if len(query) > QUERY_MAX or len(scope["path"]) > PATH_MAX:
             raise PageProblem(414, "The address is too long.", f"at most {QUERY_MAX} characters of query are read")
         if b"%00" in query or _CONTROLS.search(scope["path"]):
             raise PageProblem(422, "The address holds signs that are no text.", "leave them out")
+        if (name := said_twice(query)) is not None:
+            raise PageProblem(422, f"{name} is given more than once.", "give it once")

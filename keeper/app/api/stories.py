@@ -11,7 +11,7 @@ from keeper.app.incidents.markdown import markdown
 from keeper.app.incidents.page import html
 from keeper.app.incidents.report import report_of
 from keeper.app.incidents.story import Story
-from keeper.app.incidents.telling import tell
+from keeper.app.incidents.telling import last_of, tell
 from keeper.ports.log_reader import LogReader
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ async def story(reader: LogReader, incident: str) -> Story | None:
     material = await gather_async(cast("AuditStore", reader), incident)  # of the store it asks pages only
     if material is None:
         return None
-    covering = await reader.checkpoints(1, covering=material.own[-1].seq)
+    covering = await reader.checkpoints(1, covering=last_of(material).seq)
     return tell(material, covering[0] if covering else None)
 
 

@@ -21,6 +21,7 @@ _STATUS: Final = {
     WitnessReason.UNKNOWN_SIGNER: 403,
     WitnessReason.NOT_SIGNED: 422,
     WitnessReason.OLDER: 409,
+    WitnessReason.MISSING: 409,
     WitnessReason.ANOTHER_LOG: 409,
     WitnessReason.FORK: 409,
 }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def serve(output: Output, config: str, listen: str) -> int:
-    """Until it is ended: INTERRUPTED by Ctrl-C, DONE by SIGTERM. FOUND when there is no log yet. Raises ConfigurationError, UnitError, OutsideError."""
+    """INTERRUPTED after Ctrl-C, DONE after SIGTERM, FOUND when there is no log yet. Raises ConfigurationError, UnitError, OutsideError."""
     from keeper.config import audit_url
     from keeper.config.http import http_settings, listen_address
     from keeper.config.shape import Bad

@@ -16,6 +16,7 @@ from keeper.app.cli.nothing_yet import log_exists, say_so
 from keeper.app.cli.output import Output, counted
 from keeper.app.cli.typed import keeper_command
 from keeper.app.exit_codes import Exit
+from keeper.app.incidents.checking import Checked, check
 from keeper.app.incidents.document import action, document, judgement, when
 from keeper.app.incidents.listing import Asked, Line, Meant, list_incidents, meant
 from keeper.app.incidents.moments import numbers
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 MARKDOWN, HTML, JSON = "md", "html", "json"
 _PAGE = 500
+CHECK = "run: keeper audit CONFIG verify"
 _FIRST, _LAST = 40, 15
 """Moments of a long story that ``show`` has; the report has all."""
 
@@ -68,19 +70,27 @@ def show_list(output: Output, config: str, wanted: Wanted) -> int:
 
 
 def show(output: Output, config: str, name: str) -> int:
-    """One incident on a screen. Raises as ``show_list``, and KeeperError where no or more than one incident is meant."""
+    """One incident on a screen; FOUND, and a line that says so first, when the log it is told from does not hold.
+
+    Raises as ``show_list``, and KeeperError where no or more than one incident is meant.
+    """
     page = _page(config)
     if page is None:
         return say_so(output, config)
-    story = _story(page, name)
+    url = _url(config)
+    # who reads on a screen is not told of checkpoints, and does not wait for what reads them
+    story = _story(page, name, url, partial(_checkpoint, url) if output.as_json else None)
     output.document(document(story))
     if not output.as_json:
         _say(output, story, config)
-    return Exit.DONE
+    return Exit.DONE if story.checked is None or story.checked.ok else Exit.FOUND
 
 
 def report(output: Output, config: str, name: str, form: str, file: Path | None) -> int:
-    """The report, on standard output or in a new file. Raises as ``show``, and KeeperError for a file that cannot be written."""
+    """The report, on standard output or in a new file; FOUND, and none, when the log does not hold.
+
+    Raises as ``show``, and KeeperError for a file that cannot be written.
+    """
     if output.as_json and file is None and form != JSON:
         raise KeeperError(
             f"--json and --format {form} are two forms of one output", remedy="leave one out, or add --output FILE"
@@ -88,7 +98,11 @@ def report(output: Output, config: str, name: str, form: str, file: Path | None)
     page = _page(config)
     if page is None:
         return say_so(output, config)
-    story = _story(page, name, partial(_checkpoint, _url(config)))
+    url = _url(config)
+    story = _story(page, name, url, partial(_checkpoint, url))
+    if story.checked is not None and not story.checked.ok:
+        output.failed(f"{_broken(story.checked)}; no report is made of such a log", CHECK)
+        return Exit.FOUND
     content = _content(story, config, form)
     if file is None:
         sys.stdout.write(content)
@@ -140,9 +154,13 @@ def _page(config: str) -> Page | None:
     return partial(page_sync, url) if log_exists(url) else None
 
 
-def _story(page: Page, name: str, covering: Covering | None = None) -> Story:
+def _broken(checked: Checked) -> str:
+    return f"the log is BROKEN at {checked.place}: {printable(checked.problem, 300)}"
+
+
+def _story(page: Page, name: str, url: str, covering: Covering | None = None) -> Story:
     found = meant(page, name)
-    story = read_story(page, found.id, covering) if found.id is not None else None
+    story = read_story(page, found.id, covering, partial(check, url)) if found.id is not None else None
     if story is None:
         raise KeeperError(_none(name, found), remedy=_choose(found.near))
     return story
@@ -223,6 +241,10 @@ def _say_moments(output: Output, moments: Sequence[Moment]) -> None:
 
 
 def _say(output: Output, story: Story, config: str) -> None:
+    if story.checked is not None and not story.checked.ok:
+        output.say(f"{_broken(story.checked)}", "bold red")
+        output.say("what follows may not be what was written", "bold red")
+        output.say(f"  -> {CHECK}")
     output.say(f"{_id(story.id)}  {printable(story.title)}  {state_text(story.state)}", "bold")
     for line in summary_of(story):
         output.say(printable(line, 500))

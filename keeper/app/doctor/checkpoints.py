@@ -35,16 +35,17 @@ async def examine_checkpoints(config: model.Config, sender: str | None) -> Check
         newest = await _newest(audit, identity.address)
     except (SigningError, WentBack) as error:
         return Check(NAME, Health.FAIL, error.message, error.remedy)
-    trouble = await _trouble(audit, audit.checkpoints, newest)
-    if trouble is not None:
-        return Check(NAME, Health.WARN, *trouble)
     made = f"the newest is number {newest.number} of {newest.at}" if newest is not None else "none was made yet"
     count = len(audit.checkpoints.witnesses)
     said = f"signed by {identity.address}; {made}; {count} witness{'' if count == 1 else 'es'}"
-    if audit.signer is None:
-        remedy = f'write `signer: "{identity.address}"` in `audit`'
-        return Check(NAME, Health.WARN, f"{said}. No auditor knows whose signature it must be", remedy)
-    return Check(NAME, Health.OK, said)
+    trouble = await _trouble(audit, audit.checkpoints, newest)
+    found = [trouble] if trouble is not None else []
+    if audit.signer is None:  # said beside trouble too: whoever sets it up looks here for the line
+        found.append(("no auditor knows whose signature it must be", f'write `signer: "{identity.address}"` in `audit`'))
+    if not found:
+        return Check(NAME, Health.OK, said)
+    messages, remedies = zip(*found, strict=True)
+    return Check(NAME, Health.WARN, "; ".join((said, *messages)), "; ".join(remedies))
 
 
 async def _newest(audit: AuditConfig, signer: str) -> Checkpoint | None:

@@ -54,11 +54,22 @@ def document(story: Story) -> Document:
             }
             for one in story.course
         ],
+        "rule_in_words": story.meant.words or None,
+        "as_of": when(story.as_of),
+        "checked": checked(story),
         "log": _standing(story),
         "records": story.records,
         "whole": not story.cut,
         "not_known": list(story.gaps),
     }
+
+
+def checked(story: Story) -> Document | None:
+    """What of the log was looked at before the story was told; null: nothing."""
+    one = story.checked
+    if one is None:
+        return None
+    return {"ok": one.ok, "first": one.first, "last": one.last, "first_bad": one.bad, "problem": one.problem or None}
 
 
 def when(at: Instant | None) -> Document | None:

@@ -12,7 +12,9 @@ _CELL: Final = 600
 _CODE: Final = re.compile(r"0x[0-9a-fA-F]{4,}")
 """Hashes, addresses and data, which are shown as code."""
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]|~$])")
-_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_MENTION: Final = re.compile(r"(?<![A-Za-z0-9])@|@(?![A-Za-z0-9]+(?![\w.-]))")
+"""An @ that GitHub might make a person or an address for mail of; that in ``ETH-PERP@14`` is none."""
 _LINK: Final = re.compile(r"(?i)(https?|ftp|www|mailto|xmpp)(?=[:.])")
 """What GitHub would make a link of by itself."""
 _FIRST: Final = re.compile(r"^(\d*)((?<=\d)[.)](?=\s|$)|^[#+=:-])")
@@ -21,7 +23,7 @@ _FIRST: Final = re.compile(r"^(\d*)((?<=\d)[.)](?=\s|$)|^[#+=:-])")
 
 def markdown(report: Report) -> str:
     """The whole document."""
-    parts = [f"# {text(report.title)}", text(report.subtitle)]
+    parts = [f"# {text(report.title)}", text(f"{report.state}; {report.subtitle}")]
     parts.append("## Summary")
     parts.append("\n".join(f"- {text(line)}" for line in report.summary))
     parts.append(_table(Table(("Fact", "Value"), report.facts)))
@@ -38,9 +40,9 @@ def _section(section: Section) -> list[str]:
         parts.append(_table(section.table))
     for command in section.commands:
         parts.append(text(command.shows))
-        parts.append(
-            f"```sh\n{printable(command.line, 2_000)}\n```"
-        )  # one line that begins with our word: no fence ends in it
+        # each line begins with a word of ours: no fence ends in it
+        lines = "\n".join(printable(line, 2_000) for line in command.line.split("\n"))
+        parts.append(f"```{'text' if command.is_text else 'sh'}\n{lines}\n```")
     return parts
 
 
@@ -63,7 +65,7 @@ def text(value: str, *, first: bool = True) -> str:
 
 
 def _plain(words: str, *, first: bool) -> str:
-    escaped = _SPECIAL.sub(r"\\\1", "".join(_ENTITIES.get(char, char) for char in words).replace("&#64;", "\0"))
+    escaped = _SPECIAL.sub(r"\\\1", "".join(_ENTITIES.get(char, char) for char in _MENTION.sub("\0", words)))
     escaped = escaped.replace("\0", "&#64;")
     escaped = _LINK.sub(lambda found: f"{found.group(1)[0]}&#8203;{found.group(1)[1:]}", escaped)
     return _FIRST.sub(r"\1\\\2", escaped) if first else escaped

@@ -10,12 +10,15 @@ from keeper.app.incidents.actions import MEANINGS
 from keeper.app.incidents.course import BEYOND
 from keeper.app.incidents.fields import body_of, instant, is_number, judgement, text, whole
 from keeper.app.incidents.gathering import Material
+from keeper.app.incidents.number_words import against, short
 from keeper.app.incidents.people import step_words
-from keeper.app.incidents.story import CoursePoint, Instant, Judgement, Moment, Onset, Source, Theme
+from keeper.app.incidents.story import CoursePoint, Instant, Judgement, Moment, Onset, Rule, Source, Theme
 from keeper.domain.record import Record, RecordKind
 from keeper.domain.text import printable
 
 WORDS_MAX: Final = 400
+OWN_LOG: Final = "log"
+"""The notifier that tells nobody: it writes a line of the program's own log."""
 PERSISTED_SHOWN: Final = 10
 """Blocks between the first sign and the trip that have a line of their own."""
 
@@ -41,15 +44,21 @@ THEMES: Final[Mapping[RecordKind, Theme]] = {
 
 
 def moments_of(
-    material: Material, turns: Sequence[Record], course: Sequence[CoursePoint], onset: Onset, verdict: Judgement
+    material: Material,
+    turns: Sequence[Record],
+    course: Sequence[CoursePoint],
+    onset: Onset,
+    verdict: Judgement,
+    rule: Rule,
 ) -> tuple[Moment, ...]:
-    """Every record of the incident and what belongs to it, with the first sign before the trip."""
+    """Every record of the incident and what belongs to it, with the first sign before the trip. ``rule`` is that of ``verdict``."""
     placed: list[tuple[tuple[int, int], Moment]] = []
     opened = material.opened
-    for place, moment in _before_the_trip(course, onset, verdict, opened.seq):
+    for place, moment in _before_the_trip(course, onset, verdict, opened.seq, share=rule.share):
         placed.append((place, moment))
     for record in (*material.own, *material.holds, *turns, *_near(material)):
-        placed.append(((record.seq, 1), moment_of(record)))
+        share = rule.share and text(body_of(record.body.get("verdict")), "rule") == verdict.rule
+        placed.append(((record.seq, 1), moment_of(record, share=share)))
     seen: set[int] = set()
     ordered = []
     for _, moment in sorted(placed, key=lambda each: each[0]):
@@ -59,26 +68,26 @@ def moments_of(
     return tuple(ordered)
 
 
-def moment_of(record: Record) -> Moment:
-    """One record, for people."""
+def moment_of(record: Record, *, share: bool = False) -> Moment:
+    """One record, for people. ``share``: the numbers of its rule are shares."""
     return Moment(
         instant(record),
         THEMES.get(record.kind, Theme.LOG),
         record.kind.value,
-        printable(words_of(record), WORDS_MAX),
+        printable(words_of(record, share=share), WORDS_MAX),
         record.seq,
     )
 
 
-def words_of(record: Record) -> str:  # noqa: C901 one entry for each kind
+def words_of(record: Record, *, share: bool = False) -> str:  # noqa: C901 one entry for each kind
     """A whole phrase where a publication wants one, else the line of `keeper audit log`."""
     body = record.body
     match record.kind:
         case RecordKind.INCIDENT:
             said = "the rule tripped" if text(body, "phase") != "closed" else "every rule is clear again"
-            return f"{said}: {numbers(judgement(body.get('verdict')))}"
+            return f"{said}: {numbers(judgement(body.get('verdict')), share=share)}"
         case RecordKind.DECISION:
-            return _decision(record)
+            return _decision(record, share=share)
         case RecordKind.INTENT:
             before = text(body, "effect_before")
             now = f"; {text(body, 'effect_call')} was {before}" if before else ""
@@ -102,7 +111,13 @@ def words_of(record: Record) -> str:  # noqa: C901 one entry for each kind
         case RecordKind.BREAKER if text(body, "trigger") == "chain":
             return text(body, "reason")
         case RecordKind.NOTIFICATION:
-            told = "people were told" if body.get("delivered") is True else "people could NOT be told"
+            done = body.get("delivered") is True
+            if text(body, "notifier") == OWN_LOG:
+                told = (
+                    "written to the keeper's own log only" if done else "could NOT be written to the keeper's own log"
+                )
+                return f"{told}: {text(body, 'key')}"
+            told = "people were told" if done else "people could NOT be told"
             return f"{told} by {text(body, 'notifier')}: {text(body, 'key')}"
         case RecordKind.JOB:
             return f"{text(body, 'job')} is {text(body, 'state')}: {text(body, 'message')}"
@@ -112,22 +127,18 @@ def words_of(record: Record) -> str:  # noqa: C901 one entry for each kind
             return summary(record)
 
 
-def numbers(verdict: Judgement) -> str:
-    """Such as ``oracle-divergence: divergence 0.0599 against 0.02``."""
-    observed = short(verdict.observed) if is_number(verdict.observed) else "without a value"
-    against = f" against {short(verdict.threshold)}" if is_number(verdict.threshold) else ""
-    return f"{verdict.rule}: {verdict.signal} {observed}{against}"
+def numbers(verdict: Judgement, *, share: bool = False) -> str:
+    """Such as ``oracle-divergence: divergence 0.0599 against 0.02``; with ``share`` ``5.99 % against 2 %``."""
+    if not is_number(verdict.observed):
+        said = "without a value"
+    elif not is_number(verdict.threshold):
+        said = short(verdict.observed, share=share)
+    else:
+        said = against(verdict.observed, verdict.threshold, share=share)
+    return f"{verdict.rule}: {verdict.signal} {said}"
 
 
-def short(number: str) -> str:
-    """Six significant digits; the text itself where it is no number."""
-    try:
-        return f"{float(number):.6g}"
-    except ValueError:
-        return printable(number, 40)
-
-
-def _decision(record: Record) -> str:
+def _decision(record: Record, *, share: bool) -> str:
     body = record.body
     kind, reason = text(body, "kind"), text(body, "reason")
     action = text(body, "action") or record.action or ""
@@ -144,24 +155,27 @@ def _decision(record: Record) -> str:
         if asked
         else ""
     )
-    return f"{said}: {numbers(judgement(body.get('verdict')))}{nodes}"
+    return f"{said}: {numbers(judgement(body.get('verdict')), share=share)}{nodes}"
 
 
 def _before_the_trip(
-    course: Sequence[CoursePoint], onset: Onset, verdict: Judgement, opened_seq: int
+    course: Sequence[CoursePoint], onset: Onset, verdict: Judgement, opened_seq: int, *, share: bool
 ) -> list[tuple[tuple[int, int], Moment]]:
     if onset.at is None:
         return []
     first_seq = onset.at.seq or 0
-    value = f"{verdict.signal} {short(onset.value)}" if onset.value else verdict.signal
-    against = f" against {short(onset.threshold)}" if onset.threshold else ""
-    words = printable(f"first block beyond the threshold: {value}{against}", WORDS_MAX)
+    said = short(onset.value, share=share)
+    if onset.value and onset.threshold:
+        said = against(onset.value, onset.threshold, share=share)
+    words = printable(f"first block beyond the threshold: {verdict.signal} {said}".rstrip(), WORDS_MAX)
     place = (min(first_seq, opened_seq), 0)
     found = [(place, Moment(onset.at, Theme.SIGNAL, "onset", words))]
     between = [one for one in course if first_seq < one.seq < opened_seq and one.state in BEYOND]
     for point in between[:PERSISTED_SHOWN]:
         at = Instant(point.at_ms, Source.KEEPER, point.block, point.seq)
-        said = printable(f"still beyond: {verdict.signal} {short(point.value or 'without a value')}", WORDS_MAX)
+        said = printable(
+            f"still beyond: {verdict.signal} {short(point.value or 'without a value', share=share)}", WORDS_MAX
+        )
         found.append(((point.seq, 0), Moment(at, Theme.SIGNAL, "persisting", said)))
     return found
 

@@ -13,7 +13,9 @@ from typing import Final
 
 from keeper import __version__
 from keeper.adapters.audit.times import to_iso
+from keeper.app.incidents.fields import is_number
 from keeper.app.incidents.moments import numbers
+from keeper.app.incidents.number_words import plain, short
 from keeper.app.incidents.story import Action, CoursePoint, Decided, Instant, Moment, Story
 from keeper.app.incidents.words import coin, figure_text, state_text, summary_of, time_text
 from keeper.domain.text import printable
@@ -32,10 +34,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What it shows, and how it is typed."""
+    """What it shows, and how it is typed; ``is_text``: it is no command but a text, of several lines, to be taken exactly as it stands."""
 
     shows: str
     line: str
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Section:
 @dataclass(frozen=True, slots=True)
 class Report:
     title: str
+    state: str
     subtitle: str
     summary: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
@@ -76,12 +80,23 @@ def report_of(story: Story, config: str) -> Report:
     )
     return Report(
         title=f"Incident {story.id}: {story.rule}" if story.rule else f"Incident {story.id}",
-        subtitle=f"{state_text(story.state)}; market {story.market or 'not known'}; opened {time_text(story.opened)}",
+        state=_state(story),
+        subtitle=f"market {story.market or 'not known'}; opened {time_text(story.opened)}",
         summary=summary_of(story),
         facts=_facts(story),
         sections=tuple(one for one in sections if one is not None),
-        footer=f"Made by keeper {__version__} from records {story.standing.first_seq} to {story.standing.last_seq} of its audit log.",
+        footer=(
+            f"Made by keeper {__version__} from records {story.standing.first_seq} to {story.standing.last_seq} of its audit log, "
+            "and the records of the start and the configuration that were in force."
+        ),
     )
+
+
+def _state(story: Story) -> str:
+    """An open incident is told as of its newest record."""
+    said = state_text(story.state)
+    at = story.as_of
+    return said if at is None or story.closed is not None else f"{said} as of record {at.seq}, {time_text(at)}"
 
 
 def _facts(story: Story) -> tuple[tuple[str, str], ...]:
@@ -89,22 +104,28 @@ def _facts(story: Story) -> tuple[tuple[str, str], ...]:
     found = (
         ("Incident", story.id),
         ("Market", story.market or ""),
-        ("State", state_text(story.state)),
+        ("State", _state(story)),
         ("Rule", story.rule),
+        ("Rule in words", story.meant.words),
         ("Signal", story.signal),
         ("Severity", story.severity),
-        ("Observed", story.observed),
-        ("Threshold", story.threshold),
+        ("Observed", _number(story.observed, share=story.meant.share)),
+        ("Threshold", _number(story.threshold, share=story.meant.share)),
         ("Opened", _at(story.opened)),
         ("Closed", _at(story.closed)),
         ("Restored", _at(story.restored)),
         ("Chain", "" if standing.chain_id is None else str(standing.chain_id)),
-        ("Keeper", " ".join(part for part in (standing.keeper, standing.mode) if part)),
+        ("Keeper", ", ".join(part for part in (standing.keeper, standing.mode and f"in {standing.mode} mode") if part)),
         ("Keeper's key", standing.sender),
         ("Version then", standing.version),
         ("Configuration", standing.config_hash),
     )
     return tuple((name, value) for name, value in found if value)
+
+
+def _number(recorded: str, *, share: bool) -> str:
+    """With every digit; a share as people read it, and then so."""
+    return f"{short(recorded, share=True)} ({plain(recorded)})" if share and is_number(recorded) else plain(recorded)
 
 
 def _at(at: Instant | None) -> str:
@@ -136,25 +157,28 @@ def _moment(moment: Moment) -> tuple[str, ...]:
 
 
 def _evidence(story: Story) -> Section:
-    points = _near_trip(story)
+    points, share = _near_trip(story), story.meant.share
     rows = tuple(
         (
             to_iso(one.at_ms),
             "" if one.block is None else str(one.block),
-            one.value or "",
-            one.threshold or "",
+            *((short(one.value, share=True) if one.value else "",) if share else ()),
+            plain(one.value) if one.value else "",
+            plain(one.threshold) if one.threshold else "",
             one.state,
         )
         for one in points
     )
     lines = []
     if story.rule:
-        lines.append(f"The trip: {numbers(story.judgement)} (as recorded: {story.observed} against {story.threshold}).")
+        exact = f"{plain(story.observed)} against {plain(story.threshold)}"
+        lines.append(f"The trip: {numbers(story.judgement, share=share)} (every digit: {exact}).")
     if len(points) < len(story.course):
         lines.append(f"{len(points)} of {len(story.course)} blocks that were read, those nearest to the trip.")
     if not rows:
         lines.append("What was seen at the single blocks is not in the database any more.")
-    head = ("Time", "Block", story.signal or "Value", "Threshold", "Rule's state")
+    name = story.signal or "Value"
+    head = ("Time", "Block", *((name, "Every digit") if share else (name,)), "Threshold", "Rule's state")
     return Section(
         "evidence",
         "Evidence",
@@ -189,7 +213,7 @@ def _inputs(one: Decided) -> Iterable[tuple[str, ...]]:
     block = "" if one.at.block is None else str(one.at.block)
     said = f"{one.kind} {one.action} ({one.reason})"
     for seen in one.seen:
-        value = "no value" if seen.value is None else f"{seen.value} {seen.unit}".strip()
+        value = "no value" if seen.value is None else f"{plain(seen.value)} {seen.unit}".strip()
         quality = f"{seen.quality}: {seen.reason}" if seen.reason else seen.quality
         yield block, said, seen.source, value, quality, "" if seen.at_ms is None else to_iso(seen.at_ms)
         block = said = ""
@@ -211,7 +235,7 @@ def _transactions(story: Story) -> Section | None:
                     "" if sent.block is None else str(sent.block),
                     status,
                     "" if sent.gas_used is None else f"{sent.gas_used:,}",
-                    "" if cost is None else f"{coin(cost)} ({cost} wei)",
+                    "" if cost is None else coin(cost),
                 )
             )
     for proposal in story.proposals:
@@ -258,8 +282,18 @@ def _people(story: Story) -> Section:
 def _checks(story: Story, config: str) -> Section:
     standing, file = story.standing, quote(printable(config, 200))
     incident = quote(printable(story.id, 200))
+    signed = _signed_text(story)
     commands = [
-        Command("Every record against the chain of hashes:", f"keeper audit {file} verify"),
+        *((Command("What was signed, exactly (EIP-191, personal_sign):", signed, is_text=True),) if signed else ()),
+        Command(
+            "For others, who have no access to the log: who has writes it into a folder",
+            f"keeper audit {file} export bundle",
+        ),
+        Command(
+            "and anybody checks every record and checkpoint in it, with nothing but Python,", "python3 bundle/verify.py"
+        ),
+        Command("or with this program:", "keeper audit verify-export bundle"),
+        Command("With the log itself, every record against the chain of hashes:", f"keeper audit {file} verify"),
         Command("Every transaction and effect against the chain:", f"keeper audit {file} verify --on-chain"),
         Command("The decisions, made again from the evidence:", f"keeper audit {file} reproduce {incident}"),
         Command("The records of this incident:", f"keeper audit {file} log --incident {incident}"),
@@ -276,8 +310,9 @@ def _checks(story: Story, config: str) -> Section:
             line = f"cast call --block {effect.block} {' '.join(words)}"
             commands.append(Command(f"The effect of {_cell(action.name)}, then:", line))
     lines = [
+        _looked_at(story),
         f"This story ends with record {standing.last_seq} of the log, whose hash is {standing.head}: "
-        "every record before it is fixed by that hash."
+        "every record before it is fixed by that hash.",
     ]
     if standing.config_hash:
         lines.append(f"It was decided with the configuration of hash {standing.config_hash}.")
@@ -296,7 +331,34 @@ def _checks(story: Story, config: str) -> Section:
         )
     else:
         lines.append("No signed checkpoint that covers it was found in the database.")
-    return Section("checks", "How to check this", tuple(lines), commands=tuple(commands))
+    return Section("checks", "How to check this", tuple(line for line in lines if line), commands=tuple(commands))
+
+
+def _looked_at(story: Story) -> str:
+    """What was checked of the log before this was written."""
+    one = story.checked
+    if one is None:
+        return "Nothing of the log was checked for this report itself: whoever needs to rely on it runs the commands below."
+    if not one.ok:
+        return f"The log is BROKEN at {one.place}: {one.problem}. What is told here may not be what was written."
+    what = (
+        "every hash, link, reference and signed checkpoint holds"
+        if one.first == 1
+        else "every hash and link holds; the records before them were not looked at"
+    )
+    return f"Before this was written, the log was checked from record {one.first} to record {one.last}: {what}."
+
+
+def _signed_text(story: Story) -> str:
+    """The exact text under a checkpoint's signature; empty where there is none that can be read."""
+    if story.standing.checkpoint is None:
+        return ""
+    from keeper.domain.checkpoint import from_document, message
+
+    try:
+        return message(from_document(story.standing.checkpoint).checkpoint)
+    except ValueError:
+        return ""
 
 
 def _limits(story: Story) -> Section | None:

@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keeper.app.incidents.checking import Checked
 
 
 class State(StrEnum):
@@ -27,6 +31,16 @@ class Source(StrEnum):
     """The block's own timestamp, in whole seconds."""
     KEEPER = "keeper"
     """The keeper's machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``words`` is empty where the recorded configuration does not have it, as of a market made from a template. ``share``: its numbers are written
+    as percents.
+    """
+
+    words: str = ""
+    share: bool = False
 
 
 class Theme(StrEnum):
@@ -260,7 +274,7 @@ class Standing:
     config_hash: str = ""
     config_seq: int | None = None
     first_seq: int = 0
-    """The first and the last record of the incident, and the last one's hash: the head of the log when the story ended."""
+    """The first and the last record that the story is told from, and the last one's hash: the head of the log when the story ended."""
     last_seq: int = 0
     head: str = ""
     verified: str = ""
@@ -320,6 +334,12 @@ class Story:
     records: int
     cut: bool = False
     gaps: tuple[str, ...] = ()
+    meant: Rule = Rule()
+    """The rule as the configuration had it."""
+    as_of: Instant | None = None
+    """Of one that is open: the newest record that was read for it, as of which it is told."""
+    checked: Checked | None = None
+    """What was looked at before it was told; None: nothing."""
 
     @property
     def rule(self) -> str:

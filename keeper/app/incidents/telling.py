@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from keeper.app.cli.summaries import summary
@@ -13,11 +14,13 @@ from keeper.app.incidents.figures import of_story
 from keeper.app.incidents.gathering import Material, Page, gather_async, gather_sync
 from keeper.app.incidents.moments import moments_of
 from keeper.app.incidents.people import deeds_of, proposals_of, ratification, restoration, turns_of
+from keeper.app.incidents.rule_words import rule_of
 from keeper.app.incidents.story import Judgement, Standing, State, Story
 from keeper.domain.record import Record, RecordKind
 from keeper.ports.audit import AuditStore
 
 if TYPE_CHECKING:
+    from keeper.app.incidents.checking import Checked
     from keeper.domain.checkpoint import SignedCheckpoint
 
 Covering = Callable[[int], "SignedCheckpoint | None"]
@@ -30,12 +33,27 @@ async def story_of(store: AuditStore, incident: str, checkpoint: SignedCheckpoin
     return None if material is None else tell(material, checkpoint)
 
 
-def read_story(page: Page, incident: str, covering: Covering | None = None) -> Story | None:
-    """The same from a database, without a store: ``page`` is ``keeper.adapters.audit.reading.page_sync`` of it."""
+def read_story(
+    page: Page, incident: str, covering: Covering | None = None, check: Callable[[int], Checked] | None = None
+) -> Story | None:
+    """The same from a database, without a store: ``page`` is ``keeper.adapters.audit.reading.page_sync`` of it.
+
+    ``check`` looks whether the log holds, from this record on.
+    """
     material = gather_sync(page, incident)
     if material is None:
         return None
-    return tell(material, covering(material.own[-1].seq) if covering is not None else None)
+    story = tell(material, covering(last_of(material).seq) if covering is not None else None)
+    return story if check is None else replace(story, checked=check(story.standing.first_seq))
+
+
+def last_of(material: Material) -> Record:
+    """The newest record that the story is told from."""
+    return max(_used(material), key=lambda one: one.seq)
+
+
+def _used(material: Material) -> list[Record]:
+    return [*material.own, *material.ticks, *material.holds, *material.around, *turns_of(material)]
 
 
 def tell(material: Material, checkpoint: SignedCheckpoint | None = None) -> Story:
@@ -54,6 +72,10 @@ def tell(material: Material, checkpoint: SignedCheckpoint | None = None) -> Stor
     course = course_of(material.ticks, material.market, verdict)
     onset = onset_of(material.ticks, course, opened, material.opened.seq, material.blind)
     times = block_times(material.ticks)
+    configuration = material.configuration
+    document = None if configuration is None else configuration.body.get("document")
+    rule = rule_of(document, material.market or "", verdict.rule)
+    newest = last_of(material)
     return Story(
         id=material.id,
         market=material.market or "",
@@ -69,13 +91,15 @@ def tell(material: Material, checkpoint: SignedCheckpoint | None = None) -> Stor
         deeds=deeds_of(material, turns),
         restored=restored,
         restored_words=words,
-        moments=moments_of(material, turns, course, onset, verdict),
+        moments=moments_of(material, turns, course, onset, verdict, rule),
         figures=of_story(onset, opened, actions, proposals, ratification(turns), restored, times),
         course=course,
-        standing=_standing(material, max((*own, *turns), key=lambda one: one.seq), checkpoint),
+        standing=_standing(material, newest, checkpoint),
         records=len(own),
         cut=material.cut,
         gaps=_gaps(material),
+        meant=rule,
+        as_of=instant(newest) if closed is None and restored is None else None,
     )
 
 
@@ -107,7 +131,7 @@ def _standing(material: Material, last: Record, checkpoint: SignedCheckpoint | N
         started=instant(material.start) if material.start is not None else None,
         config_hash=config_hash or (text(configuration.body, "hash") if configuration is not None else ""),
         config_seq=configuration.seq if configuration is not None else None,
-        first_seq=material.own[0].seq,
+        first_seq=min(one.seq for one in _used(material)),
         last_seq=last.seq,
         head=last.hash if isinstance(last.hash, str) else "",
         verified=verified,

@@ -63,7 +63,7 @@ def figure_text(figure: Figure) -> str:
 
 def summary_of(story: Story) -> tuple[str, ...]:
     """What happened, when it was known, what was done, what changed, what it cost: one sentence each."""
-    lines = [_began(story), _known(story), *_done(story), _ended(story)]
+    lines = [_began(story), _rule(story), _known(story), *_done(story), _ended(story)]
     if story.standing.mode == "shadow":
         lines.append("The keeper was in shadow mode: it decided and recorded, and sent nothing.")
     lines.append(_restored(story))
@@ -77,13 +77,24 @@ def _at(at: Instant | None) -> str:
     return f"at {time_text(at)}" + (f" (block {at.block})" if at.block is not None else "")
 
 
+def as_of_text(story: Story) -> str:
+    """Such as ``As of record 40 (2026-11-21T19:12:00.000Z)``."""
+    if story.as_of is None:
+        return "As far as the log goes"
+    return f"As of record {story.as_of.seq} ({time_text(story.as_of)})"
+
+
 def _began(story: Story) -> str:
     where = f" of {story.market}" if story.market else ""
     severity = f", severity {story.severity}" if story.severity else ""
     if not story.rule:
         return f"The log does not say which rule began this incident{where}."
     rule = f"rule {story.rule}{where} tripped {_at(story.opened)}"
-    return f"The {rule}{severity}: {numbers(story.judgement).removeprefix(f'{story.rule}: ')}."
+    return f"The {rule}{severity}: {numbers(story.judgement, share=story.meant.share).removeprefix(f'{story.rule}: ')}."
+
+
+def _rule(story: Story) -> str:
+    return f"The rule, as the recorded configuration has it: {story.meant.words}." if story.meant.words else ""
 
 
 def _known(story: Story) -> str:
@@ -122,7 +133,7 @@ def action_sentence(action: Action) -> str:
 
 def _ended(story: Story) -> str:
     if story.closed is None:
-        return "As far as the log goes, rules are still tripped: the incident is open."
+        return f"{as_of_text(story)}, rules are still tripped: the incident is open."
     lasted = story.lasted_ms
     after = "" if lasted is None or lasted < 0 else f", {lasting(lasted)} after the trip"
     return f"Every rule was clear again {_at(story.closed)}{after}."
@@ -134,7 +145,7 @@ def _restored(story: Story) -> str:
     if story.restored_words:
         return f"Not everything was put back: {story.restored_words}."
     if any(one.effect is not None and one.effect.before != one.effect.after for one in story.actions):
-        return "As far as the log goes, what was done is still in effect."
+        return f"{as_of_text(story)}, what was done is still in effect."
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from typing import Any, Final
 
@@ -12,8 +13,33 @@ REQUEST_S: Final = 10.0
 """For one whole request to come in, its body too."""
 UNREAD_S: Final = 20.0
 """How long somebody may leave an answer unread."""
+SELDOM_S: Final = 60.0
 MOST_WAITING: Final = 64
 """Connections at once whose request is not there yet. Of more, the oldest is closed of whoever has most."""
+
+
+class _Seldom(logging.Filter):
+    """Each message once a minute: whoever sends nonsense, or too much, must not fill the log with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno > logging.WARNING:
+            return True
+        if record.created - self._said.get(str(record.msg), 0.0) < SELDOM_S:
+            return False
+        self._said[str(record.msg)] = record.created  # the texts are those of the server itself: few
+        return True
+
+
+_seldom: Final = _Seldom()
+
+
+def quieten() -> None:
+    """Of the server's own warnings. Safe to call twice."""
+    logging.getLogger("uvicorn.error").addFilter(_seldom)
 
 
 def bounded() -> type[H11Protocol]:

@@ -1,11 +1,11 @@
-"""Pages and API in a running keeper: the council's from the same nodes and service that the keeper uses, the log's from readers of their own."""
+"""Pages and API in a running keeper: the council's from the same nodes and service that the keeper uses, the log's from a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +19,7 @@ from keeper.domain.errors import OutsideError
 from keeper.ports.notifier import Notice
 
 if TYPE_CHECKING:
-    from keeper.app.api.desk import AuditDesk
+    from keeper.app.api.desk import LogApart
     from keeper.app.council.council import Council
     from keeper.config.model import HttpConfig, SafeRoute
 
@@ -54,10 +54,10 @@ def hosted(parts: Parts, faults: Faults, tell: Callable[[Notice], None]) -> Call
             structlog.get_logger("keeper").info("pages", url=f"http://{http.host}:{port}/")
             faults.up(PART)
 
-        async with _desk(parts, http, tell, settings.config) as desk:
+        async with _apart(parts, http, faults, tell, settings, council=council is not None) as apart:
             while True:
                 try:
-                    app = build_app(council, settings, desk)
+                    app = build_app(council, settings, apart)
                     await serve_pages(app, http.host, http.port, asyncio.Event(), started)
                 except OutsideError as error:
                     faults.down(PART, "cannot-listen", error.message, error.remedy)
@@ -66,19 +66,43 @@ def hosted(parts: Parts, faults: Faults, tell: Callable[[Notice], None]) -> Call
     return serve
 
 
-def _desk(
-    parts: Parts, http: HttpConfig, tell: Callable[[Notice], None], config: str
-) -> AbstractAsyncContextManager[AuditDesk]:
-    from keeper.app.api.access import AccessSettings
-    from keeper.app.api.desk import open_desk
+@asynccontextmanager
+async def _apart(
+    parts: Parts, http: HttpConfig, faults: Faults, tell: Callable[[Notice], None], settings: PageSettings, *, council: bool
+) -> AsyncIterator[LogApart]:
+    """The log's own process: unpacking, telling and rendering take the interpreter for themselves, and the keeper needs its own."""
+    from keeper.app.api.access import Access, AccessSettings
+    from keeper.app.api.desk import LogApart
+    from keeper.app.pages.log_child import LogChild
+    from keeper.app.pages.log_orders import LogOrders
+    from keeper.app.pages.relay import Relay
     from keeper.app.witnessing import take_witness
 
     audit, edges = parts.config.audit, parts.edges
     take = None
     if audit.witness_for:
         take = partial(take_witness, store=edges.store, witness_for=audit.witness_for, clock=edges.clock, tell=tell)
-    access = AccessSettings(http.host, http.tokens, http.rate)
-    return open_desk(audit.url.reveal(), access, edges.clock, config, take)
+    orders = LogOrders(
+        url=audit.url.reveal(),
+        host=http.host,
+        page_url=http.url,
+        tokens=dict(http.tokens),
+        rate=http.rate,
+        config=settings.config,
+        council=council,
+        witness=take is not None,
+    )
+    access = Access(AccessSettings(http.host, http.tokens, http.rate, http.url), edges.clock)
+    child = LogChild(orders, edges.clock, faults)
+    keeping = asyncio.create_task(child.run())
+    relay = Relay(child, settings)
+    try:
+        yield LogApart(relay, access, take)
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        await relay.close()
 
 
 def _council(parts: Parts, route: SafeRoute) -> Council:

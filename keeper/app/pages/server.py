@@ -16,11 +16,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from keeper.app.api.application import Fork, api_app
-from keeper.app.api.desk import AuditDesk
+from keeper.app.api.application import Fork, api_app, witness_app
+from keeper.app.api.desk import AuditDesk, LogApart
 from keeper.app.pages import rendering
 from keeper.app.pages.approving import VIA, approve
-from keeper.app.pages.connections import bounded
+from keeper.app.pages.connections import bounded, quieten
 from keeper.app.pages.council_view import CouncilView
 from keeper.app.pages.guard import HEALTH, Guard, RateLimit, posted
 from keeper.app.pages.log_pages import FORMS, add_log_pages, login_page
@@ -37,15 +37,27 @@ READ_ONLY: Final = "This page is read-only: it takes no signatures."
 READ_ONLY_REMEDY: Final = "set `http: approve: true` in the configuration, or sign with the command line"
 
 
-def build_app(view: CouncilView | None, settings: PageSettings, audit: AuditDesk) -> FastAPI:
-    """The council's pages over ``view``, and the API and the pages of the log over ``audit``."""
+def build_app(
+    view: CouncilView | None, settings: PageSettings, audit: AuditDesk | LogApart, *, beside_council: bool = False
+) -> FastAPI:
+    """The council's pages over ``view``, and the API and the pages of the log over ``audit``.
+
+    ``beside_council``: the council's pages are under the same address, but not in this process.
+    """
     settings = replace(
-        settings, council=view is not None, log=not audit.access.closed, login=audit.access.asks_for_tokens
+        settings,
+        council=view is not None or beside_council,
+        log=not audit.access.closed,
+        login=audit.access.asks_for_tokens,
     )
-    app = _Guarded(settings.hosts, api_app(audit))
+    if isinstance(audit, LogApart):
+        app = _Guarded(settings.hosts, witness_app(audit), audit.relay)
+    else:
+        app = _Guarded(settings.hosts, api_app(audit))
     turns = asyncio.Semaphore(_TURNS)
     _common(app)
-    add_log_pages(app, audit, settings)
+    if isinstance(audit, AuditDesk):
+        add_log_pages(app, audit, settings)
     if view is not None:
         _pages(app, view, settings, turns)
         _posts(app, view, settings, turns)
@@ -58,13 +70,14 @@ def build_app(view: CouncilView | None, settings: PageSettings, audit: AuditDesk
 class _Guarded(FastAPI):
     """The guard stands outside of everything: an answer to a failure of ours carries its headers too."""
 
-    def __init__(self, hosts: frozenset[str], api: ASGIApp) -> None:
+    def __init__(self, hosts: frozenset[str], api: ASGIApp, relay: ASGIApp | None = None) -> None:
         super().__init__(docs_url=None, redoc_url=None, openapi_url=None)
         self._hosts = hosts
         self._api = api
+        self._relay = relay
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Guard(Fork(super().build_middleware_stack(), self._api), self._hosts)
+        return Guard(Fork(super().build_middleware_stack(), self._api, self._relay), self._hosts)
 
 
 def _pages(app: FastAPI, view: CouncilView, settings: PageSettings, turns: asyncio.Semaphore) -> None:
@@ -181,13 +194,21 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: FastAPI, host: str, port: int, stop: asyncio.Event, started: Callable[[int], None] = lambda port: None
+    app: ASGIApp, host: str, port: int, stop: asyncio.Event, started: Callable[[int], None] = lambda port: None
 ) -> None:
     """Until ``stop`` is set or the task is cancelled; ``started`` is told the port (0 takes a free one).
 
     Raises OutsideError when it cannot listen.
     """
     listening = _listen(host, port)
+    await serve_on(app, listening, stop, lambda: started(int(listening.getsockname()[1])))
+
+
+async def serve_on(
+    app: ASGIApp, listening: socket.socket, stop: asyncio.Event, started: Callable[[], None] = lambda: None
+) -> None:
+    """The same at a socket that listens already, which is closed at the end."""
+    quieten()
     config = uvicorn.Config(
         app,
         http=bounded(),
@@ -196,6 +217,7 @@ async def serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        date_header=listening.family != socket.AF_UNIX,  # whoever hands the answer on puts one in
         proxy_headers=False,  # anybody may write them: a limit counts who is connected
         limit_concurrency=128,
         timeout_graceful_shutdown=_GRACE_S,
@@ -204,7 +226,7 @@ async def serve(
     running = asyncio.create_task(server.serve(sockets=[listening]))
     stopping = asyncio.create_task(stop.wait())
     try:
-        started(int(listening.getsockname()[1]))
+        started()
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from keeper.adapters.audit.memory import MemoryAuditStore
-from keeper.app.witnessing import WitnessReason, WitnessRefused, take_witness
+from keeper.app.witnessing import MOST_FINDINGS, WitnessReason, WitnessRefused, take_witness
 from keeper.domain.checkpoint import SignedCheckpoint, to_document
 from keeper.domain.record import RecordKind, RecordQuery
 from keeper.domain.verdict import Severity
@@ -58,11 +58,65 @@ async def test_take__the_same_again_or_an_older_one_that_is_kept__is_kept_once()
     assert len(await scene.bodies()) == 3
 
 
-async def test_take__some_were_missed__says_how_many() -> None:
+async def test_take__some_were_missed__are_asked_for_first_and_nobody_is_accused() -> None:
     scene, row = Scene(), await row_of(5)
-    await scene.take(row[1])
-    await scene.take(row[4])
-    assert [body["missed"] for body in await scene.bodies()] == [0, 2]
+    await scene.take(row[1])  # the first one known may be any
+    for late in (row[3], row[4]):
+        refused = await scene.refused(late)
+        assert refused.reason is WitnessReason.MISSING
+        assert "send the missing ones first, from 3 on" in refused.remedy
+    for one in row[2:]:
+        assert await scene.take(one) == one
+    assert [body["missed"] for body in await scene.bodies()] == [0, 0, 0, 0]
+    assert scene.told == []
+
+
+async def test_take__log_written_anew_with_a_number_passed_over__is_not_kept_and_the_true_one_goes_on() -> None:
+    scene, row = Scene(), await row_of(7)
+    for one in row[:3]:
+        await scene.take(one)
+    forged = await signed(replace(row[5].checkpoint, head="0x" + "ee" * 32, prev="0x" + "11" * 65))
+    assert (await scene.refused(forged)).reason is WitnessReason.MISSING
+    for one in row[3:]:
+        assert await scene.take(one) == one
+    assert scene.told == []
+
+
+@pytest.mark.parametrize("change", [{"keeper": "else"}, {"chain_id": 1}])
+async def test_take__another_keeper_or_chain_of_the_same_signer__is_a_finding(change: dict[str, object]) -> None:
+    scene, row = Scene(), await row_of(2)
+    await scene.take(row[0])
+    other = await signed(replace(row[1].checkpoint, **change))  # type: ignore[arg-type]
+    assert (await scene.refused(other)).reason is WitnessReason.ANOTHER_LOG
+    assert len(scene.told) == 1
+
+
+async def test_take__a_time_that_is_none__is_malformed() -> None:
+    one = await signed(checkpoint(1, at="9999-99-99T99:99:99.999Z"))
+    assert (await Scene().refused(one)).reason is WitnessReason.MALFORMED
+
+
+@pytest.mark.parametrize(("at", "kept"), [("2026-03-01T00:01:00.000Z", True), ("2026-03-01T00:00:59.999Z", False)])
+async def test_take__the_time_goes_back__is_a_fork(at: str, kept: bool) -> None:
+    scene, row = Scene(), await row_of(1)
+    await scene.take(row[0])
+    one = await signed(checkpoint(2, at=at, prev=row[0].signature))
+    if kept:
+        assert await scene.take(one) == one
+    else:
+        assert (await scene.refused(one)).reason is WitnessReason.FORK
+
+
+async def test_take__many_forks__one_record_of_each_number_and_only_the_first_few() -> None:
+    scene, row = Scene(), await row_of(5)
+    for one in row:
+        await scene.take(one)
+    for number in range(5):
+        for other in range(3):
+            fork = await signed(replace(row[number].checkpoint, head="0x" + f"{other + 100:064x}"))
+            assert (await scene.refused(fork)).reason is WitnessReason.FORK
+    assert len(await scene.bodies()) == 5 + MOST_FINDINGS
+    assert len(scene.told) == MOST_FINDINGS
 
 
 async def test_take__at_once__is_kept_once() -> None:
@@ -149,7 +203,7 @@ async def test_take__a_name_of_two_lines__is_not_signed() -> None:
 
 async def test_take__older_than_what_is_kept_and_never_seen__is_refused() -> None:
     scene, row = Scene(), await row_of(4)
-    await scene.take(row[0])
+    await scene.take(row[2])
     await scene.take(row[3])
     assert (await scene.refused(row[1])).reason is WitnessReason.OLDER
     assert scene.told == []

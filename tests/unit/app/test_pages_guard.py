@@ -73,6 +73,10 @@ async def test_host__that_is_not_ours__is_refused_for_every_path_but_the_probe(h
         answer = await page.get(path, host=host)
         assert answer.status_code == 421
         assert "http: url:" in answer.text
+    for path in ("/api/v1/records", "/api/v1/openapi.json", "/api", "/api/nothing"):
+        answer = await page.get(path, host=host)
+        assert (answer.status_code, answer.headers["content-type"]) == (421, "application/problem+json")
+        assert "http: url:" in answer.json()["remedy"]
     assert (await page.post(PATH, {}, {**SAME_ORIGIN, "host": host})).status_code == 421
     assert (await page.get("/healthz", host=host)).status_code == 200
 

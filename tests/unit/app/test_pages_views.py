@@ -27,7 +27,6 @@ from tests.support.council_matters import (
     alarming,
     batch,
     matter,
-    story,
 )
 from tests.support.council_page import Page
 
@@ -350,22 +349,6 @@ async def test_pages__landmarks_language_and_title__are_there() -> None:
     named = {attributes.get("aria-labelledby") for tag, attributes in skeleton.tags if tag == "section"}
     assert named <= set(ids)
     assert "Restore ETH-PERP after the incident of block 21044918 · council" in skeleton.text
-
-
-async def test_incident__is_told_record_by_record_with_a_link_to_the_proposal() -> None:
-    answer = await Page().get(f"/incidents/{INCIDENT}")
-    text = text_of(answer.text)
-    assert "Began 2025-11-21 04:35:00 UTC (15 min ago) Ended not yet" in text
-    assert "outcome record 9 2025-11-21 04:35:01 UTC (14 min 59 s ago) ETH-PERP pause: included" in text
-    assert f'href="/proposals/{matter().hash}"' in answer.text
-    assert f"keeper audit keeper.yaml log --incident {INCIDENT}" in text
-
-
-async def test_incident__closed_with_more_records__says_both() -> None:
-    view = FakeCouncil(stories=[story(closed_ms=NOW_MS - 60_000, more=True)])
-    text = text_of((await Page(view).get(f"/incidents/{INCIDENT}")).text)
-    assert "Ended 2025-11-21 04:49:00 UTC (1 min ago)" in text
-    assert "There are more records." in text
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from keeper.adapters.audit.evidence import pack
-from keeper.adapters.audit.spool import Spool, SpoolFull, spool_state
+from keeper.adapters.audit.spool import LIMIT, Spool, SpoolFull, spool_state
 from keeper.adapters.audit.spool_lines import SpoolDamaged
 from keeper.domain.errors import AlreadyRunning, StoreUnavailable
 from keeper.domain.record import GENESIS, Draft, RecordKind
@@ -180,3 +180,133 @@ def test_spool__write_that_fails__is_not_taken_and_the_next_one_is(
     spool.append([tick(T0 + 2)])
     spool.close()
     assert read_back(tmp_path / "s") == [tick(), tick(T0 + 2)]
+
+
+def refused(path: Path) -> SpoolDamaged:
+    """Neither opening nor looking at it changes a byte."""
+    before = path.read_bytes()
+    with pytest.raises(SpoolDamaged):
+        spool_state(path)
+    with pytest.raises(SpoolDamaged) as caught:
+        Spool.open(path, reserved=1 << 16)
+    assert path.read_bytes() == before
+    assert caught.value.remedy
+    return caught.value
+
+
+@pytest.mark.parametrize("bad", [0, 1, ord("x")])
+@pytest.mark.parametrize("reserved", [0, 1 << 16])
+def test_spool__any_byte_of_any_whole_line_is_another__is_damage(tmp_path: Path, bad: int, reserved: int) -> None:
+    path = tmp_path / "s"
+    spool = filled(path, [tick()], [tick(T0 + 1)], reserved=reserved)
+    end = spool.size
+    spool.close()
+    data = path.read_bytes()
+    for place in {*range(0, end, 11), end - 2, end - 1}:
+        path.write_bytes(data[:place] + bytes([bad]) + data[place + 1 :])
+        refused(path)
+
+
+@pytest.mark.parametrize("lost", [range(300), range(1), range(200, 700)])
+def test_spool__a_piece_of_it_is_zeros__is_damage(tmp_path: Path, lost: range) -> None:
+    path = tmp_path / "s"
+    filled(path, [tick()], [tick(T0 + 1)], [tick(T0 + 2)]).close()
+    data = bytearray(path.read_bytes())
+    data[lost.start : lost.stop] = bytes(len(lost))
+    path.write_bytes(data)
+    refused(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"SQLite format 3\0" + b"x" * 5_000,
+        b"SQLite format 3\0" + bytes(5_000),
+        b"59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+        b"59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d\n",
+        b'{"address":"70997970c51812dc3a010c7d01b50e0d17dc79c8","crypto":{}}',
+        b'{"at":"2026-03-01T00:00:00.000Z","chain_id":1',
+        b"keeper: {name: k}\n",
+        b"\n",
+        b"\0\0x",
+        bytes(100) + b"\n",
+        b"x",
+    ],
+)
+def test_spool__a_file_of_another_content__is_never_overwritten(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "s"
+    path.write_bytes(content)
+    path.chmod(0o644)
+    assert "it" in refused(path).message
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    path.unlink()
+    spool = Spool.open(path)  # it comes there only after the start
+    path.write_bytes(content)
+    with pytest.raises(SpoolDamaged):
+        spool.begin(7, LOG, T0, "gone")
+    assert path.read_bytes() == content
+    spool.close()
+
+
+def test_spool__begun_by_another_after_the_start__is_not_written_over(tmp_path: Path) -> None:
+    spool = Spool.open(tmp_path / "s")
+    filled(tmp_path / "s", [tick()]).close()
+    with pytest.raises(SpoolDamaged, match="somebody else"):
+        spool.begin(7, LOG, T0, "gone")
+    spool.close()
+    assert read_back(tmp_path / "s") == [tick()]
+
+
+@pytest.mark.parametrize("reserved", [0, 1 << 16])
+def test_spool__head_cut_anywhere__is_empty_and_is_begun_anew(tmp_path: Path, reserved: int) -> None:
+    path = tmp_path / "s"
+    spool = filled(path, reserved=reserved)
+    end = spool.size
+    spool.close()
+    data = path.read_bytes()
+    for cut in range(end):
+        path.write_bytes(data[:cut] + bytes(len(data) - cut if reserved else 0))
+        assert read_back(path) == []
+    spool = filled(path, [tick()])
+    spool.close()
+    assert read_back(path) == [tick()]
+
+
+def test_spool__larger_than_any_spool__is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "s"
+    filled(path, [tick()]).close()
+    os.truncate(path, LIMIT)
+    Spool.open(path).close()
+    os.truncate(path, 3 << 30)
+
+    def read(*_: object) -> bytes:
+        raise AssertionError("nothing is read of it")
+
+    monkeypatch.setattr(os, "pread", read)
+    monkeypatch.setattr(Path, "read_bytes", read)
+    for look in (Spool.open, spool_state):
+        with pytest.raises(SpoolDamaged, match="at most"):
+            look(path)
+
+
+def test_spool__a_pipe__is_no_spool_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "s")
+    for look in (Spool.open, spool_state):
+        with pytest.raises(SpoolDamaged, match="not a file"):
+            look(tmp_path / "s")
+
+
+def test_spool__set_aside__keeps_the_file_and_begins_a_new_one(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "s", [tick()])
+    data = (tmp_path / "s").read_bytes()
+    for number in (1, 2):
+        kept = spool.set_aside()
+        assert kept == tmp_path / f"s.damaged-{number}"
+        assert kept.read_bytes() == data
+        assert (spool.head, spool.records) == (None, 0)
+        spool.begin(7, LOG, T0, "gone")
+        spool.append([tick()])
+    spool.close()
+    assert read_back(tmp_path / "s") == [tick()]

@@ -119,7 +119,8 @@ def test_action__on_a_route_to_people__has_a_day_unless_it_says_otherwise() -> N
 
 
 def test_http__is_read_with_its_defaults() -> None:
-    assert read({}, http={"listen": "127.0.0.1:8642"}).http == HttpConfig("127.0.0.1", 8642, "", False)
+    assert read({}, http={"listen": "127.0.0.1:8643"}).http == HttpConfig("127.0.0.1", 8643, "", False)
+    assert read({}, http={"approve": True}).http == HttpConfig("127.0.0.1", 8642, "", True)
     whole = {"listen": "[::1]:1", "url": "https://keeper.example.org/", "approve": True}
     assert read({}, http=whole).http == HttpConfig("::1", 1, "https://keeper.example.org", True)
     assert read({}).http is None
