@@ -16,6 +16,7 @@ record of kind ``gap`` as well, with the whole record in it: ``{"event": "not-ap
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -103,7 +104,7 @@ class Reconciler:
         if head.seq:
             if not page or (page[0].seq, page[0].hash) != (head.seq, head.log):
                 raise self._another_log(f"record {head.seq} is not {head.log}")
-        elif page and self._spool.left_behind and not await asyncio.to_thread(self._began, page[0], head.hash):
+        elif page and self._spool.left_behind and not await asyncio.to_thread(self._began, page[0], head):
             raise self._another_log(
                 f"it was empty then, and record 1 is now {page[0].hash}, which is none of the spool's"
             )
@@ -120,9 +121,9 @@ class Reconciler:
             remedy="look at audit.url: was the database replaced or restored? Else move the spool away, and keep it",
         )
 
-    def _began(self, record: Record, first_hash: str) -> bool:
-        """Whether the log began with what is in the spool: with what was written late, or with what was taken and not answered."""
-        if _spool_of(record).get("first_hash") == first_hash:
+    def _began(self, record: Record, head: SpoolHead) -> bool:
+        """Whether the log began with what is this keeper's: with what was written late, or with what was taken and not answered."""
+        if _spool_of(record).get("first_hash") == head.hash or content_hash(record) in head.unanswered:
             return True
         content = _content(record)
         return any(content == _content(draft) for line in self._spool.lines() if line.doubt for draft in line.drafts)
@@ -245,6 +246,11 @@ def _spool_of(record: Record) -> Mapping[str, Json]:
     spool = record.body.get("spool")
     late = record.kind is RecordKind.GAP and record.body.get("event") == LATE
     return spool if late and isinstance(spool, Mapping) else {}
+
+
+def content_hash(one: Draft | Record) -> str:
+    """The same for two records that say the same, wherever they stand."""
+    return hashlib.sha256(_content(one).encode()).hexdigest()
 
 
 def _content(one: Draft | Record) -> str:

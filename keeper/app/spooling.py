@@ -15,16 +15,16 @@ from typing import Final
 
 import structlog
 
-from keeper.adapters.audit.chaining import Ready, make_ready
+from keeper.adapters.audit.chaining import make_ready
 from keeper.adapters.audit.journal import JOURNAL_KINDS
 from keeper.adapters.audit.memory_journal import MemoryJournal
 from keeper.adapters.audit.pages import LARGEST_PAGE, matches
 from keeper.adapters.audit.spool import Spool
 from keeper.adapters.audit.spool_lines import SpoolDamaged
 from keeper.adapters.audit.worker import Worker
-from keeper.app.reconciling import Reconciler
+from keeper.app.reconciling import Reconciler, content_hash
 from keeper.app.records import fault
-from keeper.app.without_log import Permission
+from keeper.app.without_log import Permission, Unanswered, aside_record
 from keeper.config.audit import ActWithoutLog
 from keeper.domain.errors import AuditError, IntentAlreadyOpen, InvalidTransition, StoreNotMigrated, StoreUnavailable
 from keeper.domain.intent import Intent
@@ -44,6 +44,7 @@ ASIDE_SEQ: Final = 2**52
 THIN_FROM, ONE_OF = 0.5, 10
 """When so much of the spool's limit is used, one of ten ticks is kept, and how many were left out is said."""
 ACTIONS_ONLY_FROM: Final = 0.9
+_DECIDED: Final = JOURNAL_KINDS | {RecordKind.INCIDENT, RecordKind.DECISION}
 AWAY = (StoreUnavailable, StoreNotMigrated)
 
 
@@ -71,6 +72,7 @@ class SpoolingStore:
         self._away = spool.head is not None
         self._news = asyncio.Event()
         self._late: set[asyncio.Task[Sequence[Record]]] = set()
+        self._unanswered = Unanswered()
         self._ticks = 0
         self._moment_ms = MOMENT_S * 1000
         self._closed = False
@@ -121,6 +123,7 @@ class SpoolingStore:
                 if self._failing_since_ms is None:
                     self._failing_since_ms = self._clock.monotonic_ms()
                 self._failed = error
+                self._unanswered.add(drafts)
                 if self._for_a_moment(drafts) and not isinstance(error, _NoAnswer):
                     raise
                 return await self._aside(drafts, doubt=True)
@@ -208,17 +211,14 @@ class SpoolingStore:
             self._reconciler.forget()
             self._away, self._failing_since_ms = False, None
             self._news.clear()
-            known = {one.id for one in found}  # what was only in the spool goes on in memory until its end
-            self._not_applied |= {one.id for one in self._journal.open_intents if one.id not in known}
+            # what was only in the spool goes on in memory until its end
+            self._not_applied |= {one.id for one in self._journal.open_intents} - {one.id for one in found}
             self._take_over(found)
         message = f"{damage.message}: {lost} records of it are not in the log, and the file is kept as {kept.name}"
         self.told(
-            SpoolDamaged(
-                message, remedy="look what happened to its disk; what is whole in that file is text that can be read"
-            )
+            SpoolDamaged(message, remedy="look what happened to its disk; what is whole in it can be read as text")
         )
-        now_ms = self._clock.now_ms()
-        await self.append([fault(now_ms, "audit", down=False, reason="gap", message=message)])
+        await self.append([fault(self._clock.now_ms(), "audit", down=False, reason="gap", message=message)])
 
     # -- steps ------------------------------------------------------------------------------------------------------------------
 
@@ -288,7 +288,8 @@ class SpoolingStore:
         for item in ready:
             if item.change is not None:
                 journal.apply(item.change)
-        doubt = doubt or self._stale  # what failed before may be in the log, and may hold some of these
+        # what failed before may be in the log, and may hold some of these
+        doubt = doubt or any(self._unanswered.holds(one) or (self._stale and one.kind in _DECIDED) for one in drafts)
         kept = self._thinned(drafts)
         first = self._spool.records
         if kept:
@@ -298,7 +299,7 @@ class SpoolingStore:
             self._away = True
             self._news.set()
             self.told(self._failed)
-        records = [_aside_record(item, ASIDE_SEQ + first + number) for number, item in enumerate(ready)]
+        records = [aside_record(item, ASIDE_SEQ + first + number) for number, item in enumerate(ready)]
         self._known += [record for record in records if record.kind in JOURNAL_KINDS]
         return records
 
@@ -313,7 +314,8 @@ class SpoolingStore:
     def _write_line(self, drafts: Sequence[Draft], doubt: bool) -> None:
         if self._spool.head is None:
             reason = self._failed.message if self._failed is not None else "the log could not be written"
-            self._spool.begin(*self._head, self._clock.now_ms(), reason)
+            perhaps_first = () if self._head[0] else [content_hash(one) for one in self._unanswered.drafts]
+            self._spool.begin(*self._head, self._clock.now_ms(), reason, perhaps_first)
         self._spool.append(drafts, doubt=doubt)
 
     def _thinned(self, drafts: Sequence[Draft]) -> Sequence[Draft]:
@@ -394,9 +396,3 @@ class SpoolingStore:
 
 class _NoAnswer(StoreUnavailable):
     """The database may have taken it, or may yet."""
-
-
-def _aside_record(item: Ready, seq: int) -> Record:
-    draft = item.draft
-    columns = (draft.market, draft.action, draft.incident, draft.intent)
-    return Record(seq, item.at, draft.kind, *columns, draft.body, prev_hash="", hash="")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from keeper.adapters.audit.chaining import Ready
 from keeper.config.audit import ActWithoutLog
 from keeper.domain.decision import DecisionKind
 from keeper.domain.record import Draft, Record, RecordKind
@@ -62,3 +64,25 @@ class Permission:
         if draft.kind is RecordKind.INTENT:
             return self.acts and draft.intent in told
         return self.acts and draft.intent in self._critical if draft.kind in STEPS else True
+
+
+class Unanswered:
+    """The newest records that failed and are sent again: the log may have them all the same."""
+
+    def __init__(self) -> None:
+        self.drafts: deque[Draft] = deque(maxlen=REMEMBERED)
+
+    def add(self, drafts: Sequence[Draft]) -> None:
+        """No answer came to these."""
+        self.drafts.extend(one for one in drafts if not self.holds(one))
+
+    def holds(self, draft: Draft) -> bool:
+        """Whether it is one of them, and not only like one of them."""
+        return any(one is draft for one in self.drafts)
+
+
+def aside_record(item: Ready, seq: int) -> Record:
+    """Of a draft that has no place in the log yet."""
+    draft = item.draft
+    columns = (draft.market, draft.action, draft.incident, draft.intent)
+    return Record(seq, item.at, draft.kind, *columns, draft.body, prev_hash="", hash="")

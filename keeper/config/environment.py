@@ -12,6 +12,8 @@ PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _FILE_SUFFIX = "_FILE"
 _MAX_FILE_BYTES = 65_536
+_PASSED_ON = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"})
+_PASSED_PREFIXES = ("PG", "LC_", "PYTHON")
 
 
 class EnvironmentProblem(Exception):
@@ -88,3 +90,9 @@ class Environment:
                 f"the value of {name} holds a control character", "one line of plain text is needed"
             )
         return value
+
+
+def for_own_process() -> dict[str, str]:
+    """What a process that the keeper starts needs of the environment. The keeper's secrets may be in the rest."""
+    every = dict(os.environ)  # noqa: TID251
+    return {name: value for name, value in every.items() if name in _PASSED_ON or name.startswith(_PASSED_PREFIXES)}

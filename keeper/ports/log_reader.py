@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from keeper.domain.checkpoint import SignedCheckpoint
 from keeper.domain.record import Json, Record, RecordQuery
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Records of one page; ``more``: others that fit come after them."""
+    """Records of one page; ``more``: others that fit come after them. ``damaged`` are the numbers of those that cannot be read."""
 
     records: Sequence[Record]
     more: bool
+    damaged: Sequence[int] = ()
+    last: int | None = None
+
+    @property
+    def end(self) -> int:
+        """The number to go on from: that of the last one, damaged or not."""
+        return self.last if self.last is not None else self.records[-1].seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,22 @@ class Kept:
     seq: int | None
     content: Mapping[str, Json] | None
     archive_seq: int | None = None
+
+
+class LogQuestions(Protocol):
+    """Questions of one request, asked one after the other in a thread, with one end and one measure for all of them."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was left out of the answers, a sentence each."""
+
+    def page(self, query: RecordQuery, keep: Callable[[Record], Record] | None = None) -> Sequence[Record]:
+        """As ``LogReader.page``, without what is damaged. Each record of a full page is cut down by ``keep`` before the next one is unpacked,
+        and the page ends where the evidence is too much. Raises TooLarge where bodies are.
+        """
+
+    def covering(self, seq: int) -> SignedCheckpoint | None:
+        """The first checkpoint that covers this record."""
 
 
 class LogReader(Protocol):
@@ -45,5 +70,5 @@ class LogReader(Protocol):
     ) -> Sequence[SignedCheckpoint]:
         """Newest first, those with a lower number than ``before``; with ``covering`` those that cover this record, oldest first."""
 
-    async def close(self) -> None:
-        """Let go. Safe to call twice."""
+    async def together(self, work: Callable[[LogQuestions], T]) -> T:
+        """What ``work`` makes of its questions, all in a thread."""

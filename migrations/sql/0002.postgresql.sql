@@ -399,20 +399,20 @@ WHERE r.kind = 'gap' OR CASE jsonb_typeof(r.doc #> '{event}') WHEN 'string' THEN
 CREATE VIEW audit.evidence_overview AS
 SELECT
   h.hash AS hash,
-  e.seq AS seq,
+  h.seq AS seq,
   k.at AS at,
   k.kind AS kind,
-  e.encoding AS encoding,
-  e.size AS size,
-  length(e.packed) AS packed_size,
-  e.hash IS NOT NULL AS here,
+  h.encoding AS encoding,
+  h.size AS size,
+  h.packed_size AS packed_size,
+  h.here AS here,
   a.seq AS archive_seq,
   r.at AS archived_at,
   CASE jsonb_typeof(r.doc #> '{file}') WHEN 'string' THEN nullif(r.doc #>> '{file}', '') END AS archive_file,
   CASE jsonb_typeof(r.doc #> '{sha256}') WHEN 'string' THEN nullif(r.doc #>> '{sha256}', '') END AS archive_sha256
-FROM (SELECT hash FROM public.evidence UNION SELECT hash FROM public.archived) AS h
-LEFT JOIN public.evidence AS e ON e.hash = h.hash
-LEFT JOIN public.records AS k ON k.seq = e.seq
+FROM (SELECT e.hash, e.seq, e.encoding, e.size, length(e.packed) AS packed_size, 1 = 1 AS here FROM public.evidence AS e
+UNION ALL SELECT a.hash, NULL, NULL, NULL, NULL, 1 = 0 FROM public.archived AS a WHERE NOT EXISTS (SELECT 1 FROM public.evidence AS e WHERE e.hash = a.hash)) AS h
+LEFT JOIN public.records AS k ON k.seq = h.seq
 LEFT JOIN public.archived AS a ON a.hash = h.hash
 LEFT JOIN (SELECT r.*, d.doc FROM public.records AS r CROSS JOIN LATERAL (SELECT audit.doc(r.body) AS doc OFFSET 0) AS d WHERE r.kind IN ('archive')) AS r ON r.seq = a.seq
 -- next

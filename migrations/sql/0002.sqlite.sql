@@ -224,20 +224,20 @@ WHERE r.kind = 'gap' OR CASE json_type(r.doc, '$.event') WHEN 'text' THEN nullif
 CREATE VIEW evidence_overview AS
 SELECT
   h.hash AS hash,
-  e.seq AS seq,
+  h.seq AS seq,
   k.at AS at,
   k.kind AS kind,
-  e.encoding AS encoding,
-  e.size AS size,
-  length(e.packed) AS packed_size,
-  e.hash IS NOT NULL AS here,
+  h.encoding AS encoding,
+  h.size AS size,
+  h.packed_size AS packed_size,
+  h.here AS here,
   a.seq AS archive_seq,
   r.at AS archived_at,
   CASE json_type(r.doc, '$.file') WHEN 'text' THEN nullif(json_extract(r.doc, '$.file'), '') END AS archive_file,
   CASE json_type(r.doc, '$.sha256') WHEN 'text' THEN nullif(json_extract(r.doc, '$.sha256'), '') END AS archive_sha256
-FROM (SELECT hash FROM evidence UNION SELECT hash FROM archived) AS h
-LEFT JOIN evidence AS e ON e.hash = h.hash
-LEFT JOIN records AS k ON k.seq = e.seq
+FROM (SELECT e.hash, e.seq, e.encoding, e.size, length(e.packed) AS packed_size, 1 = 1 AS here FROM evidence AS e
+UNION ALL SELECT a.hash, NULL, NULL, NULL, NULL, 1 = 0 FROM archived AS a WHERE NOT EXISTS (SELECT 1 FROM evidence AS e WHERE e.hash = a.hash)) AS h
+LEFT JOIN records AS k ON k.seq = h.seq
 LEFT JOIN archived AS a ON a.hash = h.hash
 LEFT JOIN (SELECT r.*, CASE WHEN typeof(r.body) <> 'text' THEN NULL WHEN NOT json_valid(r.body) THEN NULL WHEN instr(r.body, '\u') = 0 THEN r.body WHEN replace(r.body, '\\', '') GLOB '*\u[dD][89abcdefABCDEF]*' THEN NULL ELSE replace(replace(replace(r.body, '\\', char(1)), '\u0000', '\ufffd'), char(1), '\\') END AS doc FROM records AS r WHERE r.kind IN ('archive')) AS r ON r.seq = a.seq
 -- next

@@ -154,6 +154,28 @@ def test_log__incident_or_verbose__shows_what_was_decided_from(finished: Path) -
     assert len(verbose.splitlines()) == len(log(finished).out.splitlines()) + len(act["body"]["observations"])
 
 
+def test_log__beginning_of_an_incident__is_enough(finished: Path) -> None:
+    (act,) = [each for each in records(finished, "--kind", "decision") if each["body"]["kind"] == "act"]
+    whole = records(finished, "--incident", act["incident"])
+    assert whole
+    assert records(finished, "--incident", act["incident"][:5]) == whole
+
+
+@pytest.mark.parametrize(
+    ("option", "says", "near"),
+    [("--incident", "there is no incident", "ETH-PERP@"), ("--market", "there is no market", "ETH-PERP")],
+)
+def test_log__no_such_name__names_the_nearest(finished: Path, option: str, says: str, near: str) -> None:
+    done = log(finished, option, "EHT-PERP")
+    assert done.code == 0
+    assert f"no records fit: {says} 'EHT-PERP'; one of: {near}" in done.out
+    assert records(finished, option, "EHT-PERP") == []
+
+
+def test_log__name_that_is_one_and_nothing_fits__names_no_other(finished: Path) -> None:
+    assert log(finished, "--market", "ETH-PERP", "--kind", "gap").out == "no records fit\n"
+
+
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_log__json_and_another_form__is_refused(finished: Path, form: str, tmp_path: Path) -> None:
     both = ("--json", "audit", finished / "keeper.yaml", "log", "--format", form)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from eth_account import Account as Keys
@@ -62,6 +64,13 @@ def approve(address: str, transaction: SafeTransaction, members: Sequence[Accoun
     return shown
 
 
+def why(address: str, transaction: SafeTransaction) -> str:
+    """The incident's page, by the link of the proposal's."""
+    with httpx.Client(base_url=address, trust_env=False) as client:
+        page = client.get(f"/proposals/{transaction.hash_text}").text
+        return client.get(re.findall(r'href="(/incidents/[^"]+)"', page)[-1]).text
+
+
 async def test_two_members_approve_in_the_page__the_keeper_executes__paused(
     council: CouncilStage, ports: list[int]
 ) -> None:
@@ -75,6 +84,8 @@ async def test_two_members_approve_in_the_page__the_keeper_executes__paused(
             approve, f"http://127.0.0.1:{ports[0]}/", queued.transaction, council.owners[:2]
         )
         assert [one["message"]["nonce"] for one in shown] == ["0", "0"]
+        incident = await asyncio.to_thread(why, f"http://127.0.0.1:{ports[0]}", queued.transaction)
+        assert f'href="/proposals/{queued.transaction.hash_text}"' in incident
         await stage.mine_until(lambda: ("included", "effect-verified") in stage.outcomes()[1:], ended=keeper.ended)
         await keeper.end()
     assert await stage.world.paused(MARKET)

@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -51,11 +52,14 @@ async def test_demo__council_kept__tells_the_story_and_its_page_and_commands_wor
         answer = fetched(page.strip())
         assert answer.status_code == 200
         assert "Put back what the keeper changed" in answer.text
+        incident = fetched(urljoin(page.strip(), re.findall(r'href="(/incidents/[^"]+)"', answer.text)[-1]))
+        assert "Block by block" in incident.text
+        assert f'href="/proposals/{safe_tx_hash}"' in incident.text
         for command, words in (
             (show, "Executed"),
             (queue, "nothing waits for the owners"),
             (delegates, "for Ada"),
-            (on_chain, "1 execution as the log tells"),
+            (on_chain, "1 execution, 1 nonce as the log tells"),
         ):
             assert words in typed_in(command, tmp_path), command
         assert safe_tx_hash.startswith(shlex.split(show.replace("\\\n", ""))[-1])

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from keeper.adapters.audit.checkpoints import SqlCheckpointBook
+from keeper.adapters.audit.location import sqlite_url
+from keeper.adapters.audit.reading import all_records
+from keeper.app.incidents import checking
+from keeper.domain.checkpoint import message, text_digest, to_document
+from keeper.domain.order import recover
+from tests.support.checkpoints import checkpoints_of, hashes
 from tests.support.keeper_process import Done, in_process
 
 pytestmark = pytest.mark.e2e
@@ -93,6 +103,8 @@ def test_report__in_each_form__to_a_new_file_only(
 
 def test_report__json__is_the_document_of_show(finished: Path, name: str, tmp_path: Path) -> None:
     made = json.loads(incidents(finished, "report", name, "--format", "json").out)
+    assert made["checked"]["ok"] is True
+    assert made["checked"]["first"] == 1
     assert made == document(finished, "show", name)
     assert document(finished, "report", name, "--format", "json") == made
     assert document(finished, "report", name) == made
@@ -103,6 +115,88 @@ def test_report__json__is_the_document_of_show(finished: Path, name: str, tmp_pa
         "incident": name,
         "format": "md",
     }
+
+
+async def test_report__with_a_checkpoint__show_has_it_too_and_the_signed_text_is_in_it(folder: Path, name: str) -> None:
+    url = sqlite_url(folder / "keeper.db")
+    (one,) = checkpoints_of(hashes(records := all_records(url)), [len(records)])
+    book = SqlCheckpointBook(url)
+    await book.add(one)
+    await book.close()
+    made = json.loads((await asyncio.to_thread(incidents, folder, "report", name, "--format", "json")).out)
+    assert made["log"]["checkpoint"] == to_document(one)
+    assert made == await asyncio.to_thread(document, folder, "show", name)
+    (text,) = re.findall(
+        r"^```text\n(.*?)\n```$", (await asyncio.to_thread(incidents, folder, "report", name)).out, re.M | re.S
+    )
+    assert text == message(one.checkpoint)
+    assert recover(text_digest(text), bytes.fromhex(one.signature[2:])) == one.checkpoint.signer
+
+
+TAMPERED = {
+    "its own record": (
+        "UPDATE records SET body = replace(body, 'oracle-divergence', 'oracle-deviation') WHERE seq = ?",
+        "own",
+    ),
+    "an earlier record": (
+        "UPDATE records SET body = replace(body, '\"version\"', '\"vers1on\"') WHERE seq = ?",
+        "first",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", TAMPERED)
+def test_incident__of_a_log_that_does_not_hold__no_report_is_made_and_show_says_so_first(
+    folder: Path, name: str, tmp_path: Path, change: str
+) -> None:
+    bad = tamper(folder, name, change)
+    file = tmp_path / "report"
+    for args in ((), ("--format", "html", "-o", file)):
+        done = incidents(folder, "report", name, *args)
+        assert (done.code, done.out) == (1, "")
+        assert f"BROKEN at record {bad}" in done.err
+        assert "no report is made" in done.err
+    assert not file.exists()
+    done = incidents(folder, "show", name)
+    assert done.code == 1
+    assert f"BROKEN at record {bad}" in done.out.splitlines()[0]
+    assert "may not be what was written" in done.out.splitlines()[1]
+    machine = in_process("--json", "incidents", folder / "keeper.yaml", "show", name)
+    assert machine.code == 1
+    checked = json.loads(machine.out)["checked"]
+    assert (checked["ok"], checked["first_bad"]) == (False, bad)
+    assert checked["problem"]
+
+
+def test_check__of_a_longer_log__begins_before_the_story(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = sqlite_url(folder / "keeper.db")
+    last = len(all_records(url))
+    monkeypatch.setattr(checking, "WHOLE_MAX", last - 1)
+    seen = checking.check(url, 5)
+    assert (seen.ok, seen.first, seen.last) == (True, 4, last)
+    tamper(folder, name, "an earlier record")
+    assert checking.check(url, 5).ok, "what lies before was not looked at, and that is said"
+    bad = tamper(folder, name, "its own record")
+    assert checking.check(url, 5).bad == bad
+    monkeypatch.setattr(checking, "WHOLE_MAX", last)
+    assert checking.check(url, 5).bad == 1
+
+
+def tamper(folder: Path, name: str, change: str) -> int:
+    """Somebody with all rights on the file; the record that was changed."""
+    statement, which = TAMPERED[change]
+    with closing(sqlite3.connect(folder / "keeper.db")) as connection, connection:
+        triggers = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        for trigger, _ in triggers:
+            connection.execute(f"DROP TRIGGER {trigger}")
+        found = "SELECT min(seq) FROM records WHERE incident = ?" if which == "own" else "SELECT 1 WHERE ? <> ''"
+        (bad,) = connection.execute(found, (name,)).fetchone()
+        assert connection.execute(statement, (bad,)).rowcount == 1
+        for _, sql in triggers:
+            connection.execute(sql)
+    return int(bad)
 
 
 def test_report__json_and_another_form_on_one_output__is_refused(finished: Path, name: str) -> None:
@@ -127,8 +221,9 @@ def test_incidents__before_the_first_run__says_that_there_is_no_log(finished: Pa
         assert not list(tmp_path.glob("*.db*"))
 
 
-@pytest.mark.parametrize("args", [[], ["show", "ETH"]])
-def test_incidents__list_and_show__import_nothing_heavy(finished: Path, args: list[str]) -> None:
+@pytest.mark.parametrize(("args", "heavy"), [([], []), (["show", "ETH"], ["sqlalchemy"])])
+def test_incidents__list_and_show__import_nothing_heavy(finished: Path, args: list[str], heavy: list[str]) -> None:
+    """What checks the log, before one of them is told, compares the journal with the models of its tables."""
     code = (
         "import sys; from keeper.app.cli import run_command; code = run_command(sys.argv[1:]); "
         "heavy = {'web3', 'sqlalchemy', 'eth_account', 'numpy', 'numba', 'jinja2', 'httpx', 'pydantic'} & set(sys.modules); "
@@ -137,4 +232,4 @@ def test_incidents__list_and_show__import_nothing_heavy(finished: Path, args: li
     command = [sys.executable, "-c", code, "incidents", str(finished / "keeper.yaml"), *args]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr == ""
-    assert done.stdout.splitlines()[-1] == "code 0 heavy []"
+    assert done.stdout.splitlines()[-1] == f"code 0 heavy {heavy}"

@@ -20,6 +20,8 @@ from tests.support.log_site import TOKEN, build_site, filled, hostile_records, i
 
 pytestmark = pytest.mark.e2e
 
+LARGE = 100_000
+"""More than any page shows."""
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 PATHS = (
@@ -66,7 +68,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("log") / "log.db"
-    apart(lambda: write_log(path, [*filled(), *hostile_records()]))
+    apart(lambda: write_log(path, [*filled(), *hostile_records(LARGE)]))
     return path
 
 

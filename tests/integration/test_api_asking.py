@@ -14,8 +14,6 @@ import pytest
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.store import SqlAuditStore
 from keeper.app.api import models
-from keeper.app.api.turns import Turns
-from keeper.app.pages.problem import PageProblem
 from keeper.app.witnessing import WitnessReason, WitnessRefused
 from keeper.domain.checkpoint import SignedCheckpoint, from_document
 from keeper.domain.record import Draft, Json, RecordKind
@@ -171,15 +169,24 @@ async def test_checkpoints__are_paged_newest_first(log: Path) -> None:
     models.Checkpoints.model_validate(one)
 
 
-async def test_log__damaged_or_not_there__is_503_with_what_to_do(log: Path, tmp_path: Path) -> None:
+async def test_log__damaged_or_not_there__says_so_of_it_alone(log: Path, tmp_path: Path) -> None:
     async with site_of(log) as site:
         await document(site, "/records/1")
         with sqlite3.connect(log) as connection:
             connection.execute("DROP TRIGGER records_no_update")
             connection.execute("UPDATE records SET body = '{' WHERE seq = 2")
         damaged = await site.get(f"{API}/records/2")
-        assert (damaged.status_code, damaged.json()["status"]) == (503, 503)
+        assert (damaged.status_code, damaged.json()["status"]) == (500, 500)
         assert "verify" in damaged.json()["remedy"]
+        page = await document(site, "/records?limit=3")
+        assert ([one["seq"] for one in page["records"]], page["damaged"]) == ([1, 3], [2])
+        assert (await document(site, f"/records?limit=1&cursor={page['next_cursor']}"))["records"][0]["seq"] == 4
+        only = await document(site, "/records?kind=configuration")
+        assert (only["records"], only["damaged"], only["next_cursor"]) == ([], [2], None)
+        shown = await site.get("/audit?kind=start&kind=configuration")
+        assert "cannot be read" in shown.text
+        assert (await site.get("/audit/records/2")).status_code == 500
+        assert (await site.get("/audit/records/3")).status_code == 200
         assert (await site.get(f"{API}/records/1")).status_code == 200
     (tmp_path / "empty.db").touch()
     async with site_of(tmp_path / "empty.db") as site:
@@ -193,27 +200,10 @@ async def test_question__that_takes_too_long__is_broken_off_and_the_next_is_answ
     async with site_of(log, limit_ms=200) as site:
         await document(site, "/records/1")
         for each in site.reader._all:
-            each.endless = lambda each=each: list(each._rows(endless, ()))
+            each.endless = lambda each=each: list(each.rows(endless, ()))
         with pytest.raises(Exception, match="was broken off"):
             await site.reader._ask(lambda reader: reader.endless())
         await document(site, "/records/1")
-
-
-async def test_turns__more_than_may_wait__is_503_and_the_others_are_let_in() -> None:
-    turns = Turns(at_once=1, waiting_max=1)
-    async with turns:
-        waiting = asyncio.create_task(_pass(turns))
-        await asyncio.sleep(0)
-        with pytest.raises(PageProblem) as refused:
-            await _pass(turns)
-        assert (refused.value.status, refused.value.retry_s) == (503, 1)
-    await waiting
-    await _pass(turns)
-
-
-async def _pass(turns: Turns) -> None:
-    async with turns:
-        pass
 
 
 HEAD = "0x" + "11" * 32

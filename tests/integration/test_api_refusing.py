@@ -9,13 +9,24 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.datastructures import Headers
 
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.public_reader import PublicReader
-from keeper.app.api.access import SESSION_MS, is_loopback, new_token, token_hash
+from keeper.app.api.access import (
+    SESSION_MS,
+    SESSIONS_OF_ONE,
+    Access,
+    AccessSettings,
+    is_loopback,
+    new_token,
+    token_hash,
+)
 from keeper.app.pages.log_pages import COOKIE
+from keeper.app.pages.problem import PageProblem
 from tests.support.audit_log import write_log
 from tests.support.log_site import API, HOSTILE, ORIGIN, TOKEN, Site, build_site, filled, site_of
+from tests.support.manual_clock import ManualClock
 
 pytestmark = pytest.mark.integration
 
@@ -135,7 +146,9 @@ async def test_rate__of_wrong_tokens__counts_too(log: Path) -> None:
             (await site.ask("GET", f"{API}/records", headers={"authorization": f"Bearer guess{number}"})).status_code
             for number in range(5)
         ]
+        good = [(await site.get(f"{API}/verification")).status_code for _ in range(4)]
     assert found == [401, 401, 401, 429, 429]
+    assert good == [200, 200, 200, 429], "whoever has a token is limited by it alone"
 
 
 @pytest.mark.parametrize(
@@ -192,17 +205,43 @@ async def test_path__bad__is_4xx_and_no_file(unguarded: Site, path: str, statuse
         is_problem(answer, answer.status_code)
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"])
+@pytest.mark.parametrize("method", ["OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"])
 @pytest.mark.parametrize("path", ["/records", "/records/1", "/incidents", "/openapi.json"])
 async def test_method__another__is_405_and_says_which(unguarded: Site, method: str, path: str) -> None:
     answer = await unguarded.ask(method, API + path)
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET"
     assert answer.headers["content-type"] == "application/problem+json"
-    if method == "HEAD":
-        assert answer.content == b""
-    else:
-        is_problem(answer, 405)
+    is_problem(answer, 405)
+
+
+@pytest.mark.parametrize(
+    "path", [f"{API}/records", f"{API}/records/1", f"{API}/openapi.json", f"{API}/nothing", "/audit", "/nothing"]
+)
+async def test_head__is_answered_like_get_without_a_body(unguarded: Site, path: str) -> None:
+    head, get = await unguarded.ask("HEAD", path), await unguarded.get(path)
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    assert head.headers.items() >= {name: get.headers[name] for name in ("content-type", "content-length")}.items()
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=1&limit=2", "market=a&market=b", "cursor=&cursor=", "order=newest&order=newest"]
+)
+async def test_question__with_a_parameter_twice__is_422(unguarded: Site, query: str) -> None:
+    is_problem(await unguarded.get(f"{API}/records?{query}"), 422)
+    assert (await unguarded.get(f"/audit?{query}")).status_code == 422
+
+
+async def test_question__with_two_kinds__is_answered(unguarded: Site) -> None:
+    assert (await unguarded.get(f"{API}/records?kind=start&kind=tick&limit=2")).status_code == 200
+    assert (await unguarded.get("/audit?kind=start&kind=tick")).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["1_0", "+1", "01", "1.0", "%201", "1e1", "\u0661"])
+async def test_number__that_only_python_reads__is_422(unguarded: Site, number: str) -> None:
+    is_problem(await unguarded.get(f"{API}/records/{number}"), 422)
+    is_problem(await unguarded.get(f"{API}/records?limit={number}"), 422)
 
 
 async def test_answers__carry_headers_that_keep_other_sites_out(unguarded: Site) -> None:
@@ -277,9 +316,68 @@ async def test_login__with_another_token__says_so_and_sets_nothing(guarded: Site
     assert "<script>alert" not in answer.text
 
 
-async def test_login__again_and_again__is_429(guarded: Site) -> None:
+async def test_login__again_and_again__is_429_but_for_a_known_token(guarded: Site) -> None:
     found = [(await log_in(guarded, "guess")).status_code for _ in range(12)]
     assert found == [401] * 10 + [429] * 2
+    assert (await log_in(guarded, TOKEN)).status_code == 303
+
+
+async def test_login__where_others_of_the_address_were_refused_too_often__has_its_form_still(log: Path) -> None:
+    async with site_of(log, rate=2, tokens=True) as site:
+        pages = [await site.get("/audit") for _ in range(3)]
+        assert [page.status_code for page in pages] == [401, 401, 429]
+        assert 'name="token"' in pages[-1].text
+        assert pages[-1].headers["retry-after"] == "61"
+        cookie = cookie_of(await log_in(site, TOKEN))
+        assert (await site.get("/audit", cookie=cookie)).status_code == 200
+
+
+async def test_sessions__of_one_token__are_so_many_and_the_oldest_ends(guarded: Site) -> None:
+    cookies = [cookie_of(await log_in(guarded, TOKEN)) for _ in range(SESSIONS_OF_ONE + 1)]
+    found = [(await guarded.get("/audit", cookie=cookies[number])).status_code for number in (0, 1, -1)]
+    assert found == [401, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("headers", "url", "status"),
+    [
+        ({}, "", 200), ({"host": "localhost:1"}, "", 200), ({}, "http://127.0.0.1:1/", 200), ({}, "https://127.0.0.1/", 200),
+        ({"forwarded": "for=203.0.113.7"}, "", 403), ({"x-forwarded-for": "203.0.113.7"}, "", 403), ({"x-forwarded-proto": "https"}, "", 403),
+        ({"via": "1.1 proxy"}, "", 403), ({"x-real-ip": "203.0.113.7"}, "", 403), ({}, "https://keeper.example.org", 403),
+        ({"host": "keeper.example.org"}, "https://keeper.example.org", 403), ({"x-forwarded-for": "127.0.0.1"}, "", 403),
+    ],
+)  # fmt: skip
+async def test_no_token__behind_a_proxy__is_403_with_what_to_do(
+    log: Path, headers: dict[str, str], url: str, status: int
+) -> None:
+    async with site_of(log, url=url) as site:
+        found = [await site.get(path, **headers) for path in (f"{API}/records", "/audit", "/incidents/ETH-PERP@1000")]
+    assert {one.status_code for one in found} == {status}
+    assert status == 200 or all("keeper audit CONFIG token NAME" in one.text for one in found)
+
+
+async def test_token__known__is_answered_behind_a_proxy_too(log: Path) -> None:
+    async with site_of(log, tokens=True, url="https://keeper.example.org") as site:
+        answer = await site.get(f"{API}/records", host="keeper.example.org", via="1.1 proxy")
+    assert answer.status_code == 200
+
+
+async def test_rate__of_ipv6__counts_a_subscriber_and_not_each_of_its_addresses() -> None:
+    access = Access(AccessSettings(tokens={"a": token_hash(TOKEN)}, rate=2), ManualClock(0))
+    found = []
+    for address in (
+        "2001:db8::1",
+        "2001:db8::ffff:2",
+        "2001:db8::3",
+        "2001:db8:0:1::1",
+        "::ffff:192.0.2.1",
+        "192.0.2.1",
+        "192.0.2.1",
+    ):
+        with pytest.raises(PageProblem) as refused:
+            access.of_api(Headers({}), address)
+        found.append(refused.value.status)
+    assert found == [401, 401, 429, 401, 401, 401, 429]
 
 
 async def test_login__from_another_site_or_as_no_form__is_refused(guarded: Site) -> None:

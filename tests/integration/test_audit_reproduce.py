@@ -75,6 +75,7 @@ async def forge(folder: Path, change: Change, leave_out: Callable[[Record], bool
     beside = {row[0]: unpack(Evidence(*row)) for row in rows}
     source = await SqlAuditStore.open(sqlite_url(old))
     store = await SqlAuditStore.open(sqlite_url(path), create=True)
+    drafts: list[Draft] = []
     for record in await source.page(RecordQuery(limit=10_000)):
         if leave_out(record):
             continue
@@ -85,9 +86,8 @@ async def forge(folder: Path, change: Change, leave_out: Callable[[Record], bool
             evidence = pack(content)
             body[KEY] = evidence.hash
         at_ms = from_iso(record.at)
-        await store.append(
-            [Draft(record.kind, body, at_ms, record.market, record.action, record.incident, evidence=evidence)]
-        )
+        drafts.append(Draft(record.kind, body, at_ms, record.market, record.action, record.incident, evidence=evidence))
+    await store.append(drafts)
     await store.close()
     await source.close()
     assert verify(sqlite_url(path)).ok, "only to decide again finds it"

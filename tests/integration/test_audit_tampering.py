@@ -276,7 +276,9 @@ def test_verify__trigger_missing__is_found_by_name(url: str, forge: Callable[...
     "statements",
     [
         pytest.param(["CREATE TRIGGER extra AFTER INSERT ON records BEGIN SELECT 1; END"], id="a trigger too many"),
-        pytest.param(["CREATE UNIQUE INDEX extra ON records (kind) WHERE seq > 14"], id="an index that refuses records"),
+        pytest.param(
+            ["CREATE UNIQUE INDEX extra ON records (kind) WHERE seq > 14"], id="an index that refuses records"
+        ),
         pytest.param(["CREATE INDEX extra ON checkpoints (at)"], id="an index too many"),
         pytest.param(["ALTER TABLE records ADD COLUMN more TEXT"], id="a column too many"),
         pytest.param(["DROP INDEX uq_intents_one_open"], id="the lock of the journal gone"),

@@ -142,12 +142,37 @@ def test_verify__witness_of_the_configuration_that_is_not_there__is_a_warning(fo
 
 
 @pytest.mark.parametrize(("every", "late"), [("1s", True), ("2s", False)])
-def test_verify__records_newer_than_the_last_checkpoint__said_when_several_are_late(
+def test_verify__no_checkpoint_of_the_configured_signer__broken_once_several_are_late(
     folder: Path, log: TamperedLog, every: str, late: bool
 ) -> None:
-    # the newest record is of five seconds after the first, and no checkpoint was made
+    # the newest record is of five seconds after the start, and no checkpoint was made
     log.replace_table("checkpoints", [])
     (folder / "witness.jsonl").write_text("")
+    configure(folder, log.url, CHECKPOINTS.format(every=every))
+
+    done = in_process("audit", folder / "keeper.yaml", "verify")
+
+    assert done.code == int(late)
+    assert ("BROKEN at the database (checkpoints): there is no checkpoint at all" in done.out) == late
+    assert ("warning: no checkpoint yet of the signer" in done.out) == (not late)
+
+
+def test_verify__no_checkpoint_of_the_signer_asked_for__is_broken_at_any_age(folder: Path, log: TamperedLog) -> None:
+    log.replace_table("checkpoints", [])
+    configure(folder, log.url, CHECKPOINTS.format(every="1h"))
+    (folder / "witness.jsonl").write_text("")
+
+    assert in_process("audit", folder / "keeper.yaml", "verify").code == 0
+    assert in_process("audit", folder / "keeper.yaml", "verify", "--signer", address_of()).code == 1
+
+
+@pytest.mark.parametrize(("every", "late"), [("1s", True), ("2s", False)])
+def test_verify__records_newer_than_the_last_checkpoint_without_a_known_signer__said_when_several_are_late(
+    folder: Path, log: TamperedLog, every: str, late: bool
+) -> None:
+    log.replace_table("checkpoints", [])
+    (folder / "witness.jsonl").write_text("")
+    (folder / "identity.json").unlink()
     configure(folder, log.url, CHECKPOINTS.format(every=every))
 
     done = in_process("audit", folder / "keeper.yaml", "verify")

@@ -322,7 +322,7 @@ class CouncilWorld:
             CallReader(self.chain),
         )
         self.council = Council(
-            self.route, self.reader, self.chain, self.store, self.ledger, self.proposer, self.gathering, explainer, service,
+            self.route, self.reader, self.chain, self.ledger, self.proposer, self.gathering, explainer, service,
             self.signer, Known(SAFE, multisend=frozenset({MULTISEND})), self.clock,
         )  # fmt: skip
         return self.desk

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 from fastapi import FastAPI
@@ -21,10 +22,12 @@ from keeper.app.api.desk import AuditDesk, TakeWitness
 from keeper.app.pages.server import build_app
 from keeper.app.pages.settings import PageSettings
 from keeper.domain.checkpoint import SignedCheckpoint
-from keeper.domain.record import Draft, Json, RecordKind, RecordQuery
-from keeper.ports.log_reader import Kept, Sheet
+from keeper.domain.record import Draft, Json, Record, RecordKind, RecordQuery
+from keeper.ports.log_reader import Kept, LogQuestions, Sheet
 from tests.support.audit_log import SENDER, T0, TARGET, write_log
 from tests.support.manual_clock import ManualClock
+
+T = TypeVar("T")
 
 ORIGIN: Final = "http://127.0.0.1:8643"
 API: Final = "/api/v1"
@@ -192,6 +195,21 @@ class Site:
             return await client.request(method, path, headers=headers, **more)
 
 
+class _InMemory:
+    """Implements ``keeper.ports.log_reader.LogQuestions``."""
+
+    def __init__(self, reader: MemoryReader) -> None:
+        self._reader = reader
+        self.notes: list[str] = []
+
+    def page(self, query: RecordQuery, keep: Callable[[Record], Record] | None = None) -> Sequence[Record]:
+        found = asyncio.run(self._reader.page(query))
+        return found if keep is None else [keep(one) for one in found]
+
+    def covering(self, seq: int) -> SignedCheckpoint | None:
+        return None
+
+
 class MemoryReader:
     """Implements ``keeper.ports.log_reader.LogReader`` over a store in memory, as far as pages go."""
 
@@ -205,6 +223,9 @@ class MemoryReader:
 
     async def evidence(self, digest: str) -> Kept | None:
         return None
+
+    async def together(self, work: Callable[[LogQuestions], T]) -> T:
+        return await asyncio.to_thread(work, _InMemory(self))
 
     async def checkpoints(
         self, limit: int, *, before: int | None = None, covering: int | None = None
@@ -253,16 +274,21 @@ def build_site(
     """Over any reader; whoever made that closes it."""
     clock = ManualClock(T0 + 7_200_000)
     known = {"auditor": token_hash(TOKEN)} if tokens else {}
-    desk = AuditDesk(reader, Access(AccessSettings(listen_host, known, rate), clock), clock, take_witness=take_witness)
+    desk = AuditDesk(
+        reader, Access(AccessSettings(listen_host, known, rate, url), clock), clock, take_witness=take_witness
+    )
     settings = PageSettings(clock, listen_host=listen_host, url=url)
     return Site(build_app(None, settings, desk), clock, reader, desk, TOKEN if tokens else "")
 
 
-def hostile_records() -> list[Draft]:
-    """Texts that would run, hide, or fill a page, in every place that a page shows. Columns cannot hold NUL: the store refuses it."""
+def hostile_records(large: int = 2_000_000) -> list[Draft]:
+    """Texts that would run, hide, or fill a page, in every place that a page shows. Columns cannot hold NUL: the store refuses it.
+
+    ``large`` characters are in each: as they are, no page and no answer holds all of them.
+    """
     column = HOSTILE.replace("\x00", "")
     body: dict[str, Json] = {
-        "kind": HOSTILE, "reason": HOSTILE, "id": HOSTILE, "phase": "opened", "message": HOSTILE, "big": "x" * 3_000_000,
+        "kind": HOSTILE, "reason": HOSTILE, "id": HOSTILE, "phase": "opened", "message": HOSTILE, "big": "x" * large,
         "verdict": {"rule": HOSTILE, "signal": HOSTILE, "severity": HOSTILE, "value": HOSTILE, "threshold": "1e999999"},
         "timeline_ms": {HOSTILE: "1", "decided": "NaN", "signed": "1e400"}, "evidence": HOSTILE,
     }  # fmt: skip

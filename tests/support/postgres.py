@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+_ROOM_BYTES = 4 * 1024**3
+
 __all__ = ["postgres_server", "postgres_url"]
 
 
@@ -19,7 +22,7 @@ __all__ = ["postgres_server", "postgres_url"]
 def own_postgres() -> Iterator[Any]:
     """A server with nothing in it; it ends with the body."""
     # Not in pytest's folder: each run of pytest closes that for other users, and to root the server is another user.
-    with tempfile.TemporaryDirectory(prefix="keeper-pg-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="keeper-pg-", dir=_in_memory(), ignore_cleanup_errors=True) as folder:
         with pytest.MonkeyPatch.context() as patch:
             # it warns on import where there is none, and warnings are errors
             patch.setenv("XDG_RUNTIME_DIR", folder)
@@ -37,6 +40,12 @@ def own_postgres() -> Iterator[Any]:
             yield server
         finally:
             server.cleanup()
+
+
+def _in_memory() -> str | None:
+    """A folder in memory that has room for many databases; None where there is none, which stands for the usual one on the disk."""
+    place = Path("/dev/shm")
+    return str(place) if place.is_dir() and shutil.disk_usage(place).free >= _ROOM_BYTES else None
 
 
 def _spare_the_disk(server: Any) -> None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sqlite3
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
 
+from keeper.adapters.audit import archive_files
 from keeper.adapters.audit.canonical import record_hash
 from keeper.adapters.audit.evidence import pack
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.models import SQLITE_TRIGGERS, metadata
 from keeper.adapters.audit.store import SqlAuditStore
+from keeper.adapters.audit.times import to_iso
 from keeper.domain.checkpoint import SignedCheckpoint, to_document
 from keeper.domain.evidence import Evidence
 from keeper.domain.record import GENESIS, Draft, Json, Record, RecordKind
+from keeper.ports.retention import Kept
 from tests.support.audit_log import T0, draft, story, tick
 from tests.support.checkpoints import KEY, checkpoints_of
 
@@ -32,7 +36,6 @@ KEYS = {
     "checkpoints": "number",
 }
 ARCHIVE_FILE = "evidence-18-19-0123456789abcdef.parquet"
-ARCHIVE_CONTENT = b"PAR1 as far as a hash can tell"
 ARCHIVED_BY = 20
 ARCHIVED_OF = (18, 19)
 """The records whose evidence is in the file."""
@@ -53,6 +56,19 @@ def seen_tick(number: int) -> Draft:
     beside = evidence(number)
     body: dict[str, Json] = {"block": number, "evidence": beside.hash}
     return Draft(RecordKind.TICK, body, T0 + 1000 * number, market="ETH-PERP", evidence=beside)
+
+
+def archive_content() -> bytes:
+    """The file with the evidence of the records ARCHIVED_OF."""
+    rows = [
+        Kept(seq, to_iso(T0 + 1000 * number), RecordKind.TICK.value, number, evidence(number))
+        for seq, number in zip(ARCHIVED_OF, (3, 4), strict=True)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        return (Path(folder) / archive_files.write(Path(folder), rows).name).read_bytes()
+
+
+ARCHIVE_CONTENT = archive_content()
 
 
 def drafts() -> list[Draft]:

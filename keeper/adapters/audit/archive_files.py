@@ -10,15 +10,27 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from keeper.domain.evidence import Evidence
 from keeper.ports.retention import Kept
 
 SUFFIX: Final = ".parquet"
+_COLUMNS: Final = {
+    "seq": "Int64",
+    "at": "String",
+    "kind": "String",
+    "block": "Int64",
+    "hash": "String",
+    "encoding": "String",
+    "size": "Int64",
+    "packed": "Binary",
+}
+_AT_ONCE: Final = 10_000
+"""Rows that are unfolded together."""
 _UNFINISHED: Final = ".unfinished"
 
 
@@ -58,6 +70,8 @@ def write(folder: Path, rows: Sequence[Kept]) -> ArchiveFile:
 
 def digest_of(path: Path) -> str:
     """``0x`` and the SHA-256 of the file. Raises NotAnArchive."""
+    if path.exists() and not path.is_file():
+        raise NotAnArchive(f"{path} is no regular file")
     try:
         with path.open("rb") as file:
             return "0x" + hashlib.file_digest(file, "sha256").hexdigest()
@@ -73,21 +87,33 @@ def check(path: Path, sha256: str) -> None:
         raise NotAnArchive(f"{path} is not the file that the log names: it has another hash")
 
 
-def read(path: Path, sha256: str) -> Iterator[Kept]:
-    """Every row; the contents are not yet held against their own hashes. Raises NotAnArchive."""
+def read(path: Path, sha256: str, count: int | None = None) -> Iterator[Kept]:
+    """Every row, ``count`` of them where that is known; the contents are not yet held against their own hashes. Raises NotAnArchive."""
+    check(path, sha256)
+    for row in parquet_rows(path, _COLUMNS, count):
+        evidence = Evidence(row["hash"], row["encoding"], row["size"], row["packed"])
+        yield Kept(row["seq"], row["at"], row["kind"], row["block"], evidence)
+
+
+def parquet_rows(path: Path, columns: Mapping[str, str], count: int | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a foreign file, which is looked at before it is unfolded. ``columns``: the name of polars' type of each.
+
+    Raises NotAnArchive for a file with other columns, another number of rows than ``count``, or that no Parquet reader reads.
+    """
     import polars
 
-    check(path, sha256)
     try:
-        rows = polars.read_parquet(path).rows(named=True)
-    except (OSError, polars.exceptions.PolarsError):
+        scan = polars.scan_parquet(path, glob=False)
+        schema = {name: str(kind) for name, kind in scan.collect_schema().items()}
+        if schema != dict(columns):
+            raise NotAnArchive(f"{path} has other columns than {', '.join(columns)}")
+        there = int(scan.select(polars.len()).collect().item())
+        if count is not None and there != count:
+            raise NotAnArchive(f"{path} has {there} rows instead of {count}")
+        for first in range(0, there, _AT_ONCE):
+            yield from scan.slice(first, _AT_ONCE).collect().iter_rows(named=True)
+    except (OSError, polars.exceptions.PolarsError, polars.exceptions.PanicException):
         raise NotAnArchive(f"{path} cannot be read as Parquet") from None
-    try:
-        for row in rows:
-            evidence = Evidence(row["hash"], row["encoding"], row["size"], row["packed"])
-            yield Kept(row["seq"], row["at"], row["kind"], row["block"], evidence)
-    except KeyError as error:
-        raise NotAnArchive(f"{path} has no column {error}") from None
 
 
 def _content(rows: Sequence[Kept]) -> bytes:

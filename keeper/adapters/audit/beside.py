@@ -9,7 +9,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Final, Self
 
-from keeper.adapters.audit.record_check import TYPES
+from keeper.adapters.audit.record_check import LONGEST_VALUE, TYPES
 from keeper.adapters.audit.sqlite_reader import open_read_only
 
 _INTEGRITY: Final = "PRAGMA integrity_check(10)"
@@ -28,6 +28,7 @@ class Beside:
     def __init__(self, path: Path) -> None:
         self._connection = open_read_only(path)
         self._connection.text_factory = bytes
+        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
         self._structure: list[bytes] | sqlite3.DatabaseError = []
         self._as_written = False
         self._left = False

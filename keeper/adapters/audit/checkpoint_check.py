@@ -28,7 +28,8 @@ _LONGEST_LINE: Final = 16_384
 class CheckpointCheck:
     """For a log whose records were found good. ``signer`` is who must have signed (EIP-55), if that is known.
 
-    ``grace_ms``: how long after its newest start a log may be without any checkpoint. ``last_seq`` is the number of the last record. Raises Finding at the first checkpoint that the log does not fit, or the other way round.
+    ``grace_ms``: how long after its newest start a log may be without any checkpoint. ``last_seq`` is the number of the last record.
+    Raises Finding at the first checkpoint that the log does not fit, or the other way round.
     """
 
     def __init__(self, log: LogReader, last_seq: int, signer: str | None = None, grace_ms: int = 0) -> None:
@@ -57,9 +58,6 @@ class CheckpointCheck:
             self._fits(signed, where, after=before.checkpoint.seq if before else 0)
             before = signed
         if before is None:
-            if self._wanted and not self._is_young():
-                problem = f"there is no checkpoint at all, and {self._wanted} is to have signed some: they were taken out, or never made"
-                raise Finding("checkpoints", None, problem)
             return CheckpointsSeen()
         one = before.checkpoint
         if self._wanted and one.signer != self._wanted:
@@ -89,6 +87,12 @@ class CheckpointCheck:
             if torn is not None:
                 raise Finding("witness", None, f"{torn[0]} is not a checkpoint")
         return WitnessSeen(str(path), lines, torn is not None)
+
+    def finish(self) -> None:
+        """After the witnesses, which know what is missing: raises Finding for a log without any checkpoint of a signer who is known."""
+        if self._wanted and not self._signers and not self._is_young():
+            problem = f"there is no checkpoint at all, and {self._wanted} is to have signed some: they were taken out, or never made"
+            raise Finding("checkpoints", None, problem)
 
     def _is_young(self) -> bool:
         """Whether the first checkpoint of whoever started last may still be to come."""

@@ -19,6 +19,8 @@ from keeper.domain.text import shown
 ENCODING: Final = "columns+zlib/1"
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of content, also of its columns; a tick has a thousandth of it. What unfolds to more was not written by a keeper."""
+MOST_VALUES: Final = 250_000
+"""Of the content, by its commas and brackets; a tick has a thousandth of it. A few kB may unfold to many more, each of which takes time."""
 _COLUMNS: Final = "#columns"
 _AS_IS: Final = "#as-is"
 """Around a value that looks like one of these two itself."""
@@ -38,6 +40,8 @@ def pack(content: Mapping[str, Json]) -> Evidence:
     columns = orjson.dumps({name: _folded(value) for name, value in orjson.loads(raw).items()})
     if max(len(raw), len(columns)) > LARGEST:
         raise DraftRefused(f"evidence of more than {LARGEST} bytes")
+    if _values(columns) > MOST_VALUES:
+        raise DraftRefused(f"evidence of more than {MOST_VALUES} values")
     return Evidence("0x" + hashlib.sha256(raw).hexdigest(), ENCODING, len(raw), zlib.compress(columns, 6))
 
 
@@ -55,6 +59,8 @@ def unpack(evidence: Evidence) -> dict[str, Any]:
         text = unfolding.decompress(evidence.packed, LARGEST)
         if unfolding.unconsumed_tail or not unfolding.eof or unfolding.unused_data:
             raise NotEvidence("the bytes are damaged")
+        if _values(text) > MOST_VALUES:
+            raise NotEvidence("it holds more values than evidence has")
         columns = orjson.loads(text)
         content = {name: _unfolded(value, evidence.size) for name, value in columns.items()}
         raw = canonical(content).encode()
@@ -71,6 +77,10 @@ def named(body: Mapping[str, Any]) -> str | None:
     """The hash of the evidence that a body names."""
     value = body.get(KEY)
     return value if isinstance(value, str) and _HASH.fullmatch(value) else None
+
+
+def _values(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def _folded(value: Any) -> Any:

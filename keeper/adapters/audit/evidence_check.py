@@ -6,18 +6,21 @@ however long the log is.
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from keeper.adapters.audit import archive_files
+from keeper.adapters.audit.archive_files import NotAnArchive
 from keeper.adapters.audit.evidence import NotEvidence, named, unpack
 from keeper.adapters.audit.finding import EvidenceSeen, Finding
 from keeper.adapters.audit.log_reader import LogReader
 from keeper.domain.evidence import Evidence
 from keeper.domain.record import RecordKind
+from keeper.domain.text import shown
 
 NAMED: Final = b'"evidence":"0x'
 """In the text of a body that names its evidence; it may stand there for other reasons too."""
@@ -32,6 +35,8 @@ MARKS: Final[dict[object, bytes | None]] = {
 COLUMNS: Final = ("hash", "seq", "encoding", "size", "packed")
 _TYPES: Final = b"text integer text integer blob"
 _AT_ONCE: Final = 500
+_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+"""Of a file in the folder of archives, wherever that is: nothing outside of it is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +145,22 @@ class EvidenceCheck:
         """Whether the file is within reach and holds what the record says."""
         if self._folder is None:
             return False
-        path = self._folder / Path(archive.file).name
-        try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except FileNotFoundError:
+        path = self._folder / archive.file
+        if not path.exists():
             return False
-        except OSError as error:
-            raise Finding("archived", archive.seq, f"{path} cannot be read: {error.strerror}") from None
-        if found != archive.sha256.removeprefix("0x"):
-            raise Finding(
-                "archived", archive.seq, f"{path} is not the file that this record wrote: it has another hash"
-            )
+        wanted = set(self._log.archived_by(archive.seq))
+        try:
+            for kept in archive_files.read(path, archive.sha256, archive.count):
+                unpack(kept.evidence)
+                wanted.remove(kept.evidence.hash)
+        except (NotAnArchive, NotEvidence) as error:
+            raise Finding("archived", archive.seq, f"{path} does not hold what this record archived: {error}") from None
+        except KeyError as error:
+            problem = f"{path} holds evidence that this record did not archive: {error.args[0]}"
+            raise Finding("archived", archive.seq, problem) from None
+        if wanted:
+            problem = f"{path} does not hold the evidence {min(wanted)}, which this record archived"
+            raise Finding("archived", archive.seq, problem)
         return True
 
 
@@ -176,4 +185,6 @@ def _archive(seq: int, body: dict[str, Any]) -> _Archive:
     file, digest, count = body.get("file"), body.get("sha256"), body.get("count")
     if not isinstance(file, str) or not isinstance(digest, str) or type(count) is not int or count < 0:
         raise Finding("records", seq, "a record of an archive needs 'file', 'sha256' and 'count'")
+    if not _NAME.fullmatch(file):
+        raise Finding("records", seq, f"this record names no file of an archive: {shown(file)}")
     return _Archive(seq, file, digest, count)

@@ -42,7 +42,7 @@ class CheckpointsSeen:
 class EvidenceSeen:
     """``kept`` pieces of evidence are in the database, ``archived`` references of records lead into ``files``.
 
-    ``looked_into`` of these files were there to be hashed.
+    ``looked_into`` of these files were there, and hold all of it.
     """
 
     kept: int = 0

@@ -37,6 +37,8 @@ MOST_LEVELS: Final = DEEPEST + 1
 """Of a body, which is a level itself: what the store writes, and what every Python reads."""
 LONGEST_BODY: Final = 16 * 1024 * 1024
 """Bytes; the longest that a keeper writes, its whole configuration, has a hundredth of it."""
+LONGEST_VALUE: Final = 4 * LONGEST_BODY
+"""Bytes that are still read of a row, so that this check can say what is too long; more never comes into the memory."""
 LONGEST_WORD: Final = 4_096
 """Bytes of any other column: names of markets and actions, identities of incidents and intents."""
 
@@ -83,12 +85,7 @@ class RecordCheck:
             raise Finding("records", seq, f"record {seq} is missing; the next row is numbered {row[0]!r}")
         if typed != 1:
             raise Finding("records", seq, "a column has another type than the store writes")
-        if row[7] is None:
-            raise Finding("records", seq, f"the body has more than {LONGEST_BODY} bytes, which the store never writes")
-        for name, value in zip(COLUMNS[1:], row[1:], strict=True):
-            longest = LONGEST_BODY if name == "body" else LONGEST_WORD
-            if value is not None and len(value) > longest:
-                raise Finding("records", seq, f"{name} has more than {longest} bytes, which the store never writes")
+        _check_lengths(seq, row)
         try:
             at, kind, body = str(row[1], "utf-8"), str(row[2], "utf-8"), str(row[7], "utf-8")
             market, action, incident, intent = (None if v is None else str(v, "utf-8") for v in row[3:7])
@@ -125,6 +122,18 @@ class RecordCheck:
             if mark is not None and mark in row[7]:
                 self._evidence.feed(seq, row[2], row[7])
         return change, computed
+
+
+def _check_lengths(seq: int, row: tuple[Any, ...]) -> None:
+    """A body that is far too long PostgreSQL does not even give."""
+    for name, value in zip(COLUMNS[1:], row[1:], strict=True):
+        longest = LONGEST_BODY if name == "body" else LONGEST_WORD
+        if len(value) > longest if value is not None else name == "body":
+            raise Finding("records", seq, f"{name} has more than {longest} bytes, which the store never writes")
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
 
 
 def in_form(kind: bytes, body: bytes) -> bool:
@@ -166,7 +175,7 @@ def meaning(
         )
     try:
         at_ms = from_iso(at)
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise Finding("records", seq, "the time or the body is not in the form the store writes") from None
     if not isinstance(value, dict):

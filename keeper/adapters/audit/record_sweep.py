@@ -70,8 +70,7 @@ class RecordSweep:
                 before, after, journal, mark = self._frames.get(words) or self._frame(words)
             if number != seq or prev_hash != head or not FORM_ASCII.fullmatch(at):
                 raise Unproven
-            if at[:10] != day:
-                day = _day(at)
+            day = at[:10] if at[:10] == day else _day(at)
             text = b"".join((before, at, b'","body":', body, after, head, b'","seq":%d}' % seq))
             head = b"0x" + sha256(text).hexdigest().encode()
             if digest != head or body[:1] != b"{" or body.find(0) >= 0:

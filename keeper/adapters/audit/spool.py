@@ -116,10 +116,10 @@ class Spool:
         """Whether it holds the line of this hash, and that one the record before number ``through`` or a later one."""
         return any(digest == line_hash and first + records >= through for first, _, _, records, digest in self._places)
 
-    def begin(self, seq: int, log: str, since_ms: int, reason: str) -> None:
+    def begin(self, seq: int, log: str, since_ms: int, reason: str, unanswered: Sequence[str] = ()) -> None:
         """The first line: where the log stood. Only of an empty spool. Raises StoreUnavailable."""
         assert self.head is None, "a spool has one head"
-        data, head = head_text(seq, log, since_ms, reason)
+        data, head = head_text(seq, log, since_ms, reason, unanswered)
         self._write(data)
         self.head, self._last = head, head.hash
 

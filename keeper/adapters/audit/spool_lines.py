@@ -32,13 +32,17 @@ class SpoolDamaged(StoreUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class SpoolHead:
-    """``seq`` and ``log``: number and hash of the last record that is known to be in the log. ``since_ms``: it cannot be written since then."""
+    """``seq`` and ``log``: number and hash of the last record that is known to be in the log. ``since_ms``: it cannot be written since then.
+
+    ``unanswered``: hashes of records that an empty log may have begun with, their answer being lost.
+    """
 
     seq: int
     log: str
     since_ms: int
     reason: str
     hash: str
+    unanswered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,17 @@ class SpoolLine:
         return self.first + len(self.drafts)
 
 
-def head_text(seq: int, log: str, since_ms: int, reason: str) -> tuple[bytes, SpoolHead]:
+def head_text(
+    seq: int, log: str, since_ms: int, reason: str, unanswered: Sequence[str] = ()
+) -> tuple[bytes, SpoolHead]:
     """The first line, as it is written."""
     body: dict[str, Json] = {
         "spool": FORM, "seq": seq, "log": log, "since_ms": str(since_ms), "reason": reason, "prev": log,
     }  # fmt: skip
+    if unanswered:
+        body["unanswered"] = list(unanswered)
     data, digest = _sealed(body)
-    return data, SpoolHead(seq, log, since_ms, reason, digest)
+    return data, SpoolHead(seq, log, since_ms, reason, digest, tuple(unanswered))
 
 
 def line_text(drafts: Sequence[Draft], *, first: int, doubt: bool, left_out: int, prev: str) -> tuple[bytes, SpoolLine]:
@@ -88,7 +96,9 @@ def read_head(line: bytes) -> SpoolHead:
     try:
         if value["spool"] != FORM or value["prev"] != value["log"]:
             raise SpoolDamaged("the first line of the spool is none of this version's")
-        return SpoolHead(int(value["seq"]), str(value["log"]), int(value["since_ms"]), str(value["reason"]), digest)
+        unanswered = tuple(str(one) for one in value.get("unanswered", ()))
+        since_ms, reason = int(value["since_ms"]), str(value["reason"])
+        return SpoolHead(int(value["seq"]), str(value["log"]), since_ms, reason, digest, unanswered)
     except (KeyError, TypeError, ValueError):
         raise SpoolDamaged("the first line of the spool is damaged") from None
 

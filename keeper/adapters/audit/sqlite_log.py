@@ -13,14 +13,12 @@ from keeper.adapters.audit.beside import Beside
 from keeper.adapters.audit.finding import Finding, damage_in
 from keeper.adapters.audit.log_reader import Row
 from keeper.adapters.audit.pages import COLUMNS
-from keeper.adapters.audit.record_check import LONGEST_BODY, TYPES
+from keeper.adapters.audit.record_check import LONGEST_VALUE, TYPES
 from keeper.adapters.audit.schema_check import check_schema, check_version
 from keeper.adapters.audit.sqlite_headers import check_headers
 
 _SMALLEST_FILE: Final = 512
 """Bytes of the smallest page. SQLite takes what is shorter for an empty database."""
-_LONGEST_VALUE: Final = 4 * LONGEST_BODY
-"""Bytes of a row that are still read, so that the check of the records can say what is too long."""
 _MISSING_ROW: Final = re.compile(r"row (\d+) missing from index (\w+)")
 _TABLE_OF_INDEX: Final = re.compile(r"(records|intents|attempts|evidence|archived|checkpoints|alembic_version)")
 _WITH_SEQ: Final = ("records", "intents", "attempts", "evidence", "archived", "checkpoints")
@@ -37,7 +35,7 @@ class SqliteLog:
         self._path = path
         connection.text_factory = bytes
         # a row with more is damage, and does not fill the memory first
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
 
     def check_schema(self) -> tuple[str, ...]:
         if 0 < self._path.stat().st_size < _SMALLEST_FILE:

@@ -39,9 +39,9 @@ class Known:
     """
 
     signer: str | None = None
-    grace_ms: int = 0
     witnesses: tuple[Path, ...] = ()
     archive: Path | None = None
+    grace_ms: int = 0
 
 
 _OF_RECORDS: Final = ("records", "intents", "attempts", "evidence", "archived")
@@ -133,6 +133,7 @@ def _look_at_all(log: LogReader, seen: _Seen, known: Known, witnesses: list[Witn
     seen.checkpoints = checkpoints.database()
     for witness in witnesses:
         seen.witnesses = (*seen.witnesses, checkpoints.witness(witness.path, witness.size))
+    checkpoints.finish()
 
 
 def _with_the_records(log: LogReader, seen: _Seen, known: Known, schema: Finding) -> Finding:

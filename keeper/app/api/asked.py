@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from pydantic import BeforeValidator
@@ -33,4 +33,5 @@ def _whole(value: Any) -> Any:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+PLAIN: Final = BeforeValidator(_whole)
+"""Behind the bounds of a number, which the description then keeps."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request
@@ -51,16 +50,16 @@ def router(desk: AuditDesk) -> APIRouter:
         """Incidents in short. A page may hold fewer than asked for although others follow: `next_cursor` says so."""
         question = asked.question()
         query = _query(asked, question, RecordKind.INCIDENT)
-        async with desk.turns:
+        async with desk.turns.of(request):
             listed = await questions.incidents(desk.reader, query)
         return answered(request, json_bytes({"incidents": listed.items, "next_cursor": _next(question, listed)}))
 
-    @routes.get("/incidents/{incident}", response_model=models.Story, responses=described(404) | UNCHANGED)
+    @routes.get("/incidents/{incident}", response_model=models.Story, responses=described(404, 413) | UNCHANGED)
     async def incident(request: Request, incident: IncidentPath, if_none_match: IfNoneMatch = "") -> Response:
         """All that the log says of one incident: timeline, decisions, actions, figures."""
         return await _report(request, incident, "json")
 
-    @routes.get("/incidents/{incident}/report", response_model=models.Story, responses=described(404) | _FORMS)
+    @routes.get("/incidents/{incident}/report", response_model=models.Story, responses=described(404, 413) | _FORMS)
     async def report(
         request: Request,
         incident: IncidentPath,
@@ -71,11 +70,11 @@ def router(desk: AuditDesk) -> APIRouter:
         return await _report(request, incident, asked.format)
 
     async def _report(request: Request, incident: str, form: str) -> Response:
-        async with desk.turns:
-            story = await stories.story(desk.reader, incident)
-            if story is None:
-                raise PageProblem(404, NO_INCIDENT, NO_INCIDENT_REMEDY)
-            media, content = await asyncio.to_thread(stories.report, story, form, desk.config)
+        async with desk.turns.of(request):
+            written = await stories.report(desk.reader, incident, form, desk.config)
+        if written is None:
+            raise PageProblem(404, NO_INCIDENT, NO_INCIDENT_REMEDY)
+        media, content = written
         headers = {"Content-Security-Policy": REPORT_CSP} if form == "html" else {}
         return answered(request, content, media, **headers)
 
@@ -85,7 +84,7 @@ def router(desk: AuditDesk) -> APIRouter:
     ) -> Response:
         """What the keeper undertook, and what came of it."""
         question = asked.question()
-        async with desk.turns:
+        async with desk.turns.of(request):
             listed = await questions.actions(desk.reader, _query(asked, question, RecordKind.INTENT))
         return answered(request, json_bytes({"actions": listed.items, "next_cursor": _next(question, listed)}))
 
@@ -95,7 +94,7 @@ def router(desk: AuditDesk) -> APIRouter:
     ) -> Response:
         """How long each stage took from the block on, and percentiles over this page."""
         question = {**asked.question(), "of": "response-times"}
-        async with desk.turns:
+        async with desk.turns.of(request):
             listed = await questions.actions(desk.reader, _query(asked, question, RecordKind.INTENT))
         document = {
             "actions": listed.items,

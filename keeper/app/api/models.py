@@ -46,6 +46,13 @@ class Records(Model):
     """One page."""
 
     records: list[Record]
+    damaged: Annotated[
+        list[Seq],
+        Field(
+            description="Numbers of records that belong here and cannot be read, or (`evidence=full`) whose evidence cannot. Each alone is 500; "
+            "`keeper audit CONFIG verify` says what is wrong with them."
+        ),
+    ]
     next_cursor: Next
 
 

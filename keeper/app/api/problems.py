@@ -36,6 +36,7 @@ _STATUS: Final[Mapping[int, str]] = {
     421: "The request names a host under which these pages do not answer.",
     422: "A part of the request is not what it should be; `errors` names each.",
     429: "Too many requests; `Retry-After` says how many seconds to wait.",
+    500: "This record is damaged; `keeper audit CONFIG verify` says how.",
     503: "The database cannot be read now, or it is busy.",
 }
 EVERYWHERE: Final = (401, 403, 405, 414, 421, 422, 429, 503)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.json_schema import SkipJsonSchema
 
 from keeper.adapters.audit.times import LAST_MS
+from keeper.app.api.asked import PLAIN
 from keeper.domain.record import RecordKind
 
 NAME_FORM = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -114,7 +115,7 @@ class RecordsQuery(_Query):
         ),
     ] = "named"
     limit: Annotated[
-        int, Field(ge=1, le=RECORDS_MAX, description="At most this many; a page of large records has fewer.")
+        int, Field(ge=1, le=RECORDS_MAX, description="At most this many; a page of large records has fewer."), PLAIN
     ] = 100
     cursor: Onward = None
 
@@ -126,7 +127,7 @@ class IncidentsQuery(_Query):
     since: Since = None
     until: Until = None
     order: Order = "newest"
-    limit: Annotated[int, Field(ge=1, le=INCIDENTS_MAX, description="At most this many.")] = 50
+    limit: Annotated[int, Field(ge=1, le=INCIDENTS_MAX, description="At most this many."), PLAIN] = 50
     cursor: Onward = None
 
 
@@ -139,14 +140,14 @@ class ActionsQuery(_Query):
     since: Since = None
     until: Until = None
     order: Order = "newest"
-    limit: Annotated[int, Field(ge=1, le=INCIDENTS_MAX, description="At most this many.")] = 50
+    limit: Annotated[int, Field(ge=1, le=INCIDENTS_MAX, description="At most this many."), PLAIN] = 50
     cursor: Onward = None
 
 
 class CheckpointsQuery(_Query):
     """Checkpoints, newest first."""
 
-    limit: Annotated[int, Field(ge=1, le=RECORDS_MAX, description="At most this many.")] = 100
+    limit: Annotated[int, Field(ge=1, le=RECORDS_MAX, description="At most this many."), PLAIN] = 100
     cursor: Onward = None
 
 

@@ -47,11 +47,6 @@ def record_document(record: Record) -> Document:
     }
 
 
-async def record(reader: LogReader, seq: int, *, full: bool = False) -> Record | None:
-    found = await reader.page(RecordQuery(after=seq - 1, limit=1, full=full))
-    return found[0] if found and found[0].seq == seq else None
-
-
 async def incidents(reader: LogReader, query: RecordQuery) -> Listed:
     """``query`` is of openings: its kinds are set here. One page holds fewer where many records had to be passed over."""
     opened, last = await _openings(reader, query)
@@ -69,9 +64,10 @@ async def _openings(reader: LogReader, query: RecordQuery) -> tuple[list[Record]
             after = each.seq
             if each.body.get("phase") == OPENED and each.incident:
                 opened.append(each)
-        looked_at += len(sheet.records)
+        looked_at += len(sheet.records) + len(sheet.damaged)
         if not sheet.more:
             return opened, None
+        after = sheet.end
     return opened, after
 
 
@@ -126,7 +122,7 @@ async def actions(reader: LogReader, query: RecordQuery) -> Listed:
         _action(each, [one for one in followed.get(each.incident or "", ()) if one.intent == each.intent])
         for each in sheet.records
     ]
-    return Listed(items, sheet.records[-1].seq if sheet.more else None)
+    return Listed(items, sheet.end if sheet.more else None)
 
 
 def _action(intent: Record, later: Sequence[Record]) -> Document:

@@ -10,15 +10,19 @@ from starlette.responses import Response
 
 from keeper.app.api import models, questions
 from keeper.app.api.answers import answered, json_bytes
+from keeper.app.api.asked import PLAIN
 from keeper.app.api.cursors import cursor_after, key_of
 from keeper.app.api.desk import AuditDesk
 from keeper.app.api.problems import described
 from keeper.app.api.queries import FULL_MAX, HASH_FORM, CheckpointsQuery, RecordsQuery, time_ms
 from keeper.app.pages.problem import PageProblem
 from keeper.domain.checkpoint import to_document
+from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import RecordQuery
+from keeper.ports.log_reader import Sheet
 
 LAST_RECORD: Final = 2**63 - 1
+VERIFY: Final = "run: keeper audit CONFIG verify"
 TAG_HEADERS: Final[dict[str, Any]] = {
     "ETag": {"description": "Strong; over the very bytes.", "schema": {"type": "string"}},
     "Cache-Control": {"description": "`private, no-cache`.", "schema": {"type": "string"}},
@@ -64,30 +68,44 @@ def _records(routes: APIRouter, desk: AuditDesk) -> None:
             newest_first=asked.order == "newest",
             full=full,
         )
-        async with desk.turns:
+        async with desk.turns.of(request):
             sheet = await desk.reader.sheet(query)
 
             def content() -> bytes:
-                following = cursor_after(question, sheet.records[-1].seq) if sheet.more else None
-                found = [questions.record_document(one) for one in sheet.records]
-                return json_bytes({"records": found, "next_cursor": following})
+                following = cursor_after(question, sheet.end) if sheet.more else None
+                return _page(sheet, following)
 
             return answered(request, await asyncio.to_thread(content))
 
-    @routes.get("/records/{seq}", response_model=models.Record, responses=described(404) | UNCHANGED)
+    @routes.get("/records/{seq}", response_model=models.Record, responses=described(404, 500) | UNCHANGED)
     async def record(
         request: Request,
-        seq: Annotated[int, Path(ge=1, le=LAST_RECORD, description="The record's number.")],
+        seq: Annotated[int, Path(ge=1, le=LAST_RECORD, description="The record's number."), PLAIN],
         if_none_match: IfNoneMatch = "",
     ) -> Response:
         """One record."""
-        async with desk.turns:
-            found = await questions.record(desk.reader, seq)
-        if found is None:
+        async with desk.turns.of(request):
+            sheet = await desk.reader.sheet(RecordQuery(after=seq - 1, limit=1))
+        if seq in sheet.damaged:
+            raise PageProblem(500, f"Record {seq} is damaged and cannot be read.", VERIFY)
+        if not sheet.records or sheet.records[0].seq != seq:
             raise PageProblem(
                 404, f"There is no record {seq}.", "numbers count from 1; /verification names the last one"
             )
-        return answered(request, json_bytes(questions.record_document(found)))
+        return answered(request, json_bytes(questions.record_document(sheet.records[0])))
+
+
+def _page(sheet: Sheet, following: str | None) -> bytes:
+    """Each record by itself: one that JSON has no form for is damaged, and the others are given."""
+    given: list[bytes] = []
+    damaged = list(sheet.damaged)
+    for one in sheet.records:
+        try:
+            given.append(json_bytes(questions.record_document(one)))
+        except StoreUnavailable:
+            damaged.append(one.seq)
+    rest = json_bytes({"damaged": sorted(damaged), "next_cursor": following})
+    return b'{"records":[' + b",".join(given) + b"]," + rest[1:]
 
 
 def _beside(routes: APIRouter, desk: AuditDesk) -> None:
@@ -100,7 +118,7 @@ def _beside(routes: APIRouter, desk: AuditDesk) -> None:
         if_none_match: IfNoneMatch = "",
     ) -> Response:
         """Evidence, unpacked and checked against its hash."""
-        async with desk.turns:
+        async with desk.turns.of(request):
             kept = await desk.reader.evidence(digest)
             if kept is None:
                 raise PageProblem(404, "No evidence here has this hash.", "take it from the body of a record")
@@ -120,7 +138,7 @@ def _beside(routes: APIRouter, desk: AuditDesk) -> None:
         """What the keeper signed of its log, newest first."""
         question = asked.question()
         before = key_of(asked.cursor, question) if asked.cursor else None
-        async with desk.turns:
+        async with desk.turns.of(request):
             found = list(await desk.reader.checkpoints(asked.limit + 1, before=before))
         more = len(found) > asked.limit
         found = found[: asked.limit]
@@ -133,5 +151,5 @@ def _beside(routes: APIRouter, desk: AuditDesk) -> None:
     @routes.get("/verification", response_model=models.Verification, responses=described() | UNCHANGED)
     async def verification(request: Request, if_none_match: IfNoneMatch = "") -> Response:
         """The newest verdict that the keeper recorded. Nothing is verified now: `keeper audit CONFIG verify` does that."""
-        async with desk.turns:
+        async with desk.turns.of(request):
             return answered(request, json_bytes(await questions.verification(desk.reader)))

@@ -16,6 +16,7 @@ from typing import IO, Any, Protocol
 from keeper.adapters.audit.canonical import canonical, quoted, record_hash
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.evidence import NotEvidence, unpack
+from keeper.adapters.audit.record_check import is_written
 from keeper.app.bundle import layout, standalone
 from keeper.app.bundle.layout import Contents
 from keeper.app.bundle.readme import readme
@@ -170,6 +171,11 @@ def _records(log: Log, counts: _Counts, tables: Tables, tell: Callable[[str], No
             body = json.loads(row.body)
         except (DraftRefused, ValueError, RecursionError):
             raise _not_whole(counts.records) from None
+        if not is_written(row.body):
+            raise NotWhole(
+                f"the body of record {counts.records} is not in the form of RFC 8785, in which the keeper writes it",
+                remedy="run: keeper audit CONFIG verify",
+            )
         if (
             row.seq != counts.records
             or row.prev_hash != counts.head

@@ -71,14 +71,15 @@ def check_files(folder: Path, manifest: dict[str, Any]) -> None:
             raise Broken(f"{name} does not belong to the bundle")
 
 
-def check_records(folder: Path, manifest: dict[str, Any]) -> tuple[dict[int, Any], set[str]]:
+def check_records(folder: Path, manifest: dict[str, Any]) -> tuple[dict[int, Any], set[str], dict[str, Any]]:
     head: Any = "0x" + "00" * 32
     heads: dict[int, Any] = {}
     named: set[str] = set()
+    archives: dict[str, Any] = {}
     count = 0
     for number, record in lines(folder / "records.jsonl"):
         count += 1
-        if record.get("seq") != number:
+        if type(record.get("seq")) is not int or record["seq"] != number:
             raise Broken(f"record {number} is missing; the line says {record.get('seq')!r}")
         if record.get("prev_hash") != head:
             raise Broken(f"record {number}: prev_hash is not the hash of the record before")
@@ -87,6 +88,8 @@ def check_records(folder: Path, manifest: dict[str, Any]) -> tuple[dict[int, Any
             raise Broken(f"record {number}: the hash does not fit what it holds")
         heads[number] = head
         says = record["body"] if isinstance(record.get("body"), dict) and record.get("kind") not in OF_DECISIONS else {}
+        if record.get("kind") == "archive" and isinstance(record.get("body"), dict):
+            archives[str(record["body"].get("file"))] = record["body"].get("sha256")
         evidence = says.get("evidence")
         if isinstance(evidence, str) and len(evidence) == 66:
             named.add(evidence)
@@ -94,7 +97,21 @@ def check_records(folder: Path, manifest: dict[str, Any]) -> tuple[dict[int, Any
         raise Broken(
             f"{count} records up to {head}, but manifest.json says {manifest['records']} up to {manifest['head']}"
         )
-    return heads, named
+    return heads, named, archives
+
+
+def check_archives(manifest: dict[str, Any], archives: dict[str, Any]) -> list[str]:
+    """Every archive that a record names is here as it was written, or said to be missing. Gives those that are."""
+    missing = []
+    for name, wanted in sorted(archives.items()):
+        found = manifest["files"].get("archives/" + name)
+        if found is None and name not in manifest["missing_archives"]:
+            raise Broken(f"the archive {name} is missing, and manifest.json does not say so")
+        if found is None:
+            missing.append(name)
+        elif found != wanted:
+            raise Broken(f"the archive {name} is not the file that the record names")
+    return missing
 
 
 def check_evidence(folder: Path, named: set[str]) -> tuple[set[Any], set[Any]]:
@@ -134,7 +151,8 @@ def main() -> int:
         if manifest.get("format") != "keeper audit bundle v1":
             raise Broken("manifest.json is of another format")
         check_files(folder, manifest)
-        heads, named = check_records(folder, manifest)
+        heads, named, archives = check_records(folder, manifest)
+        missing = check_archives(manifest, archives)
         found, moved = check_evidence(folder, named)
         checkpoints = check_checkpoints(folder, heads)
     except (Broken, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -144,6 +162,8 @@ def main() -> int:
         f"ok: {len(heads)} records, {len(found)} pieces of evidence, {len(moved)} in archives, head {manifest['head']}\n"
         f"    {checkpoints} checkpoints fit; their signatures: keeper audit verify-export DIR\n"
     )
+    for name in missing:
+        sys.stdout.write(f"    NOT LOOKED AT: the archive {name!a} is not in the bundle, and its evidence with it\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Records and observations once more as Parquet, in parts that fit in memory. For reading only: what is checked are the lines."""
+"""Records and observations once more as Parquet, in parts that fit in memory. For reading only: the check compares them with the lines."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 RECORD_COLUMNS: Final = ("seq", "at", "kind", "market", "action", "incident", "intent", "prev_hash", "hash", "body")
 OBSERVATION_COLUMNS: Final = ("seq", "block", "source", "value", "unit", "quality", "reason", "received_ms", "at_ms")
 WHOLE: Final = frozenset({"seq", "block"})
+
+
+def columns_of(names: tuple[str, ...]) -> dict[str, str]:
+    """With the name of polars' type of each."""
+    return {name: "Int64" if name in WHOLE else "String" for name in names}
 
 
 class Tables:
@@ -37,16 +42,19 @@ class Tables:
         self._observations.end()
 
     def _observe(self, seq: int, content: Mapping[str, Any]) -> None:
-        for one in _observations(content):
+        for row in observations(seq, content):
+            self._observations.add(row)
+
+
+def observations(seq: int, content: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """The rows that a record's body, or its evidence, makes in the table of observations."""
+    found = content.get("observations")
+    for one in found if isinstance(found, list) else ():
+        if isinstance(one, dict):
             block = one.get("block")
             number = block.get("number") if isinstance(block, dict) else None
             words = [_text(one.get(name)) for name in OBSERVATION_COLUMNS[2:]]
-            self._observations.add([seq, number if isinstance(number, int) else None, *words])
-
-
-def _observations(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    found = content.get("observations")
-    yield from (one for one in found if isinstance(one, dict)) if isinstance(found, list) else ()
+            yield [seq, number if isinstance(number, int) else None, *words]
 
 
 def _text(value: Any) -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from keeper.app.cli.log_formats import as_document, write
@@ -76,7 +77,7 @@ def print_log(output: Output, config: str, asked: LogQuery, form: str, file: Pat
     url = audit_url(config)
     if not log_exists(url):
         return say_so(output, config)
-    records = list(page_sync(url, query))
+    records, nothing = _found(partial(page_sync, url), query)
     if query.newest_first:
         records.reverse()
     more = len(records) == query.limit
@@ -91,13 +92,23 @@ def print_log(output: Output, config: str, asked: LogQuery, form: str, file: Pat
         write(records, form, None)
     elif not records:
         empty = not page_sync(url, RecordQuery(limit=1))
-        output.say(f"the log is empty; {remedy(config)}" if empty else "no records fit")
+        output.say(f"the log is empty; {remedy(config)}" if empty else f"no records fit{nothing}")
     else:
         evidence = asked.incident is not None or output.verbosity > 0
         _print_table(output, records, ticks=asked.ticks or bool(asked.kinds), evidence=evidence)
         if more:
             output.say(f"({counted(query.limit, 'record')} shown{MORE})", "dim")
     return Exit.DONE
+
+
+def _found(page: Callable[[RecordQuery], Sequence[Record]], query: RecordQuery) -> tuple[list[Record], str]:
+    """The records; where there are none, those of the name that was meant, or in words which names there are."""
+    if records := list(page(query)):
+        return records, ""
+    from keeper.app.cli.meant import meant_instead  # names are looked for only by who found nothing
+
+    instead, nothing = meant_instead(page, query)
+    return ([], nothing) if instead is query else (list(page(instead)), nothing)
 
 
 def _print_table(output: Output, records: Sequence[Record], *, ticks: bool, evidence: bool) -> None:

@@ -59,12 +59,13 @@ async def _serve(output: Output, config: str, url: str, host: str, port: int, ht
 
     clock, shown = SystemClock(), shlex.quote(config)
     tokens, rate = (http.tokens, http.rate) if http is not None else ({}, 120)
-    settings = PageSettings(clock=clock, url=http.url if http is not None else "", listen_host=host, config=shown)
+    url_of_pages = http.url if http is not None else ""
+    settings = PageSettings(clock=clock, url=url_of_pages, listen_host=host, config=shown)
 
     def started(address: str) -> None:
         output.say(f"the log: {address}/audit, for programs: {address}/api/v1/openapi.json  (Ctrl-C ends it)")
         output.document({"ok": True, "url": f"{address}/", "api": f"{address}/api/v1", "tokens": len(tokens)})
 
-    async with open_desk(url, AccessSettings(host, tokens, rate), clock, shown) as desk:
+    async with open_desk(url, AccessSettings(host, tokens, rate, url_of_pages), clock, shown) as desk:
         await desk.reader.page(RecordQuery(limit=1))  # a database that cannot be read is told here and not to a browser
         return await until_ended(build_app(None, settings, desk), host, port, started)

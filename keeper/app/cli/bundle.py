@@ -69,8 +69,8 @@ def verify_export(output: Output, folder: Path, *, signer: str | None, witnesses
         found = check(folder, signer=_address(signer), witnesses=witnesses, tell=progress.say)
     finally:
         progress.end()
-    manifest, log = found.manifest, found.log
-    signed_by = manifest.get("signer")
+    log, loaded = found.log, found.loaded
+    checkpoints = log.checkpoints if log else None
     output.document(
         {
             "ok": found.ok,
@@ -78,12 +78,12 @@ def verify_export(output: Output, folder: Path, *, signer: str | None, witnesses
             "records": log.records if log else 0,
             "head": log.head if log else None,
             "first_bad": log.first_bad if log else None,
-            "keeper": manifest.get("keeper"),
-            "written_at": manifest.get("written_at"),
-            "evidence": manifest.get("evidence"),
-            "checkpoints": manifest.get("checkpoints"),
-            "signer": signed_by,
-            "missing_archives": manifest.get("missing_archives"),
+            "keeper": loaded.keeper if loaded else None,
+            "evidence": loaded.evidence if loaded else 0,
+            "archived": loaded.archived if loaded else 0,
+            "checkpoints": checkpoints.count if checkpoints else 0,
+            "signer": (checkpoints.signer or None) if checkpoints else None,
+            "missing_archives": list(found.missing),
         }
     )
     if not found.ok:
@@ -91,11 +91,16 @@ def verify_export(output: Output, folder: Path, *, signer: str | None, witnesses
         output.say("  -> ask for the bundle again, and compare with a copy that somebody else has")
         return Exit.FOUND
     assert log is not None, "a good bundle was looked at to its end"
+    assert loaded is not None, "a good bundle was looked at to its end"
+    whose = f" of the keeper {loaded.keeper}" if loaded.keeper else ""
     output.say(
-        f"ok: {counted(log.records, 'record')} of the keeper {manifest.get('keeper')}, written at {manifest.get('written_at')}: "
-        f"every file, hash, link and table holds, head {log.head}",
-        "green",
+        f"ok: {counted(log.records, 'record')}{whose}: every file, hash, link and table holds, head {log.head}", "green"
     )
+    if found.missing:
+        files = f"{counted(len(found.missing), 'archive')} with {counted(loaded.archived, 'piece')} of evidence in all"
+        output.say(
+            f"warning: not looked at: {files}; not in the bundle, as it says: {', '.join(found.missing)}", "yellow"
+        )
     if log.checkpoints.count and signer is None:
         output.say(
             f"{counted(log.checkpoints.count, 'checkpoint')} signed by {log.checkpoints.signer}: compare this address, or give --signer"

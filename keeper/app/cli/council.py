@@ -229,7 +229,7 @@ async def _serve(output: Output, place: Place) -> int:
 
     async with opened(place) as (config, table):
         http = config.http or HttpConfig(*DEFAULT_LISTEN, "", False)
-        clock, access = SystemClock(), AccessSettings(http.host, http.tokens, http.rate)
+        clock, access = SystemClock(), AccessSettings(http.host, http.tokens, http.rate, http.url)
         settings = PageSettings(
             clock=clock,
             approve=http.approve,

@@ -38,7 +38,9 @@ WITNESSED = (
     "or an exported log"
 )
 PERIODS: Final = 3
-"""How many checkpoints may be late before it is said."""
+"""How many checkpoints may be late before it is said, or before a log without any is broken."""
+USUAL_MS: Final = 600_000
+"""Between two checkpoints, for who knows the signer and not the period."""
 
 
 def verify(
@@ -66,7 +68,7 @@ def verify(
     if not log_exists(url):
         return _gone(output, url, files) if any(map(_has_lines, files)) else say_so(output, config)
     archive = Path(settings.retention.archive) if settings.retention is not None else None
-    verdict = verify_log(url, Known(_signer(settings, signer), files, archive))
+    verdict = verify_log(url, Known(_signer(settings, signer), files, archive, _grace_ms(settings, signer)))
     warnings = [*verdict.warnings, *missing, *_warnings(verdict, settings, url)]
     advice = "" if verdict.ok else _advice(verdict, url, signer)
     if verdict.ok:
@@ -172,6 +174,13 @@ def _signer(settings: AuditConfig, asked: str | None) -> str | None:
         return None
 
 
+def _grace_ms(settings: AuditConfig, asked: str | None) -> int:
+    """How long after its start a keeper may have made no checkpoint; who asks for a signer has seen one."""
+    if asked is not None:
+        return 0
+    return PERIODS * (settings.checkpoints.every_ms if settings.checkpoints is not None else USUAL_MS)
+
+
 def _witnesses(settings: AuditConfig, asked: Sequence[Path]) -> tuple[tuple[Path, ...], list[str]]:
     """The files to compare with, and what is to be said of those that are not there. One that was asked for must be."""
     from keeper.config.audit import FileWitness
@@ -197,6 +206,10 @@ def _warnings(verdict: Verification, settings: AuditConfig, url: str) -> list[st
     if verdict.checkpoints.earlier:
         earlier = ", ".join(verdict.checkpoints.earlier)
         found.append(f"older checkpoints are signed by {earlier}: was the identity changed then?")
+    if verdict.ok and verdict.records and not verdict.checkpoints.count and _signer(settings, None) is not None:
+        found.append(
+            "no checkpoint yet of the signer that is configured: soon after the keeper's start one must be there"
+        )
     if verdict.ok and settings.checkpoints is not None and verdict.records:
         found += _late(verdict, settings.checkpoints.every_ms, url)
     return found

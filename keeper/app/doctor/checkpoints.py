@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keeper.adapters.audit.checkpoints import SqlCheckpointBook
 from keeper.adapters.audit.location import sqlite_file
-from keeper.app.checkpoint_parts import open_identity, open_witnesses, same_key
+from keeper.app.checkpoint_parts import open_identity, open_witnesses, own_witness, same_key
 from keeper.app.checkpoints import WentBack, check_onward
 from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.reach import why_unreachable
@@ -32,6 +32,8 @@ async def examine_checkpoints(config: model.Config, sender: str | None) -> Check
         identity = await open_identity(audit.checkpoints, audit.signer or "")
         if identity.address == sender:
             raise same_key(identity.address)
+        if identity.address in audit.witness_for.values():
+            raise own_witness(identity.address)
         newest = await _newest(audit, identity.address)
     except (SigningError, WentBack) as error:
         return Check(NAME, Health.FAIL, error.message, error.remedy)
@@ -41,7 +43,9 @@ async def examine_checkpoints(config: model.Config, sender: str | None) -> Check
     trouble = await _trouble(audit, audit.checkpoints, newest)
     found = [trouble] if trouble is not None else []
     if audit.signer is None:  # said beside trouble too: whoever sets it up looks here for the line
-        found.append(("no auditor knows whose signature it must be", f'write `signer: "{identity.address}"` in `audit`'))
+        found.append(
+            ("no auditor knows whose signature it must be", f'write `signer: "{identity.address}"` in `audit`')
+        )
     if not found:
         return Check(NAME, Health.OK, said)
     messages, remedies = zip(*found, strict=True)

@@ -76,16 +76,18 @@ def is_phase(record: Record, phase: str) -> bool:
     return record.kind is RecordKind.INCIDENT and record.body.get("phase") == phase
 
 
-def gather(incident: str) -> Steps:
-    """Asks for pages and returns what tells of the incident; None when the log knows none of this name."""
+def gather(incident: str, most: int = MOST_RECORDS) -> Steps:
+    """Asks for pages and returns what tells of the incident, from at most about ``most`` of its own records; None when the log knows none
+    of this name.
+    """
     own: list[Record] = []
     while page := list((yield RecordQuery(incident=incident, after=own[-1].seq if own else 0, limit=PAGE))):
         own += page
-        if len(page) < PAGE or len(own) >= MOST_RECORDS:
+        if len(page) < PAGE or len(own) >= most:
             break
     if not own:
         return None
-    cut = len(own) >= MOST_RECORDS
+    cut = len(own) >= most
     if cut:  # how it ended lies behind what is read
         ends = yield RecordQuery(incident=incident, kinds=(RecordKind.INCIDENT,), newest_first=True, limit=1)
         own += [one for one in ends if one.seq > own[-1].seq]
@@ -99,9 +101,9 @@ def gather(incident: str) -> Steps:
     return found
 
 
-def gather_sync(page: Page, incident: str) -> Material | None:
+def gather_sync(page: Page, incident: str, most: int = MOST_RECORDS) -> Material | None:
     """Raises StoreUnavailable, StoreNotMigrated."""
-    steps = gather(incident)
+    steps = gather(incident, most)
     try:
         query = next(steps)
         while True:

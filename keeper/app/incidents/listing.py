@@ -149,7 +149,7 @@ def meant(page: Page, name: str) -> Meant:
         return Meant(beginning[0])
     if beginning:
         return Meant(None, several=True, near=tuple(beginning[:_NEAR]))
-    return Meant(None, near=_nearest(name, known))
+    return Meant(None, near=nearest(name, known))
 
 
 def _ids(page: Page) -> Iterator[str]:
@@ -162,7 +162,7 @@ def _ids(page: Page) -> Iterator[str]:
         query = replace(query, after=found[-1].seq)
 
 
-def _nearest(name: str, known: Sequence[str]) -> tuple[str, ...]:
+def nearest(name: str, known: Sequence[str]) -> tuple[str, ...]:
     """The most alike; the newest where none is."""
     alike = get_close_matches(name, known[:500], n=_NEAR, cutoff=0.5)
     return tuple(alike or known[:_NEAR])

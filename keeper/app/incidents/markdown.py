@@ -40,10 +40,18 @@ def _section(section: Section) -> list[str]:
         parts.append(_table(section.table))
     for command in section.commands:
         parts.append(text(command.shows))
-        # each line begins with a word of ours: no fence ends in it
-        lines = "\n".join(printable(line, 2_000) for line in command.line.split("\n"))
-        parts.append(f"```{'text' if command.is_text else 'sh'}\n{lines}\n```")
+        # it begins with a word of ours in every line: no fence ends in it
+        parts.append(
+            f"```text\n{_exact(command.line)}\n```"
+            if command.is_text
+            else f"```sh\n{printable(command.line, 2_000)}\n```"
+        )
     return parts
+
+
+def _exact(lines: str) -> str:
+    """With every space; only what does not print at all is taken out, which is in no text that was signed."""
+    return "\n".join("".join(char for char in line if char.isprintable()) for line in lines.split("\n"))
 
 
 def _table(table: Table) -> str:

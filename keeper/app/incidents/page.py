@@ -11,6 +11,7 @@ from keeper.app.incidents.report import Report
 from keeper.app.incidents.story import Story
 from keeper.app.pages.incident_sheet import incident_sheet
 from keeper.app.pages.rendering import environment
+from keeper.app.pages.wording import visible
 
 TEMPLATE: Final = "incident_report.html"
 _CODE: Final = re.compile(r"0x[0-9a-fA-F]{4,}")
@@ -25,8 +26,8 @@ def html(report: Report, story: Story) -> str:
 
 def marked(text: str) -> Markup:
     """Escaped; hashes, addresses and data as code, which a line may break anywhere."""
-    parts = []
-    end = 0
+    parts, end = [], 0
+    text = str(visible(text))
     for found in _CODE.finditer(text):
         parts += [escape(text[end : found.start()]), Markup("<code>{}</code>").format(found.group())]
         end = found.end()

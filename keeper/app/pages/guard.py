@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keeper.app.api.problems import problem_response
@@ -68,9 +68,14 @@ class Guard:
                         headers[name] = value
             await send(message)
 
-        if scope["path"] != HEALTH and host_name(Headers(scope=scope).get("host", "")) not in self._hosts:
+        headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            unclear = PlainTextResponse("Two lengths.\n", status_code=400, headers={"Connection": "close"})
+            await unclear(scope, receive, sealed)  # where it ends, another server may see otherwise
+            return
+        if scope["path"] != HEALTH and host_name(headers.get("host", "")) not in self._hosts:
             of_api = (scope["path"] + "/").startswith("/api/")
-            refusal = problem_response(ELSEWHERE) if of_api else PlainTextResponse(_PLAIN, status_code=421)
+            refusal: Response = problem_response(ELSEWHERE) if of_api else PlainTextResponse(_PLAIN, status_code=421)
             await refusal(scope, receive, sealed)
             return
         await self._app(scope, receive, sealed)

@@ -68,7 +68,13 @@ def hosted(parts: Parts, faults: Faults, tell: Callable[[Notice], None]) -> Call
 
 @asynccontextmanager
 async def _apart(
-    parts: Parts, http: HttpConfig, faults: Faults, tell: Callable[[Notice], None], settings: PageSettings, *, council: bool
+    parts: Parts,
+    http: HttpConfig,
+    faults: Faults,
+    tell: Callable[[Notice], None],
+    settings: PageSettings,
+    *,
+    council: bool,
 ) -> AsyncIterator[LogApart]:
     """The log's own process: unpacking, telling and rendering take the interpreter for themselves, and the keeper needs its own."""
     from keeper.app.api.access import Access, AccessSettings

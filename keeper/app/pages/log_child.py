@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import socket
 import sys
@@ -15,6 +14,7 @@ from typing import Final
 
 from keeper.app.faults import Faults
 from keeper.app.pages.log_orders import LogOrders, line_of
+from keeper.config.environment import for_own_process
 from keeper.ports.clock import Clock
 
 PART: Final = "log-pages"
@@ -24,9 +24,6 @@ WELL_MS: Final = 60_000
 """Who lived so long is started again at once."""
 _END_S: Final = 3.0
 _BACKLOG: Final = 64
-_PASSED_ON: Final = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"})
-_PREFIXES: Final = ("PG", "LC_", "PYTHON")
-"""Of the environment; secrets of the keeper are in the rest."""
 
 
 class LogChild:
@@ -49,6 +46,16 @@ class LogChild:
 
     async def run(self) -> None:
         """Until cancelled."""
+        while True:
+            try:
+                await self._run()
+            except OSError as error:
+                self._down(
+                    "cannot-start", f"no socket for the process that answers for the log: {error.strerror or error}"
+                )
+                await self._clock.sleep(LONGEST_PAUSE_S)
+
+    async def _run(self) -> None:
         folder = tempfile.mkdtemp(prefix="keeper-log-")  # nobody else's: 0700
         try:
             with socket.socket(socket.AF_UNIX) as listening:
@@ -58,7 +65,7 @@ class LogChild:
                 self.path = path
                 await self._keep(listening.fileno(), folder)
         finally:
-            self.path, self.away = "", True
+            self.path = ""
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _keep(self, listening: int, folder: str) -> None:
@@ -68,21 +75,16 @@ class LogChild:
             began_ms = self._clock.monotonic_ms()
             why = await self._one(listening, folder)
             self.away = True
-            self._faults.down(
-                PART,
-                "ended",
-                f"the process that answers for the log ended: {why}",
-                "what it wrote to the keeper's stderr says why; it is started again",
-            )
+            self._down("ended", f"the process that answers for the log ended: {why}")
             pause_s = 1.0 if self._clock.monotonic_ms() - began_ms >= WELL_MS else min(LONGEST_PAUSE_S, pause_s * 2)
             await self._clock.sleep(pause_s)
             self.away = False
 
+    def _down(self, reason: str, message: str) -> None:
+        self._faults.down(PART, reason, message, "what it wrote to the keeper's stderr says why; it is started again")
+
     async def _one(self, listening: int, folder: str) -> str:
         """From start to end; how it ended."""
-        environment = {
-            name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PREFIXES)
-        }
         command = [sys.executable, "-P", "-m", MODULE, str(listening)]
         try:
             process = await asyncio.create_subprocess_exec(
@@ -90,14 +92,14 @@ class LogChild:
                 stdin=PIPE,
                 stdout=DEVNULL,
                 pass_fds=(listening,),
-                env=environment,
+                env=for_own_process(),
                 process_group=0,  # an interrupt at the terminal is the keeper's matter
             )
         except OSError as error:
             return error.strerror or type(error).__name__
         self.pid = process.pid
         try:
-            assert process.stdin is not None  # noqa: S101 - asked for above
+            assert process.stdin is not None
             with contextlib.suppress(ConnectionError):
                 process.stdin.write(line_of(self._orders, folder))
                 await process.stdin.drain()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import FastAPI, Request
@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from keeper.adapters.audit.errors import TooLarge
 from keeper.adapters.audit.evidence import named
 from keeper.app.api import questions, stories
+from keeper.app.api.asked import CALLER, said_twice
 from keeper.app.api.cursors import cursor_after, key_of
 from keeper.app.api.desk import AuditDesk
 from keeper.app.api.queries import INCIDENT_FORM, NAME_FORM
@@ -23,7 +24,8 @@ from keeper.app.pages.log_search import find, search_of
 from keeper.app.pages.problem import PageProblem
 from keeper.app.pages.record_sheet import record_sheet
 from keeper.app.pages.settings import PageSettings
-from keeper.domain.record import RecordKind, RecordQuery
+from keeper.domain.errors import StoreUnavailable
+from keeper.domain.record import Record, RecordKind, RecordQuery
 from keeper.ports.log_reader import Kept
 
 FORMS: Final = frozenset({"/login", "/logout"})
@@ -31,6 +33,7 @@ FORMS: Final = frozenset({"/login", "/logout"})
 COOKIE: Final = "keeper_session"
 INCIDENTS: Final = 25
 ACTIONS: Final = 50
+VERIFY: Final = "run: keeper audit CONFIG verify"
 QUERY_MAX: Final = 4_096
 BODY_MAX: Final = 2_048
 FORM_HEADERS: Final = {
@@ -54,9 +57,9 @@ def _log(app: FastAPI, desk: AuditDesk, settings: PageSettings) -> None:
     async def log(request: Request) -> Response:
         _admit(request, desk)
         search = search_of(request.query_params)
-        async with desk.turns:
+        async with desk.turns.of(request):
             found = await find(desk.reader, search)
-        html = rendering.page("log.html", settings, found=found, kinds=list(RecordKind))
+        html = await rendered("log.html", settings, found=found, kinds=list(RecordKind))
         return HTMLResponse(html, headers=FORM_HEADERS)
 
     @app.get("/audit/records/{seq}")
@@ -65,15 +68,16 @@ def _log(app: FastAPI, desk: AuditDesk, settings: PageSettings) -> None:
         if not _SEQ.fullmatch(seq) or int(seq) >= 2**63:
             raise PageProblem(400, "This is no number of a record.", "records count from 1")
         number = int(seq)
-        async with desk.turns:
-            around = await desk.reader.page(RecordQuery(after=max(0, number - 2), limit=3))
-            found = {one.seq: one for one in around}
+        async with desk.turns.of(request):
+            found, damaged = await _around(desk, number)
+            if number in damaged:
+                raise PageProblem(500, f"Record {number} is damaged and cannot be read.", VERIFY)
             if number not in found:
                 raise PageProblem(404, f"There is no record {number}.", "the newest are at /audit")
             one = found[number]
             kept, left = await _kept(desk, named(one.body))
             sheet = await asyncio.to_thread(record_sheet, one, found.get(number - 1), found.get(number + 1), kept)
-        return HTMLResponse(rendering.page("record.html", settings, sheet=sheet, not_read=left))
+        return HTMLResponse(await rendered("record.html", settings, sheet=sheet, not_read=left))
 
     @app.get("/audit/response-times")
     async def response_times(request: Request) -> Response:
@@ -87,10 +91,10 @@ def _log(app: FastAPI, desk: AuditDesk, settings: PageSettings) -> None:
             limit=ACTIONS,
             newest_first=True,
         )
-        async with desk.turns:
+        async with desk.turns.of(request):
             listed = await questions.actions(desk.reader, query)
         found = questions.percentiles(listed.items)
-        html = rendering.page(
+        html = await rendered(
             "response_times.html",
             settings,
             items=listed.items,
@@ -102,13 +106,29 @@ def _log(app: FastAPI, desk: AuditDesk, settings: PageSettings) -> None:
         return HTMLResponse(html, headers=FORM_HEADERS)
 
 
+async def _around(desk: AuditDesk, number: int) -> tuple[dict[int, Record], set[int]]:
+    """The record and its neighbours as far as they are there, and which of them are damaged."""
+    found: dict[int, Record] = {}
+    damaged: set[int] = set()
+    for after in range(max(0, number - 2), number + 1):
+        sheet = await desk.reader.sheet(RecordQuery(after=after, limit=1))
+        found |= {one.seq: one for one in sheet.records}
+        damaged |= set(sheet.damaged)
+    return found, damaged
+
+
+async def rendered(template: str, settings: PageSettings, **values: Any) -> str:
+    """In a thread: a page takes tens of milliseconds, and others wait for the loop."""
+    return await asyncio.to_thread(rendering.page, template, settings, **values)
+
+
 async def _kept(desk: AuditDesk, digest: str | None) -> tuple[Kept | None, str]:
     """The evidence, or why it is not shown here."""
     if digest is None or not re.fullmatch(r"0x[0-9a-f]{64}", digest):
         return None, ""
     try:
         return await desk.reader.evidence(digest), ""
-    except TooLarge as error:
+    except (TooLarge, StoreUnavailable) as error:
         return None, f"{error.message}: {error.remedy}"
 
 
@@ -121,10 +141,10 @@ def _incidents(app: FastAPI, desk: AuditDesk, settings: PageSettings) -> None:
         query = RecordQuery(
             market=market or None, after=key_of(older, question) if older else 0, limit=INCIDENTS, newest_first=True
         )
-        async with desk.turns:
+        async with desk.turns.of(request):
             listed = await questions.incidents(desk.reader, query)
         older_link = _older("/incidents", market, question, listed.last)
-        html = rendering.page("incidents.html", settings, items=listed.items, older=older_link, market=market)
+        html = await rendered("incidents.html", settings, items=listed.items, older=older_link, market=market)
         return HTMLResponse(html, headers=FORM_HEADERS)
 
     @app.get("/incidents/{incident_id}")
@@ -138,14 +158,15 @@ def _incidents(app: FastAPI, desk: AuditDesk, settings: PageSettings) -> None:
             refusal = problem
         if not re.fullmatch(INCIDENT_FORM, incident_id):
             raise PageProblem(400, "This is no name of an incident.", "follow a link from a proposal or a notification")
-        async with desk.turns:
+        async with desk.turns.of(request):
             if refusal is not None and not await _is_proposed_about(desk, incident_id):
                 raise refusal
             story = await stories.story(desk.reader, incident_id)
             if story is None:
                 raise PageProblem(404, "The log knows no incident of this name.", "/incidents lists them")
             sheet = await asyncio.to_thread(incident_sheet, story)
-        return HTMLResponse(rendering.page("incident_story.html", settings, sheet=sheet, story=story))
+            html = await rendered("incident_story.html", settings, sheet=sheet, story=story)
+        return HTMLResponse(html)
 
 
 async def _is_proposed_about(desk: AuditDesk, incident: str) -> bool:
@@ -179,14 +200,20 @@ def login_page(request: Request, problem: PageProblem, settings: PageSettings) -
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     after = wanted if request.method == "GET" and _OWN_PATH.fullmatch(wanted) else "/audit"
     html = rendering.page("login.html", settings, problem=problem, after=after, tried=request.method == "POST")
-    return HTMLResponse(html, status_code=401, headers=FORM_HEADERS)
+    headers = {"Retry-After": str(problem.retry_s)} if problem.retry_s else {}
+    return HTMLResponse(html, status_code=problem.status, headers={**FORM_HEADERS, **headers})
 
 
 def _admit(request: Request, desk: AuditDesk) -> None:
     """Raises PageProblem."""
-    desk.access.of_page(request.cookies.get(COOKIE, ""), _address(request))
-    if len(request.scope["query_string"]) > QUERY_MAX:
+    session, address = request.cookies.get(COOKIE, ""), _address(request)
+    request.scope[CALLER] = address
+    request.scope[CALLER] = desk.access.of_page(session, request.headers, address)
+    query = request.scope["query_string"]
+    if len(query) > QUERY_MAX:
         raise PageProblem(414, "The address is too long.", "use the form of the page")
+    if (name := said_twice(query)) is not None:
+        raise PageProblem(422, f"{name} is given more than once.", "use the form of the page")
 
 
 def _market_and_cursor(request: Request) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from keeper.ports.log_reader import LogReader, Sheet
 
 PAGE: Final = 50
 LINE_MAX: Final = 300
+DAMAGED: Final = "this record is damaged and cannot be read: keeper audit CONFIG verify says how"
 NOT_SHOWN: Final = (RecordKind.TICK, RecordKind.STATE)
 """Left out unless asked for: one or two at every block."""
 FIELDS: Final = ("market", "action", "incident", "since", "until")
@@ -47,8 +48,25 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class DamagedKind:
+    value: str = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Stands where a record is that cannot be read."""
+
+    seq: int
+    at: str = ""
+    kind: DamagedKind = DamagedKind()
+    market: str | None = None
+    action: str | None = None
+    incident: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
-    record: Record
+    record: Record | Unread
     words: str
 
 
@@ -97,19 +115,21 @@ def search_of(params: QueryParams) -> Search:
 
 async def find(reader: LogReader, search: Search) -> Found:
     sheet = await reader.sheet(search.query)
-    records = list(reversed(sheet.records)) if search.newer else list(sheet.records)
+    lines = [Line(one, printable(summary(one), LINE_MAX)) for one in sheet.records]
+    lines += [Line(Unread(seq), DAMAGED) for seq in sheet.damaged]
+    lines.sort(key=lambda line: line.record.seq, reverse=True)
     newer, older = _ends(search, sheet)
     return Found(
         search,
-        tuple(Line(one, printable(summary(one), LINE_MAX)) for one in records),
-        search.link("newer", records[0].seq) if newer else "",
-        search.link("older", records[-1].seq) if older else "",
+        tuple(lines),
+        search.link("newer", lines[0].record.seq) if newer else "",
+        search.link("older", lines[-1].record.seq) if older else "",
     )
 
 
 def _ends(search: Search, sheet: Sheet) -> tuple[bool, bool]:
     """Whether there are newer ones and older ones."""
-    if not sheet.records:
+    if not sheet.records and not sheet.damaged:
         return False, False
     return (sheet.more, True) if search.newer else (search.query.after > 0, sheet.more)
 

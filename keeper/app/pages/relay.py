@@ -103,7 +103,7 @@ class Relay:
         try:
             start: Message = {"type": "http.response.start", "status": answer.status_code}
             await send({**start, "headers": _passed(answer.headers.raw)})
-            assert isinstance(answer.stream, httpx.AsyncByteStream)  # noqa: S101 - it came from the transport for these
+            assert isinstance(answer.stream, httpx.AsyncByteStream)
             with contextlib.suppress(httpx.TransportError):  # it ended within: the asker gets no end either
                 async for part in answer.stream:
                     await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -144,7 +144,8 @@ async def _body(receive: Receive) -> bytes:
         message = await receive()
         if message["type"] != "http.request":
             return body
-        body += message.get("body", b"")
+        part: bytes = message.get("body", b"")
+        body += part
         if len(body) > BODY_MAX:
             raise TOO_LONG
         if not message.get("more_body", False):

@@ -23,7 +23,7 @@ from keeper.app.pages.approving import VIA, approve
 from keeper.app.pages.connections import bounded, quieten
 from keeper.app.pages.council_view import CouncilView
 from keeper.app.pages.guard import HEALTH, Guard, RateLimit, posted
-from keeper.app.pages.log_pages import FORMS, add_log_pages, login_page
+from keeper.app.pages.log_pages import COOKIE, FORMS, add_log_pages, login_page
 from keeper.app.pages.problem import PageProblem, problem_of
 from keeper.app.pages.settings import PageSettings
 from keeper.app.pages.sheet import sheet
@@ -50,10 +50,8 @@ def build_app(
         log=not audit.access.closed,
         login=audit.access.asks_for_tokens,
     )
-    if isinstance(audit, LogApart):
-        app = _Guarded(settings.hosts, witness_app(audit), audit.relay)
-    else:
-        app = _Guarded(settings.hosts, api_app(audit))
+    api, relay = (witness_app(audit), audit.relay) if isinstance(audit, LogApart) else (api_app(audit), None)
+    app = _Guarded(settings.hosts, api, relay)
     turns = asyncio.Semaphore(_TURNS)
     _common(app)
     if isinstance(audit, AuditDesk):
@@ -146,7 +144,9 @@ def _posts(app: FastAPI, view: CouncilView, settings: PageSettings, turns: async
 
 def _errors(app: FastAPI, settings: PageSettings) -> None:
     def answer(request: Request, problem: PageProblem) -> Response:
-        if problem.status == 401 and settings.login:
+        # who has a token may give it, however often others of the same address were refused
+        unknown = problem.status == 401 or (problem.status == 429 and COOKIE not in request.cookies)
+        if unknown and settings.login:
             return login_page(request, problem, settings)
         headers = {"Retry-After": str(problem.retry_s)} if problem.retry_s else {}
         if request.method == "POST" and request.url.path not in FORMS:

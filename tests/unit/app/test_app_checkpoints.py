@@ -16,7 +16,7 @@ from keeper.app.checkpoints import MOST_MISSED, STEP_BACK_MS, Checkpoints, Signi
 from keeper.app.faults import Faults
 from keeper.domain.checkpoint import SignedCheckpoint, signed_by
 from keeper.domain.decision import IncidentPhase
-from keeper.domain.errors import StoreUnavailable
+from keeper.domain.errors import Refused, StoreUnavailable
 from keeper.domain.record import Draft, RecordKind
 from keeper.domain.verdict import Severity
 from keeper.ports.checkpoints import LogLook
@@ -249,3 +249,52 @@ async def test_without_signing__nothing_happens() -> None:
     await checkpoints.finish()
     assert scene.told == []
     assert scene.checkpoints.every_s == 600.0
+
+
+async def test_make__a_witness_was_emptied__pages_and_gives_it_everything_again() -> None:
+    witness = MemoryWitness()
+    scene = Scene(witnesses=[witness])
+    for _ in range(3):
+        await scene.add()
+    witness.kept.clear()
+    await scene.checkpoints.make()
+    assert [one.checkpoint.number for one in witness.kept] == [1, 2, 3]
+    (notice,) = scene.told
+    assert notice.severity is Severity.CRITICAL
+    assert "was given checkpoints up to 3, and held them up to 0" in notice.body
+    await scene.checkpoints.make()
+    assert scene.faults.current == ()
+
+
+async def test_make__a_witness_lost_its_newest__is_given_the_missing_ones_in_order() -> None:
+    class InOrder(MemoryWitness):
+        """As another keeper whose log was restored from a copy: what does not follow is a conflict; how far it came is known here only."""
+
+        async def last(self, genesis: str) -> int:
+            return 5
+
+        async def keep(self, signed: SignedCheckpoint) -> None:
+            if signed not in self.kept and signed.checkpoint.number != len(self.kept) + 1:
+                raise Refused("send the missing ones first", code=409)
+            await super().keep(signed)
+
+    witness = InOrder()
+    scene = Scene()
+    for _ in range(6):
+        await scene.add()
+    witness.kept = (await scene.kept())[:2]
+    signing = Signing(scene.book, IDENTITY, [witness], "one", 31337, 600_000)
+    await Checkpoints(signing, scene.clock, scene.faults, scene.settle).make()
+    assert [one.checkpoint.number for one in witness.kept] == [1, 2, 3, 4, 5, 6]
+    assert scene.faults.current == ()
+
+
+@pytest.mark.parametrize(("keeper", "chain_id"), [("two", 31337), ("one", 1)])
+async def test_make__another_keeper_or_chain_than_before__pages_and_signs_nothing(keeper: str, chain_id: int) -> None:
+    scene = Scene()
+    await scene.add()
+    await scene.store.append([STOP])
+    signing = Signing(scene.book, IDENTITY, [], keeper, chain_id, 600_000)
+    await Checkpoints(signing, scene.clock, scene.faults, scene.settle).make()
+    assert [fault.reason for fault in scene.faults.current] == ["another-keeper"]
+    assert len(await scene.kept()) == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from keeper.adapters.audit.spool_lines import SpoolDamaged
 from keeper.app.spooling import MOMENT_S, SpoolingStore
 from keeper.config.audit import ActWithoutLog
 from keeper.domain.errors import AuditError, IntentAlreadyOpen, InvalidTransition, StoreUnavailable
@@ -347,4 +348,170 @@ async def test_head__empty_log__spool_begins_at_genesis(tmp_path: Path) -> None:
     await store.append(begun())
     assert store._spool.head is not None
     assert (store._spool.head.seq, store._spool.head.log) == (0, GENESIS)
+    await store.close()
+
+
+async def test_answer_lost__and_then_something_else_failed__is_not_written_twice(tmp_path: Path) -> None:
+    log, clock = UnreliableLog(), ManualClock(T0)
+    store = await spooling(log, tmp_path / "s", NEVER, clock)
+    await store.append([tick(T0 - 1)])
+    log.mood = Mood.SILENT_ONCE
+    again = tick(T0 + 1)
+    with pytest.raises(StoreUnavailable):
+        await store.append([again])  # a moment: whoever sent it sends it again
+    await clock.advance(MOMENT_S * 1000)
+    await store.append([tick(T0 + 2)])
+    assert store.away
+    await store.append([again])  # this time it goes aside without asking the database
+    log.mood = Mood.WELL
+    await store.reconcile()
+    kept = [one.at for one in await everything(log) if one.kind is RecordKind.TICK]
+    assert len(kept) == len(set(kept)) == 3
+    await store.close()
+
+
+@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize("at_once", [1, 100])
+async def test_answer_lost__the_same_meant_twice__is_in_the_log_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool, at_once: int
+) -> None:
+    monkeypatch.setattr("keeper.app.reconciling.AT_ONCE", at_once)
+    log, clock = UnreliableLog(), ManualClock(T0)
+    store = await spooling(log, tmp_path / "s", NEVER, clock)
+    log.mood = Mood.SILENT_ONCE if taken else Mood.GONE
+    again = tick()
+    with pytest.raises(StoreUnavailable):
+        await store.append([again])
+    log.mood = Mood.GONE
+    await clock.advance(MOMENT_S * 1000)
+    for each in (again, tick(), again):  # the first one, and two that are like it
+        await store.append([each])
+    log.mood = Mood.WELL
+    await store.reconcile()
+    assert sum(one.kind is RecordKind.TICK for one in await everything(log)) == 3
+    await store.close()
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+async def test_start__spool_begun_on_an_empty_log__goes_on_in_that_log_only(tmp_path: Path, taken: int) -> None:
+    log = UnreliableLog()
+    store = await spooling(log, tmp_path / "s")
+    log.mood = Mood.SILENT_ONCE if taken == 1 else Mood.GONE
+    await store.append(begun())
+    if taken == 2:  # and the process ended before the spool was emptied
+        log.mood = Mood.WELL
+        await store._reconciler.write()
+    kill(store)
+    other = UnreliableLog()
+    await other.append([tick(T0 + 5)])
+    with pytest.raises(StoreUnavailable, match="begun on another log: it was empty then"):
+        await spooling(other, tmp_path / "s")
+    assert len(await everything(other)) == 1
+    log.mood = Mood.WELL
+    store = await spooling(log, tmp_path / "s")
+    kinds = [one.kind for one in await everything(log) if one.kind is not RecordKind.GAP]
+    assert kinds == ["decision", "intent"]
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"through": "x"},
+        {"through": None},
+        {"through": 10**9},
+        {"through": 3},
+        {"through": 0},
+        {"through": -1},
+        {"through": True},
+        {"first": 1},
+        {"first": "0"},
+        {"first": -1},
+        {"last_hash": GENESIS},
+        {"last_hash": None},
+        {"first_hash": GENESIS},
+    ],
+)
+async def test_start__a_gap_that_this_spool_never_wrote__is_not_believed(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    log = UnreliableLog()
+    store = await spooling(log, tmp_path / "s")
+    await store.append([tick(T0 - 1)])
+    log.mood = Mood.GONE
+    await store.append(begun())
+    assert store._spool.head is not None
+    said: dict[str, Any] = {
+        "first": 0,
+        "through": 2,
+        "first_hash": store._spool.head.hash,
+        "last_hash": store._spool.last_hash,
+    }
+    kill(store)
+    log.mood = Mood.WELL
+    await log.append([Draft(RecordKind.GAP, {"event": "written-late", "spool": said | change}, T0)])
+    store = await spooling(log, tmp_path / "s")
+    assert [one.kind for one in await everything(log)] == ["tick", "gap", "gap", "decision", "intent"]
+    await store.close()
+
+
+async def test_spool_damaged__while_running__is_kept_aside_and_told_and_the_keeper_goes_on(tmp_path: Path) -> None:
+    log, clock = UnreliableLog(), ManualClock(T0)
+    store = await spooling(log, tmp_path / "s", CRITICAL, clock)
+    told: list[AuditError | None] = []
+    store.told = told.append
+    await store.append([tick(T0 - 1)])
+    log.mood = Mood.GONE
+    await store.append([decision("i-0"), opening("i-0")])
+    await store.append([tick(T0 + 1)])
+    await store.append([attempt(1, "i-0")])
+    whole = (tmp_path / "s").read_bytes()
+    place = whole.index(b'"kind":"attempt"')
+    (tmp_path / "s").write_bytes(whole[:place] + b"?" + whole[place + 1 :])
+    damaged = (tmp_path / "s").read_bytes()
+    log.mood = Mood.WELL
+    task = asyncio.create_task(store.run())
+    async with asyncio.timeout(30):
+        while store.away or len(await everything(log)) < 6:
+            await clock.advance(1_000)
+            await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert (tmp_path / "s.damaged-1").read_bytes() == damaged
+    records = await everything(log)
+    assert [one.kind for one in records] == ["tick", "gap", "decision", "intent", "tick", "fault"]
+    (lost,) = bodies(records, RecordKind.FAULT)
+    assert "1 records of it are not in the log" in lost["message"]
+    assert "s.damaged-1" in lost["message"]
+    assert isinstance(told[-1], SpoolDamaged)
+    assert told[-1].remedy
+    await store.append([tick(T0 + 2)])
+    assert (await everything(log))[-1].kind == "tick"
+    await store.close()
+
+
+async def test_spool_damaged__a_file_came_in_its_place__is_kept_aside(tmp_path: Path) -> None:
+    log = UnreliableLog()
+    store = await spooling(log, tmp_path / "s")
+    (tmp_path / "s").write_text("my notes\n")
+    log.mood = Mood.GONE
+    await store.append(begun())
+    assert (tmp_path / "s.damaged-1").read_text() == "my notes\n"
+    assert store._spool.records == 2
+    await store.close()
+
+
+async def test_start__empty_log_took_what_was_not_answered_and_never_sent_again__goes_on(tmp_path: Path) -> None:
+    log, clock = UnreliableLog(), ManualClock(T0)
+    store = await spooling(log, tmp_path / "s", NEVER, clock)
+    log.mood = Mood.SILENT_ONCE
+    with pytest.raises(StoreUnavailable):
+        await store.append([tick(T0 + 1)])
+    await clock.advance(MOMENT_S * 1000)
+    await store.append([tick(T0 + 2)])
+    kill(store)
+    log.mood = Mood.WELL
+    store = await spooling(log, tmp_path / "s", NEVER, clock)
+    assert [one.kind for one in await everything(log)] == ["tick", "gap", "tick"]
     await store.close()

@@ -90,7 +90,7 @@ def test_markdown__of_a_whole_story__has_every_part() -> None:
         "How to check this",
     ]
     for wanted in (
-        "# Incident ETH-PERP&#64;15: oracle-divergence",
+        "# Incident ETH-PERP@15: oracle-divergence",
         "divergence 0.0599 against 0.02",
         "The first block beyond the threshold was block 13",
         "pause-market was done by the public route in block 16",
@@ -143,6 +143,9 @@ def test_markdown__hostile_texts__stay_text() -> None:
         ("0xabcd1234 is code", "`0xabcd1234` is code"),
         ("see https://x.y", "see h&#8203;ttps://x.y"),
         ("two\nlines", "two lines"),
+        ("ETH-PERP@14: a name", "ETH-PERP@14: a name"),
+        ("@who and a @who", "&#64;who and a &#64;who"),
+        ("me@there.org, me@my-host", "me&#64;there.org, me&#64;my-host"),
     ],
 )
 def test_markdown_text__of_anything__is_one_line_of_text(value: str, made: str) -> None:

@@ -6,7 +6,19 @@ import pytest
 
 from keeper.app.council.matter import Chart, Point
 from keeper.app.pages import wording
-from keeper.app.pages.chart import BOTTOM, DIGIT, HEIGHT, POINTS_MAX, RIGHT, TOP, WIDTH, picture
+from keeper.app.pages.chart import (
+    BOTTOM,
+    DIGIT,
+    EVENT_RADIUS,
+    EVENT_ROW,
+    HEIGHT,
+    POINTS_MAX,
+    RIGHT,
+    TITLE_BOTTOM,
+    TOP,
+    WIDTH,
+    picture,
+)
 from tests.support.council_matters import NOW_MS, chart
 
 pytestmark = pytest.mark.unit
@@ -163,3 +175,34 @@ def test_visible__what_does_not_print__is_replaced() -> None:
 def test_clipped__at_and_above_the_limit__is_whole_and_cut() -> None:
     assert wording.clipped("x" * 400) == "x" * 400
     assert wording.clipped("x" * 401) == "x" * 400 + "… (401 characters; all of them stand in the calldata)"
+
+
+@pytest.mark.parametrize(("apart_ms", "rows"), [(0, 3), (10, 3), (1_000, 1)])
+def test_picture__numbers_of_events__lie_between_title_and_plot_and_cover_nothing(apart_ms: int, rows: int) -> None:
+    events = [(NOW_MS + at * apart_ms, label) for at, label in enumerate(("tripped", "broadcast", "included"))]
+    drawn = picture(of(*("1" * 4)), events)
+    assert drawn is not None
+    assert drawn.band == rows * EVENT_ROW
+    places = [(float(one.at), one.height) for one in drawn.events]
+    assert all(TITLE_BOTTOM - drawn.band <= y - EVENT_RADIUS and y + EVENT_RADIUS < TOP for _, y in places)
+    for at, (x, y) in enumerate(places):
+        assert all(
+            abs(x - other) >= 2 * EVENT_RADIUS or abs(y - below) >= 2 * EVENT_RADIUS for other, below in places[:at]
+        )
+
+
+def test_picture__without_events__is_no_higher() -> None:
+    drawn = picture(chart(), [(NOW_MS + 10**9, "long after")])
+    assert drawn is not None
+    assert (drawn.events, drawn.band) == ((), 0)
+
+
+@pytest.mark.parametrize("at", [1_763_700_600_412, "2025-11-21T04:50:00.412Z"])
+def test_times__for_people__are_whole_seconds_or_exact(at: int | str) -> None:
+    assert wording.utc_text(at) == "2025-11-21 04:50:00 UTC"
+    assert wording.exact_text(at) == "2025-11-21 04:50:00.412 UTC"
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2025-11-21T04:50:00Z", "<b>2025-11-21T04:50:00.412Z"])
+def test_times__that_are_none__stay_as_they_are(text: str) -> None:
+    assert wording.utc_text(text) == text

@@ -56,7 +56,7 @@ async def test_incident__tells_its_records_and_no_others_with_a_link_to_the_prop
     assert "BTC-PERP@7" not in text
     assert "Began 2025-11-21 04:35:00 UTC (15 min ago) Ended not yet" in text
     assert "effect record 2 2025-11-21 04:35:01.000 UTC read back at block 21044919: paused" in text
-    assert "people were told by log: page" in text
+    assert "notification record 5" in text
     assert html.count(f'href="/proposals/{matter().hash}"') == 1
     assert f"keeper incidents keeper.yaml report {INCIDENT}" in text
 

@@ -149,3 +149,16 @@ def test_unpack__one_byte_changed__is_refused_or_the_same(at: int) -> None:
 def test_named__value_of_a_body__is_a_hash_or_nothing(value: Any, expected: str | None) -> None:
     assert named({"evidence": value}) == expected
     assert named({}) is None
+
+
+def test_pack__most_values__are_packed_and_one_more_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    # two brackets, and a comma between each two
+    content: dict[str, Json] = {"a": [1, 2, 3]}
+    monkeypatch.setattr("keeper.adapters.audit.evidence.MOST_VALUES", 4)
+    packed = pack(content)
+    assert unpack(packed) == content
+    with pytest.raises(DraftRefused, match="values"):
+        pack({"a": [1, 2, 3, 4]})
+    monkeypatch.setattr("keeper.adapters.audit.evidence.MOST_VALUES", 3)
+    with pytest.raises(NotEvidence, match="more values"):
+        unpack(packed)

@@ -203,6 +203,8 @@ def test_spool__any_byte_of_any_whole_line_is_another__is_damage(tmp_path: Path,
     spool.close()
     data = path.read_bytes()
     for place in {*range(0, end, 11), end - 2, end - 1}:
+        if (place, bad) == (end - 1, 0):
+            continue  # as if the last write had ended just before its end
         path.write_bytes(data[:place] + bytes([bad]) + data[place + 1 :])
         refused(path)
 
@@ -237,7 +239,7 @@ def test_spool__a_file_of_another_content__is_never_overwritten(tmp_path: Path, 
     path = tmp_path / "s"
     path.write_bytes(content)
     path.chmod(0o644)
-    assert "it" in refused(path).message
+    assert str(path) in refused(path).message
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     path.unlink()
     spool = Spool.open(path)  # it comes there only after the start
