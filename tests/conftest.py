@@ -10,6 +10,7 @@ import structlog
 
 import keeper.adapters  # noqa: F401 - before any test imports eth_account: it keeps the recursion limit as it is
 from keeper.app.compiled import forget_outdated
+from tests.support.postgres import postgres_server, postgres_url  # noqa: F401 - here, so that there is one server and not one for each module
 
 forget_outdated()
 

@@ -39,7 +39,6 @@ from tests.support.audit_log import (
     tick,
     tx_hash,
 )
-from tests.support.postgres import *  # noqa: F403
 from tests.support.spooling_log import spooling
 
 pytestmark = pytest.mark.conformance

@@ -17,7 +17,6 @@ from keeper.domain.errors import StoreUnavailable
 from keeper.ports.audit import AuditStore
 from keeper.ports.checkpoints import CheckpointBook, LogLook
 from tests.support.audit_log import story
-from tests.support.postgres import *  # noqa: F403
 from tests.support.signed_checkpoints import checkpoint, signed
 
 pytestmark = pytest.mark.conformance

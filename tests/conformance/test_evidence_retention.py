@@ -22,7 +22,6 @@ from keeper.app.retention import AFTER_TICKS, Archiving, Report, due
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import Record, RecordKind, RecordQuery
 from tests.support.kept_log import KeptLog, text
-from tests.support.postgres import *  # noqa: F403
 
 pytestmark = pytest.mark.conformance
 

@@ -33,7 +33,7 @@ def states(found: dict[str, dict[str, Any]]) -> dict[str, str]:
     return {
         name: each["state"]
         for name, each in found.items()
-        if name.split()[0] not in {"log", "spool", "notifier", "signer", "quorum"}
+        if name.split()[0] not in {"log", "spool", "checkpoints", "notifier", "signer", "quorum"}
     }
 
 

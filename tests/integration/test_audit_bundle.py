@@ -29,7 +29,6 @@ from keeper.domain.errors import KeeperError
 from tests.support.audit_log import story, write_log
 from tests.support.bundles import bundle, lines_of, seen, sha256, with_manifest
 from tests.support.checkpoints import OTHER_KEY, address_of, checkpoints_of
-from tests.support.postgres import *  # noqa: F403
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,6 @@ from keeper.adapters.audit.store import SqlAuditStore
 from keeper.adapters.audit.verify import verify, verify_newest
 from keeper.domain.errors import StoreNotMigrated, StoreUnavailable
 from tests.support.audit_log import story, tick
-from tests.support.postgres import *  # noqa: F403
 
 pytestmark = pytest.mark.integration
 

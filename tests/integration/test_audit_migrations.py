@@ -27,7 +27,6 @@ from keeper.adapters.audit.verify import verify
 from keeper.adapters.audit.views import VIEWS
 from keeper.domain.errors import StoreNotMigrated, StoreUnavailable
 from tests.support.audit_log import outcome
-from tests.support.postgres import *  # noqa: F403
 from tests.support.postgres_roles import connected
 
 pytestmark = pytest.mark.integration

@@ -16,7 +16,6 @@ from keeper.adapters.audit.verify import verify
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import Draft, RecordKind, RecordQuery
 from tests.support.audit_log import T0, tick
-from tests.support.postgres import *  # noqa: F403
 
 pytestmark = pytest.mark.integration
 

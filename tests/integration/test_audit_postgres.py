@@ -22,7 +22,6 @@ from keeper.adapters.audit.verify import verify
 from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition, StoreNotMigrated, StoreUnavailable
 from keeper.domain.record import Draft, RecordKind, RecordQuery
 from tests.support.audit_log import T0, attempt, opening, outcome, story, tick
-from tests.support.postgres import *  # noqa: F403
 from tests.support.postgres import own_postgres
 
 pytestmark = pytest.mark.integration

@@ -19,7 +19,6 @@ from keeper.adapters.audit.views import VIEWS
 from keeper.domain.errors import AlreadyRunning, StoreNotMigrated, StoreUnavailable
 from tests.support.audit_log import tick
 from tests.support.checkpoints import checkpoints_of
-from tests.support.postgres import *  # noqa: F403
 from tests.support.postgres_roles import as_role, connected, login
 
 pytestmark = pytest.mark.integration

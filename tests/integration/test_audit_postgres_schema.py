@@ -13,7 +13,6 @@ from keeper.adapters.audit.postgres_ddl import AUDITOR, WRITER
 from keeper.adapters.audit.postgres_schema import check_postgres_schema, check_postgres_version
 from keeper.adapters.audit.views import views
 from keeper.domain.errors import StoreNotMigrated
-from tests.support.postgres import *  # noqa: F403
 from tests.support.postgres_roles import as_role, connected, login
 
 pytestmark = pytest.mark.integration

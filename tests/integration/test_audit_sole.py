@@ -18,7 +18,6 @@ import pytest
 from keeper.adapters.audit import postgres_sole
 from keeper.adapters.audit.sole import sole_keeper
 from keeper.domain.errors import AlreadyRunning, StoreUnavailable
-from tests.support.postgres import *  # noqa: F403
 
 pytestmark = pytest.mark.integration
 

@@ -18,7 +18,6 @@ from keeper.adapters.audit.verify import Known, verify, verify_newest
 from keeper.domain.checkpoint import SignedCheckpoint, to_document
 from keeper.domain.errors import StoreUnavailable
 from tests.support.checkpoints import KEY, OTHER_KEY, address_of, checkpoints_of, signed
-from tests.support.postgres import *  # noqa: F403
 from tests.support.tampered_logs import (
     ARCHIVE_CONTENT,
     ARCHIVE_FILE,

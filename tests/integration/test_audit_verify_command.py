@@ -11,7 +11,6 @@ import pytest
 from keeper.domain.checkpoint import to_document
 from tests.support.checkpoints import OTHER_KEY, address_of
 from tests.support.keeper_process import in_process
-from tests.support.postgres import *  # noqa: F403
 from tests.support.tampered_logs import (
     ARCHIVE_CONTENT,
     ARCHIVE_FILE,

@@ -17,7 +17,6 @@ from keeper.adapters.audit.migrate import upgrade
 from keeper.adapters.audit.times import to_iso
 from keeper.adapters.audit.views import VIEWS
 from tests.support.audit_log import T0
-from tests.support.postgres import *  # noqa: F403
 from tests.support.postgres_roles import connected
 from tests.support.view_log import BLOCK_S, HASH, HOSTILE, INCIDENT, INTENT, SAFE, rows
 

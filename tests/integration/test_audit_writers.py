@@ -22,7 +22,6 @@ from keeper.adapters.audit.verify import verify
 from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition
 from keeper.domain.record import GENESIS, Draft, RecordKind
 from tests.support.audit_log import T0, attempt, broadcast, opening, outcome, receipt, tick, tx_hash
-from tests.support.postgres import *  # noqa: F403
 
 pytestmark = pytest.mark.integration
 

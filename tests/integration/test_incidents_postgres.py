@@ -13,7 +13,6 @@ from keeper.adapters.audit.store import SqlAuditStore
 from keeper.app.incidents.listing import Asked, list_incidents, meant
 from keeper.app.incidents.telling import read_story
 from tests.support import incident_log as log
-from tests.support.postgres import *  # noqa: F403
 
 pytestmark = pytest.mark.integration
 

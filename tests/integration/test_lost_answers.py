@@ -18,7 +18,6 @@ from keeper.adapters.audit.verify import verify
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import Draft, Record, RecordQuery
 from tests.support.audit_log import T0, attempt, tick
-from tests.support.postgres import *  # noqa: F403
 from tests.support.spooling_log import begun
 
 pytestmark = pytest.mark.integration

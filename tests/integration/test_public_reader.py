@@ -21,7 +21,6 @@ from keeper.domain.errors import StoreNotMigrated, StoreUnavailable
 from keeper.domain.record import RecordKind, RecordQuery
 from tests.support.audit_log import write_log
 from tests.support.log_site import MARKET, filled, incident_id
-from tests.support.postgres import *  # noqa: F403
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,6 @@ import pytest
 from keeper.adapters.audit.migrate import upgrade
 from tests.support.keeper_process import Running, in_process, keeper
 from tests.support.keeper_stage import MARKET, Setup, Stage, staged
-from tests.support.postgres import *  # noqa: F403
 
 pytestmark = pytest.mark.integration
 

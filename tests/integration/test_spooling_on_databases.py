@@ -21,7 +21,6 @@ from keeper.config.audit import ActWithoutLog
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import RecordQuery
 from tests.support.audit_log import T0, attempt, broadcast, outcome, receipt, tick
-from tests.support.postgres import *  # noqa: F403
 from tests.support.spooling_log import begun, kill, spooling
 
 pytestmark = pytest.mark.integration

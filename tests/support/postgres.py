@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: one for each process of pytest, a database for each that asks. Import the fixtures by ``*``."""
+"""A PostgreSQL server of the tests' own: one for each process of pytest, started by the first that asks, a database for each that asks."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 
 _ROOM_BYTES = 4 * 1024**3
-
-__all__ = ["postgres_server", "postgres_url"]
 
 
 @contextmanager

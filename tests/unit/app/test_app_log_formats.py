@@ -142,4 +142,4 @@ async def test_log__no_record__empty_is_told_from_nothing_fits(config: str, caps
     await write_log(database, story())
     nowhere = LogQuery("SPOT", None, (), None, None, None, 100, 0, True)
     assert print_log(Output(), config, nowhere, "table", None) == 0
-    assert capsys.readouterr().out == "no records fit\n"
+    assert capsys.readouterr().out == "no records fit: there is no market 'SPOT'\n"
