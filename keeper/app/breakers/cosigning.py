@@ -319,7 +319,7 @@ class Cosigning:
         *,
         at_once: bool,
     ) -> None:
-        """Hands the order over that has enough signatures of live keepers, if there is one and it is this keeper's turn."""
+        """Hands over what enough live keepers have signed, if it is this one's turn: one after another, lest all pay for the same call."""
         counted = {order: live & signatures.keys() for order, signatures in found.items()}
         want.signers = max(counted.values(), key=len, default=frozenset())
         complete = [order for order, signers in counted.items() if len(signers) >= want.required]
@@ -333,12 +333,12 @@ class Cosigning:
                 self._tell(words.waits(want.order, best, counted[best], want.required, max(0, left_s)))
             return
         want.complete_ms = now_ms if want.complete_ms is None else want.complete_ms
-        if not at_once and now_ms - want.complete_ms < self._turn_ms:
-            return
         order = max(complete, key=_preferred)
-        chosen = [
-            found[order][signer] for signer in sorted(counted[order], key=lambda one: int(one, 16))[: want.required]
-        ]
+        signers, own = sorted(counted[order], key=lambda one: int(one, 16)), self._pledges.address
+        turn = 1 + (signers.index(own) if own in signers else len(signers))
+        if not at_once and now_ms - want.complete_ms < turn * self._turn_ms:
+            return
+        chosen = [found[order][signer] for signer in signers[: want.required]]
         await self._hand_over(want, block, current, chosen)
 
     async def _hand_over(
