@@ -24,6 +24,18 @@ SERVE_CODES = (
 LAST_RECORD = 2**63 - 1
 """The largest number that a record can have."""
 
+Witnesses = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--witness",
+        help="A witness's file of checkpoints to compare with; may be given more than once.",
+        metavar="FILE",
+    ),
+]
+Signer = Annotated[
+    str | None, typer.Option("--signer", help="The address that must have signed the checkpoints.", metavar="0x..")
+]
+
 
 class Format(StrEnum):
     TABLE = "table"
@@ -73,17 +85,8 @@ def audit_verify(
     on_chain: Annotated[
         bool, typer.Option("--on-chain", help="Then ask the nodes: every transaction, effect and trip of a breaker.")
     ] = False,
-    witness: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--witness",
-            help="A witness's file of checkpoints to compare with; may be given more than once.",
-            metavar="FILE",
-        ),
-    ] = None,
-    signer: Annotated[
-        str | None, typer.Option("--signer", help="The address that must have signed the checkpoints.", metavar="0x..")
-    ] = None,
+    witness: Witnesses = None,
+    signer: Signer = None,
     key: Annotated[
         list[str] | None,
         typer.Option(
@@ -116,17 +119,8 @@ def audit_export(
 def audit_verify_export(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(help="The folder that `export` wrote.", metavar="DIR")],
-    signer: Annotated[
-        str | None, typer.Option("--signer", help="The address that must have signed the checkpoints.", metavar="0x..")
-    ] = None,
-    witness: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--witness",
-            help="A witness's file of checkpoints to compare with; may be given more than once.",
-            metavar="FILE",
-        ),
-    ] = None,
+    signer: Signer = None,
+    witness: Witnesses = None,
 ) -> None:
     """Check a bundle without database and network: every file, record, link, signature, piece of evidence and table."""
     from keeper.app.cli.bundle import verify_export
