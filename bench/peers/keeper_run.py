@@ -29,6 +29,7 @@ from keeper.domain.intent import Attempt, Intent
 from keeper.domain.outcome import Outcome
 from keeper.domain.record import Draft, Record, RecordQuery
 from keeper.engine import Tick
+from keeper.execution.edges import Way
 from keeper.execution.work import Work
 from keeper.ports.audit import AuditStore
 from keeper.ports.chain import AccountReader, ChainReader
@@ -152,8 +153,11 @@ class TimedRoute:
     def name(self) -> str:
         return self._inner.name
 
-    async def submit(self, attempt: Attempt) -> Submission:
-        return await self._spans.around("submit", self._inner.submit(attempt))
+    async def submit(self, attempt: Attempt, block: int) -> Submission:
+        return await self._spans.around("submit", self._inner.submit(attempt, block))
+
+    async def close(self) -> None:
+        await self._inner.close()
 
 
 class Reporter(Observer):
@@ -193,7 +197,7 @@ def instrumented(parts: Parts) -> tuple[Parts, Gate, Spans]:
         accounts=TimedAccounts(edges.accounts, spans),
         store=TimedStore(edges.store, spans),
         signer=TimedSigner(edges.signer, spans) if edges.signer else None,
-        routes={name: TimedRoute(route, spans) for name, route in edges.routes.items()},
+        ways={name: Way(TimedRoute(way.open, spans)) for name, way in edges.ways.items() if way.open is not None},
     )
     return replace(parts, edges=timed), gate, spans
 

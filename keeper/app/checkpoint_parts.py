@@ -12,7 +12,7 @@ from keeper.adapters.signing.local import LocalSigner
 from keeper.adapters.witness.file import FileWitness
 from keeper.adapters.witness.post import PostWitness
 from keeper.app.checkpoints import Signing
-from keeper.config import model
+from keeper.config import model, sending
 from keeper.config.audit import AuditConfig, CheckpointConfig
 from keeper.config.audit import FileWitness as FileWitnessConfig
 from keeper.domain.errors import SigningError
@@ -44,7 +44,7 @@ async def open_signing(config: model.Config, sender: str | None) -> Signing | No
 async def open_identity(config: CheckpointConfig, expected: str = "") -> LocalSigner:
     """The identity's key, decrypted. ``expected`` is the address that it must have. Raises SigningError."""
     path, place = Path(config.identity.path), f"`{PLACE}.path`"
-    if isinstance(config.identity, model.KeyFileSigner):
+    if isinstance(config.identity, sending.KeyFileSigner):
         return await open_key_file(path, expected_address=expected, setting=place)
     password, password_place = config.identity.password.reveal(), f"`{PLACE}.password`"
     return await open_keystore(

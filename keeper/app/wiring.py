@@ -30,16 +30,15 @@ from keeper.app.nodes import address_of as address_of
 from keeper.app.nodes import open_nodes
 from keeper.app.opening_log import open_log
 from keeper.app.parts import Parts
-from keeper.config import model
+from keeper.config import model, sending
 from keeper.domain.venue import Guards
 from keeper.engine import compile_engine
-from keeper.execution.executor import Edges
+from keeper.execution.edges import Edges, Way
 from keeper.execution.planner import arm
 from keeper.ports.clock import Clock
 from keeper.ports.notifier import Notifier
 from keeper.ports.orders import OrderBook
 from keeper.ports.prices import ChainSource, FeedSource
-from keeper.ports.route import Route
 
 VERIFIED_RECORDS = 1_000
 """How many of the newest records the housekeeping job verifies; ``keeper audit verify`` does all."""
@@ -58,10 +57,10 @@ async def build(config: model.Config) -> Parts:
     signing = await open_signing(config, signer.address if signer is not None else None)
     store = await open_log(config.audit, clock)
     nodes = open_nodes(config.chain, clock)
-    routes: dict[str, Route] = {}
+    ways: dict[str, Way] = {}
     for route in config.routes:
         # A breaker contract is one more address that transactions go to: they travel as all others do.
-        routes[route.name] = PublicRoute(route.name, nodes.broadcasters) if live else DryRunRoute(route.name)
+        ways[route.name] = Way(PublicRoute(route.name, nodes.broadcasters) if live else DryRunRoute(route.name))
     chain_sources, feed_sources = open_sources(config.sources, clock)
     notifiers = [await open_notifier(each, number) for number, each in enumerate(config.notify)]
     armed = [arm(action) for action in config.actions]
@@ -87,7 +86,7 @@ async def build(config: model.Config) -> Parts:
             chain=nodes.fleet,
             accounts=nodes.fleet,
             signer=signer,
-            routes=routes,
+            ways=ways,
             clock=clock,
             keeps=keeping.broken,
         ),
@@ -124,12 +123,12 @@ def open_order_books(config: model.Config) -> dict[str, OrderBook]:
     return {route.address: open_order_book(route.orders.reveal()) for route in routes if route.orders is not None}
 
 
-async def open_signer(config: model.SignerConfig | None) -> LocalSigner | None:
+async def open_signer(config: sending.SignerConfig | None) -> LocalSigner | None:
     """The key, decrypted. Raises SigningError."""
     match config:
-        case model.KeystoreSigner():
+        case sending.KeystoreSigner():
             return await open_keystore(Path(config.path), config.password.reveal())
-        case model.KeyFileSigner():
+        case sending.KeyFileSigner():
             return await open_key_file(Path(config.path))
         case None:
             return None

@@ -15,7 +15,7 @@ from keeper.config.shape import Cursor
 from keeper.config.tree import Table
 
 if TYPE_CHECKING:  # an auditor's command must not wait for the rest of the configuration
-    from keeper.config.model import SignerConfig
+    from keeper.config.sending import SignerConfig
 
 BESIDE: Final = ("-wal", "-shm", "-journal", "-lock", ".lock")
 """What SQLite and the keeper keep beside the database, under its name."""

@@ -20,7 +20,7 @@ from keeper.config.tree import Scalar, parse
 from keeper.domain.postgres_url import FILES, NotPostgres, is_postgres, read_postgres
 
 if TYPE_CHECKING:  # an auditor's command must not wait for the rest of the configuration
-    from keeper.config.model import KeyFileSigner, KeystoreSigner
+    from keeper.config.sending import KeyFileSigner, KeystoreSigner
 
 DEFAULT_URL: Final = "sqlite:///keeper.db"
 HINT: Final = f"write {DEFAULT_URL}: a file beside the configuration"

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from keeper.config import breaker, safe
 from keeper.config.kinds import APPRISE_URL, FILE_PATH, NAME_TEXT, PASSWORD, choice
-from keeper.config.model import (
-    AppriseNotify,
-    BreakerRoute,
-    KeeperConfig,
-    KeyFileSigner,
-    KeystoreSigner,
-    LogNotify,
-    Mode,
-    NotifyConfig,
-    PublicRoute,
-    RouteConfig,
-    SignerConfig,
-)
+from keeper.config.model import AppriseNotify, BreakerRoute, KeeperConfig, LogNotify, Mode, NotifyConfig, RouteConfig
 from keeper.config.secret import Secret
+from keeper.config.sending import KeyFileSigner, KeystoreSigner, PublicRoute, SignerConfig
 from keeper.config.shape import Cursor, Field, Shape
 from keeper.domain.verdict import Severity
 

@@ -22,9 +22,10 @@ from keeper.config.invariant_drafts import InvariantDraft
 from keeper.config.invariants import bind_invariants, check_kept, read_invariants
 from keeper.config.limits import LIMITS, UNLIMITED, LimitsConfig, read_limits
 from keeper.config.markets import Markets, read_markets
-from keeper.config.model import BreakerRoute, Config, KeeperConfig, Mode, SafeRoute, SignerConfig, Source
+from keeper.config.model import BreakerRoute, Config, KeeperConfig, Mode, SafeRoute, Source
 from keeper.config.problems import Report
 from keeper.config.publish import public_document
+from keeper.config.sending import SignerConfig
 from keeper.config.shape import Context, Cursor, Part, Section, Shape
 from keeper.config.sources import read_sources
 from keeper.config.tree import Table, parse, plain_json

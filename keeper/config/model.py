@@ -10,6 +10,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from keeper.config.secret import Secret
+from keeper.config.sending import (
+    NO_BUDGET,
+    Budget,
+    Lanes,
+    PrivateRoute,
+    PublicRoute,
+    RaceRoute,
+    SignerConfig,
+)
 from keeper.domain.action import Action, FunctionCall
 from keeper.domain.invariant import Invariant
 from keeper.domain.record import Json
@@ -260,33 +269,8 @@ Source = ChainSource | HttpSource | ExchangeSource | DerivedSource | ConstantSou
 
 
 @dataclass(frozen=True, slots=True)
-class KeystoreSigner:
-    """``path`` is absolute; ``password`` opens the keystore (Web3 secret storage) there."""
-
-    path: str = field(repr=False)
-    password: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class KeyFileSigner:
-    """``path`` is absolute; the file holds the key as hex."""
-
-    path: str = field(repr=False)
-
-
-SignerConfig = KeystoreSigner | KeyFileSigner
-
-
-@dataclass(frozen=True, slots=True)
-class PublicRoute:
-    """The public mempool, through the endpoints of ``chain``."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class BreakerRoute:
-    """The contract CircuitBreaker at ``address``, reached through the public mempool.
+    """The contract CircuitBreaker at ``address``, reached by the route ``through``.
 
     ``heartbeat_ms`` is how often the keeper proves that it lives. ``orders`` is where keepers leave what several of them must sign: a folder,
     or the address of a database; None where one is enough.
@@ -296,6 +280,7 @@ class BreakerRoute:
     address: str
     heartbeat_ms: int
     orders: Secret | None
+    through: str = "public"
 
 
 class ProposeAs(StrEnum):
@@ -328,7 +313,7 @@ class SafeRoute:
     multisend: str
 
 
-RouteConfig = PublicRoute | BreakerRoute | SafeRoute
+RouteConfig = PublicRoute | PrivateRoute | RaceRoute | BreakerRoute | SafeRoute
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +369,8 @@ class Config:
     http: HttpConfig | None
     document: dict[str, Json]
     invariants: tuple[Invariant, ...] = ()
+    lanes: Lanes = field(default_factory=dict)
+    budget: Budget = NO_BUDGET
 
     def public(self) -> dict[str, Json]:
         """The document for the audit record: what came from the environment as ``${NAME}``, credentials hidden.

@@ -84,7 +84,8 @@ class Action:
     ``undo`` is what a council would call to take it back, ``{previous}`` among its arguments; the keeper never calls it.
     With a ``breaker`` the protocol is not called by the key: the breaker contract is, and makes ``call`` as it is registered there.
     With an ``adjustment`` the argument ``{new}`` of the call, and what is expected of the effect, follow from what the view answers.
-    ``keep`` names the invariants that it may not break.
+    ``keep`` names the invariants that it may not break. ``public_after`` is how many blocks it is sent to builders alone where its route leads
+    to them (0: never alone; None: always). ``lane`` names the key that signs it; empty: the keeper's first one.
     """
 
     name: str
@@ -100,3 +101,5 @@ class Action:
     adjustment: Adjustment | None = None
     breaker: BreakerTrip | None = None
     keep: tuple[str, ...] = ()
+    public_after: int | None = None
+    lane: str = ""

@@ -11,7 +11,7 @@ from keeper.execution.planner import ArmedAction
 from keeper.ports.audit import AuditStore
 from keeper.ports.chain import AccountReader, ChainReader
 from keeper.ports.clock import Clock
-from keeper.ports.route import Route
+from keeper.ports.route import Route, SecretRoute
 from keeper.ports.signer import Signer
 
 Keeps = Callable[[ArmedAction, Call, str], Awaitable[Outcome | None]]
@@ -19,8 +19,21 @@ Keeps = Callable[[ArmedAction, Call, str], Awaitable[Outcome | None]]
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How a signed transaction reaches the chain: by ``open``, by ``secret``, or by both.
+
+    With both, it goes to ``secret`` alone at first, and to both after so many blocks as the action says, or at once when nobody there takes it.
+    ``together``: to both from the start.
+    """
+
+    open: Route | None = None
+    secret: SecretRoute | None = None
+    together: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Edges:
-    """Everything outside that carrying out an action needs.
+    """Everything outside that carrying out an action needs. ``ways`` are by the route's name in the configuration.
 
     ``signer`` None is possible in shadow mode only. ``keeps`` None: nobody looks at invariants.
     """
@@ -29,7 +42,7 @@ class Edges:
     chain: ChainReader
     accounts: AccountReader
     signer: Signer | None
-    routes: Mapping[str, Route]
+    ways: Mapping[str, Way]
     clock: Clock
     keeps: Keeps | None = None
 

@@ -248,8 +248,10 @@ class Executor:
         attempt = work.last_attempt
         if attempt is None:
             return
-        route_name = work.armed.action.route if work.armed else next(iter(self._edges.routes))
-        answer = await self._edges.routes[route_name].submit(attempt)
+        route_name = work.armed.action.route if work.armed else next(iter(self._edges.ways))
+        route = self._edges.ways[route_name].open
+        assert route is not None, "every way has one that is open"
+        answer = await route.submit(attempt, self._pen.head.number if self._pen.head is not None else 0)
         work.marks.setdefault("broadcast", self._edges.clock.monotonic_ms())
         if work.answer is None or work.answer.kind is not answer.kind:
             await self._append(

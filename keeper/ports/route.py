@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -23,11 +24,23 @@ class SubmissionKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """One other side's answer to one request, without secrets. ``to`` is its name in the configuration, ``ms`` how long it took."""
+
+    to: str
+    method: str
+    kind: SubmissionKind
+    message: str = ""
+    ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
-    """``message`` is the other side's answer, without secrets."""
+    """``message`` is the other side's answer, without secrets; ``answers`` has that of each one where a route leads to several."""
 
     kind: SubmissionKind
     message: str = ""
+    answers: tuple[Answer, ...] = ()
 
 
 class Route(Protocol):
@@ -35,5 +48,28 @@ class Route(Protocol):
     def name(self) -> str:
         """Its name in the configuration."""
 
-    async def submit(self, attempt: Attempt) -> Submission:
-        """Sends the attempt's raw transaction once. Never raises for what the other side does. Safe to repeat."""
+    async def submit(self, attempt: Attempt, block: int) -> Submission:
+        """Sends the attempt's raw transaction once. ``block`` is the number of the newest block. Never raises for what the other side does.
+
+        Safe to repeat.
+        """
+
+    async def close(self) -> None:
+        """Waits for what goes on after an early answer, and lets go. Safe to call twice."""
+
+
+class SecretRoute(Route, Protocol):
+    """To block builders only: nothing that goes this way is in a public pool.
+
+    A bundle is for one block, so it is submitted anew after each head. ACCEPTED: at least one builder took it; REFUSED or UNREACHABLE: none did,
+    which is another matter than taken and not included.
+    """
+
+    async def withdraw(self, attempts: Sequence[Attempt]) -> Sequence[Answer]:
+        """Asks every builder to forget these: best effort."""
+
+    async def status(self, attempt: Attempt) -> str:
+        """What is known of a private transaction where a builder can be asked, in its word (PENDING, INCLUDED ...); empty where nobody knows."""
+
+    async def prove(self) -> Sequence[Answer]:
+        """Whether every builder takes our signature, asked in a way that costs nothing and can move nothing."""

@@ -48,14 +48,14 @@ def check(submission: Submission) -> None:
 
 async def test_route__an_attempt__is_answered(route: Route) -> None:
     assert route.name == "the-route"
-    submission = await route.submit(ATTEMPT)
+    submission = await route.submit(ATTEMPT, 7)
     check(submission)
     assert submission.kind in (SubmissionKind.ACCEPTED, SubmissionKind.NOT_SENT)
 
 
 async def test_route__same_attempt_again__is_safe(route: Route) -> None:
-    first = await route.submit(ATTEMPT)
-    second = await route.submit(ATTEMPT)
+    first = await route.submit(ATTEMPT, 7)
+    second = await route.submit(ATTEMPT, 7)
     check(second)
     expected = SubmissionKind.KNOWN if first.kind is SubmissionKind.ACCEPTED else first.kind
     assert second.kind is expected
@@ -65,7 +65,7 @@ async def test_route__same_attempt_again__is_safe(route: Route) -> None:
     "error", [Unreachable("a"), MalformedAnswer("b"), Refused("c", code=-32000), WrongChain("d"), OutsideError("e")]
 )
 async def test_public__any_failure_outside__is_an_answer(error: OutsideError) -> None:
-    submission = await PublicRoute("p", [Failing(error)]).submit(ATTEMPT)
+    submission = await PublicRoute("p", [Failing(error)]).submit(ATTEMPT, 7)
     check(submission)
     assert submission.kind in (SubmissionKind.UNREACHABLE, SubmissionKind.REFUSED)
 
@@ -73,7 +73,7 @@ async def test_public__any_failure_outside__is_an_answer(error: OutsideError) ->
 async def test_public__one_node_fails_and_one_takes_it__is_accepted() -> None:
     chain = chain_with_money()
     route = PublicRoute("p", [Failing(Refused("rate limit exceeded")), chain])
-    assert (await route.submit(ATTEMPT)).kind is SubmissionKind.ACCEPTED
+    assert (await route.submit(ATTEMPT, 7)).kind is SubmissionKind.ACCEPTED
     await route.close()
     chain.mine()
     receipt = await chain.receipt(HASH)
@@ -85,13 +85,13 @@ async def test_public__chain_that_went_on__says_what_is_wrong() -> None:
     chain = chain_with_money()
     route = PublicRoute("p", [chain])
     chain.fund(sender(), 1)
-    assert (await route.submit(ATTEMPT)).kind is SubmissionKind.INSUFFICIENT_FUNDS
+    assert (await route.submit(ATTEMPT, 7)).kind is SubmissionKind.INSUFFICIENT_FUNDS
     chain.fund(sender(), ETHER)
-    await route.submit(ATTEMPT)
+    await route.submit(ATTEMPT, 7)
     cheaper, cheaper_hash = signed(write(6), 0, max_fee_wei=10**10 + 1)
     other = Attempt("i", 2, 31337, sender(), 0, 10**10 + 1, 10**9, 100_000, CELL, "0x", cheaper_hash, cheaper, 0)
-    assert (await route.submit(other)).kind is SubmissionKind.UNDERPRICED
+    assert (await route.submit(other, 7)).kind is SubmissionKind.UNDERPRICED
     chain.mine()
-    assert (await route.submit(ATTEMPT)).kind is SubmissionKind.NONCE_TOO_LOW
+    assert (await route.submit(ATTEMPT, 7)).kind is SubmissionKind.NONCE_TOO_LOW
     chain.go_down()
-    assert (await route.submit(ATTEMPT)).kind is SubmissionKind.UNREACHABLE
+    assert (await route.submit(ATTEMPT, 7)).kind is SubmissionKind.UNREACHABLE

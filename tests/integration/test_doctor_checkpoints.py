@@ -19,8 +19,8 @@ from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.checkpoints import examine_checkpoints
 from keeper.config.audit import AuditConfig, CheckpointConfig, UrlWitness
 from keeper.config.audit import FileWitness as FileWitnessConfig
-from keeper.config.model import KeyFileSigner
 from keeper.config.secret import Secret
+from keeper.config.sending import KeyFileSigner
 from tests.support.audit_log import story
 from tests.support.signed_checkpoints import IDENTITY, OTHER, checkpoint, signed
 from tests.support.webhook import Webhook, webhook

@@ -24,6 +24,7 @@ from keeper.domain.adjustment import NEW, Adjustment
 from keeper.domain.errors import Unreachable
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.record import Draft, Record, RecordKind, RecordQuery
+from keeper.execution.edges import Way
 from keeper.execution.executor import Edges, Executor, Terms
 from keeper.execution.planner import ArmedAction, arm
 from keeper.execution.work import Order
@@ -56,7 +57,7 @@ class Ground:
     async def executor(self, *armed: ArmedAction, key: Account | None = None) -> Executor:
         signer = LocalSigner(bytes.fromhex((key or self.world.keeper).private_key.removeprefix("0x")))
         route = PublicRoute("public", [self.node])
-        edges = Edges(self.store, self.node, self.node, signer, {"public": route}, self.clock)
+        edges = Edges(self.store, self.node, self.node, signer, {"public": Way(route)}, self.clock)
         terms = Terms(self.world.node.chain_id, self.confirmations, live=True)
         made = Executor(
             edges, terms, {each.key: each for each in armed}, lambda _, outcome: self.outcomes.append(outcome)

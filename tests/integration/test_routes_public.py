@@ -24,17 +24,17 @@ async def test_public__life_of_a_transaction__is_classified_at_each_step(anvil_m
     client = NodeClient(anvil_manual.ws_url)
     route = PublicRoute("public", [client])
     first = attempt(1, 0)
-    assert (await route.submit(first)).kind is SubmissionKind.INSUFFICIENT_FUNDS
+    assert (await route.submit(first, 7)).kind is SubmissionKind.INSUFFICIENT_FUNDS
     await anvil_manual.set_balance(sender(), ETHER)
-    assert (await route.submit(first)).kind is SubmissionKind.ACCEPTED
-    assert (await route.submit(first)).kind is SubmissionKind.KNOWN
-    assert (await route.submit(attempt(2, 0))).kind is SubmissionKind.UNDERPRICED
-    assert (await route.submit(attempt(1, 0, chain_id=1))).kind is SubmissionKind.REFUSED
+    assert (await route.submit(first, 7)).kind is SubmissionKind.ACCEPTED
+    assert (await route.submit(first, 7)).kind is SubmissionKind.KNOWN
+    assert (await route.submit(attempt(2, 0), 7)).kind is SubmissionKind.UNDERPRICED
+    assert (await route.submit(attempt(1, 0, chain_id=1), 7)).kind is SubmissionKind.REFUSED
     await anvil_manual.mine()
-    assert (await route.submit(attempt(2, 0))).kind is SubmissionKind.NONCE_TOO_LOW
-    assert (await route.submit(attempt(3, 1, max_fee_wei=1))).kind is SubmissionKind.UNDERPRICED
+    assert (await route.submit(attempt(2, 0), 7)).kind is SubmissionKind.NONCE_TOO_LOW
+    assert (await route.submit(attempt(3, 1, max_fee_wei=1), 7)).kind is SubmissionKind.UNDERPRICED
     anvil_manual.kill()
-    lost = await route.submit(attempt(4, 1))
+    lost = await route.submit(attempt(4, 1), 7)
     assert lost.kind is SubmissionKind.UNREACHABLE
     assert lost.message.startswith("ws://127.0.0.1:")
     await route.close()
@@ -46,7 +46,7 @@ async def test_public__one_of_two_nodes_is_dead__the_transaction_gets_in(anvil_m
     alive, dead = NodeClient(anvil_manual.ws_url), NodeClient("ws://127.0.0.1:1")
     route = PublicRoute("public", [dead, alive])
     one = attempt(7, 0)
-    assert (await route.submit(one)).kind is SubmissionKind.ACCEPTED
+    assert (await route.submit(one, 7)).kind is SubmissionKind.ACCEPTED
     block = await anvil_manual.mine()
     receipt = await alive.receipt(one.tx_hash)
     assert receipt is not None
@@ -61,5 +61,5 @@ async def test_public__reverting_transaction__is_accepted_all_the_same(anvil_man
     client = NodeClient(anvil_manual.ws_url)
     raw, tx_hash = signed(Call(CELL, b"\xffno"), 0)
     one = Attempt("i", 1, 31337, sender(), 0, 10**10, 10**9, 100_000, CELL, "0xff", tx_hash, raw, 0)
-    assert (await PublicRoute("public", [client]).submit(one)).kind is SubmissionKind.ACCEPTED
+    assert (await PublicRoute("public", [client]).submit(one, 7)).kind is SubmissionKind.ACCEPTED
     await client.close()

@@ -16,6 +16,7 @@ from keeper.domain.circuit_breaker import EXPIRE, HEARTBEAT, TRIP, BreakerStatus
 from keeper.domain.intent import Attempt
 from keeper.domain.record import RecordKind
 from keeper.domain.verdict import Severity
+from keeper.execution.edges import Way
 from keeper.ports.notifier import Delivery, Notice
 from keeper.ports.route import Submission, SubmissionKind
 from tests.support.breaker_service import (
@@ -47,10 +48,13 @@ class Deaf:
     def __init__(self) -> None:
         self.asked: list[Attempt] = []
 
-    async def submit(self, attempt: Attempt) -> Submission:
+    async def submit(self, attempt: Attempt, block: int) -> Submission:
         self.asked.append(attempt)
         await asyncio.Event().wait()
         return Submission(SubmissionKind.UNREACHABLE, "never")
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 class Ear:
@@ -218,7 +222,7 @@ async def test_heartbeat__the_keeper_ends_between_intent_and_sending__the_next_o
         stage, deaf = breaker.stage, Deaf()
         await breaker.pass_s(HEARTBEAT_S)
         parts = await build(load(stage.config))
-        parts.edges.routes["breaker"] = deaf  # type: ignore[index]
+        parts.edges.ways["breaker"] = Way(deaf)  # type: ignore[index]
         service = Inside(parts)
         await service.watching()
         await stage.mine_until(lambda: bool(deaf.asked), ended=service.ended)

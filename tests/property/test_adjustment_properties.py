@@ -181,13 +181,13 @@ class WatchedStage(Stage):
         self.checked = 0
         submit = self.route.submit
 
-        async def watched(attempt: Attempt) -> Submission:
+        async def watched(attempt: Attempt, block: int) -> Submission:
             now = self.limit_now()
             assert ARMED.at(str(now)).call.data == bytes.fromhex(attempt.data.removeprefix("0x")), f"blind at {now}"
             (body,) = [record.body for record in self.records(RecordKind.INTENT) if record.intent == attempt.intent]
             assert body["effect_before"] == str(now)
             self.checked += 1
-            return await submit(attempt)
+            return await submit(attempt, block)
 
         self.route.submit = watched  # type: ignore[method-assign]
 

@@ -21,7 +21,7 @@ from keeper.domain.evm import SignedTransaction, UnsignedTransaction
 from keeper.domain.intent import Attempt, Intent
 from keeper.domain.outcome import Outcome
 from keeper.domain.record import GENESIS, Draft, Json, Record, RecordKind
-from keeper.execution.edges import Keeps
+from keeper.execution.edges import Keeps, Way
 from keeper.execution.executor import Edges, Executor, Terms
 from keeper.execution.planner import ArmedAction, arm
 from keeper.execution.work import Order, Work
@@ -218,7 +218,7 @@ class StageRoute:
         self.always: Submission | None = None
         self.sent: list[Attempt] = []
 
-    async def submit(self, attempt: Attempt) -> Submission:
+    async def submit(self, attempt: Attempt, block: int) -> Submission:
         written = [record.body["tx_hash"] for record in self._store.all() if record.kind is RecordKind.ATTEMPT]
         assert attempt.tx_hash in written, "an attempt is sent that is not written down"
         self._events.append("submit")
@@ -226,8 +226,11 @@ class StageRoute:
         answer = self.answers.pop(0) if self.answers else self.always
         if isinstance(answer, Submission):
             return answer
-        found = await self._public.submit(attempt)
+        found = await self._public.submit(attempt, block)
         return Submission(SubmissionKind.UNREACHABLE, "no answer") if answer == "lost" else found
+
+    async def close(self) -> None:
+        await self._public.close()
 
 
 class StageClock:
@@ -283,7 +286,7 @@ class Stage:
             chain=self.chain,
             accounts=self.chain,
             signer=None if without_signer else (signer or self.signer),
-            routes={"public": self.route},
+            ways={"public": Way(self.route)},
             clock=self.clock,
             keeps=keeps,
         )

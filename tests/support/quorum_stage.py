@@ -29,6 +29,7 @@ from keeper.domain.circuit_breaker import STATE_OF, TRIPPED_TOPIC, BreakerState,
 from keeper.domain.order import SignedOrder, TripOrder, signed_order
 from keeper.domain.outcome import Outcome
 from keeper.domain.record import Draft, Json, Record, RecordKind, RecordQuery
+from keeper.execution.edges import Way
 from keeper.execution.executor import Edges, Executor, Terms
 from keeper.execution.planner import ArmedAction, arm
 from keeper.execution.work import Order
@@ -77,7 +78,7 @@ class Keeper:
         opened.push_async_callback(self.store.close)
         node = self.stage.node
         self.signer = LocalSigner(bytes.fromhex(self.account.private_key[2:]))
-        edges = Edges(self.store, node, node, self.signer, {"breaker": PublicRoute("breaker", [node])}, self.clock)
+        edges = Edges(self.store, node, node, self.signer, {"breaker": Way(PublicRoute("breaker", [node]))}, self.clock)
         terms = Terms(self.stage.world.node.chain_id, 1, live=True)
         armed = {each.key: each for each in self.stage.armed}
         self.executor = Executor(edges, terms, armed, lambda _, outcome: self.outcomes.append(outcome))

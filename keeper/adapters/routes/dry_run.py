@@ -17,6 +17,9 @@ class DryRunRoute:
         """Its name in the configuration."""
         return self._name
 
-    async def submit(self, attempt: Attempt) -> Submission:
+    async def submit(self, attempt: Attempt, block: int) -> Submission:
         """Always NOT_SENT."""
         return Submission(SubmissionKind.NOT_SENT, f"dry run: {attempt.tx_hash} was not sent")
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -41,7 +41,7 @@ class PublicRoute:
         """Its name in the configuration."""
         return self._name
 
-    async def submit(self, attempt: Attempt) -> Submission:
+    async def submit(self, attempt: Attempt, block: int) -> Submission:
         """The best answer of all nodes. Never raises for what they do. Safe to repeat: a node that has it says so (KNOWN)."""
         if len(self._broadcasters) == 1:  # nobody to wait for besides, and no time to lose
             return await self._send_alone(self._broadcasters[0], attempt)

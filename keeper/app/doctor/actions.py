@@ -11,7 +11,7 @@ from keeper.app.readiness import FEE_MARGIN, GAS_GUESS
 from keeper.app.remedies import of_node
 from keeper.app.resting import RESTING, Rest, behind_breaker, says_rest
 from keeper.app.wiring import open_signer
-from keeper.config import model
+from keeper.config import model, sending
 from keeper.domain.abi import parse_signature
 from keeper.domain.action import Action
 from keeper.domain.block import BlockStamp
@@ -24,7 +24,7 @@ SIGNED_TOGETHER = parse_signature("WrongNumberOfSignatures(uint256,uint256)").se
 """What the breaker contract answers to one key where it asks for several."""
 
 
-async def examine_signer(config: model.SignerConfig | None) -> tuple[Check, str | None]:
+async def examine_signer(config: sending.SignerConfig | None) -> tuple[Check, str | None]:
     """Opens the key once; its address, if there is one."""
     try:
         signer = await open_signer(config)

@@ -17,6 +17,7 @@ from keeper.domain.action import BreakerTrip, FunctionCall
 from keeper.domain.circuit_breaker import BreakerStatus, breaker_id
 from keeper.domain.outcome import OutcomeKind, Reason
 from keeper.domain.record import Draft, RecordKind
+from keeper.execution.edges import Way
 from keeper.execution.executor import Edges, Executor, Terms
 from keeper.execution.planner import ArmedAction, arm
 from tests.support.breaker_double import ADDRESS, READY, TARGET, Double
@@ -51,7 +52,7 @@ class Scene:
         self.double = Double(self.stage.chain)
         self.double.install(heard_s=self.stage.block.timestamp_s, registration=answer(registration))
         stage, armed = self.stage, through()
-        edges = Edges(stage.store, stage.chain, stage.chain, stage.signer, {"public": stage.route}, stage.clock)
+        edges = Edges(stage.store, stage.chain, stage.chain, stage.signer, {"public": Way(stage.route)}, stage.clock)
         self.executor = Executor(edges, Terms(31337, 1, live=live), {armed.key: armed}, stage._ended)
         self.drafts: list[Draft] = []
         self.faults = Faults(stage.clock, self.drafts.append, lambda _: None)
@@ -215,7 +216,7 @@ async def test_another__of_two_actions__only_the_one_that_it_does_not_fit_is_dec
     moved = replace(through("b").action, call=FunctionCall(TARGET, "halt()"))
     contracts = contracts_in([through(), arm(moved)], [BreakerRoute("public", ADDRESS, 10**9, None)])
     stage = scene.stage
-    edges = Edges(stage.store, stage.chain, stage.chain, stage.signer, {"public": stage.route}, stage.clock)
+    edges = Edges(stage.store, stage.chain, stage.chain, stage.signer, {"public": Way(stage.route)}, stage.clock)
     scene.breakers = scene._breakers(contracts, edges)
     await scene.block()
     assert scene.down == {PART: "another-breaker"}

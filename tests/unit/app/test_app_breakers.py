@@ -15,7 +15,8 @@ from keeper.app.breakers.registered import Breaker, Contract, contracts_in
 from keeper.app.breakers.upkeep import AGAIN_MS, OTHERS_FIRST_S
 from keeper.app.earlier import Done
 from keeper.app.faults import Faults
-from keeper.config.model import BreakerRoute, PublicRoute, RouteConfig
+from keeper.config.model import BreakerRoute, RouteConfig
+from keeper.config.sending import PublicRoute
 from keeper.decisions.breaker import BreakerState as MarketState
 from keeper.domain.action import ActionKind, BreakerTrip, Call
 from keeper.domain.circuit_breaker import TRIPPED_TOPIC, BreakerStatus, breaker_id, utc
@@ -25,6 +26,7 @@ from keeper.domain.intervention import Intervention, InterventionKind
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.record import Draft, RecordKind
 from keeper.domain.verdict import Severity
+from keeper.execution.edges import Way
 from keeper.execution.executor import Edges, Executor, Terms
 from keeper.execution.planner import ArmedAction
 from keeper.execution.work import Work
@@ -80,7 +82,7 @@ class Scene:
     def begin(self, *, live: bool = True) -> None:
         """A new keeper on the same log, as after a restart."""
         stage = self.stage
-        edges = Edges(stage.store, stage.chain, stage.chain, stage.signer, {"public": stage.route}, stage.clock)
+        edges = Edges(stage.store, stage.chain, stage.chain, stage.signer, {"public": Way(stage.route)}, stage.clock)
         own = own_actions([CONTRACT], stage.signer.address)
         armed = {pause().key: pause()} | own
         self.executor = Executor(edges, Terms(31337, 1, live=live), armed, self._ended)

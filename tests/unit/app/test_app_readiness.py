@@ -19,7 +19,7 @@ from keeper.domain.circuit_breaker import TRIP, BreakerState, BreakerStatus
 from keeper.domain.errors import Refused, Unreachable
 from keeper.domain.evm import UnsignedTransaction
 from keeper.domain.verdict import Severity
-from keeper.execution.edges import Edges
+from keeper.execution.edges import Edges, Way
 from keeper.execution.executor import Executor
 from keeper.execution.planner import ArmedAction, arm
 from keeper.ports.notifier import Notice
@@ -47,7 +47,7 @@ def probing(
         chain=stage.chain,
         accounts=stage.chain,
         signer=stage.signer,
-        routes={"public": stage.route},
+        ways={"public": Way(stage.route)},
         clock=stage.clock,
     )
     armed = armed or pause()

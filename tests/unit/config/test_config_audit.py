@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from keeper.config.audit import ActWithoutLog, FileWitness, UrlWitness, audit_settings
-from keeper.config.model import KeyFileSigner, KeystoreSigner
 from keeper.config.schema import json_schema
+from keeper.config.sending import KeyFileSigner, KeystoreSigner
 from keeper.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from keeper.config.model import BreakerRoute, PublicRoute
+from keeper.config.model import BreakerRoute
 from keeper.config.schema import json_schema
+from keeper.config.sending import PublicRoute
 from keeper.domain.action import BreakerTrip
 from keeper.domain.adjustment import NEW
 from keeper.domain.circuit_breaker import breaker_id

@@ -16,13 +16,11 @@ from keeper.config.model import (
     ContractCallSource,
     EndpointRole,
     HttpSource,
-    KeyFileSigner,
-    KeystoreSigner,
     LogNotify,
     Mode,
-    PublicRoute,
     TimeUnit,
 )
+from keeper.config.sending import KeyFileSigner, KeystoreSigner, PublicRoute
 from keeper.domain.action import ActionKind, FunctionCall, SafeSide
 from keeper.domain.errors import ConfigurationError
 from keeper.domain.units import NO_SPAN, Span, Unit

@@ -10,7 +10,7 @@ import pytest
 
 from keeper.app.council import opening
 from keeper.app.council.ledger import Place, What
-from keeper.config.model import KeyFileSigner
+from keeper.config.sending import KeyFileSigner
 from keeper.domain.errors import UnitError
 from tests.support.council_world import CouncilWorld, pause_of
 from tests.support.orders import KEYS

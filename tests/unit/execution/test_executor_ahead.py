@@ -148,10 +148,10 @@ async def test_ahead__the_node_refuses_the_first_of_two_after_a_while__the_secon
     stage.route.answers = [Submission(SubmissionKind.REFUSED, "exceeds block gas limit")]
     send = stage.route.submit
 
-    async def slow(attempt: Attempt) -> Submission:
+    async def slow(attempt: Attempt, block: int) -> Submission:
         for _ in range(50):  # long enough for the other one to come as far as it gets
             await asyncio.sleep(0)
-        return await send(attempt)
+        return await send(attempt, block)
 
     stage.route.submit = slow  # type: ignore[method-assign]
     await stage.act(executor, pause(), limit())
@@ -256,10 +256,10 @@ async def test_ahead__somebody_else_is_sending__the_intent_does_not_wait_for_it(
     waits, may_go = asyncio.Event(), asyncio.Event()
     send = stage.route.submit
 
-    async def slow(attempt: object) -> Submission:
+    async def slow(attempt: Attempt, block: int) -> Submission:
         waits.set()
         await may_go.wait()
-        return await send(attempt)  # type: ignore[arg-type]
+        return await send(attempt, block)
 
     stage.signer.broken = True  # so that the first one signs while it is carried out, and holds the lock
     sign = stage.signer.sign

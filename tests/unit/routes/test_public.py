@@ -52,7 +52,7 @@ class Node:
 )
 async def test_public__one_node__its_answer_is_the_submission(answer: str | KeeperError, kind: SubmissionKind) -> None:
     node = Node(answer)
-    submission = await PublicRoute("public", [node]).submit(ATTEMPT)
+    submission = await PublicRoute("public", [node]).submit(ATTEMPT, 7)
     assert submission.kind is kind
     assert submission.message
     assert node.sent == [ATTEMPT.raw]
@@ -69,10 +69,10 @@ RANKED += [Refused("underpriced"), Refused("no"), Unreachable("gone")]
 
 @pytest.mark.parametrize(("better", "worse"), list(itertools.combinations(range(len(RANKED)), 2)))
 async def test_public__two_nodes__the_better_answer_wins_in_any_order(better: int, worse: int) -> None:
-    alone = await PublicRoute("p", [Node(RANKED[better])]).submit(ATTEMPT)
+    alone = await PublicRoute("p", [Node(RANKED[better])]).submit(ATTEMPT, 7)
     for pair in ((better, worse), (worse, better)):
         route = PublicRoute("p", [Node(RANKED[index]) for index in pair])
-        seen = await route.submit(ATTEMPT)
+        seen = await route.submit(ATTEMPT, 7)
         await route.close()
         # a transaction that one node took is taken, whichever of the two good answers came first
         assert seen.kind in {alone.kind} | ({SubmissionKind.KNOWN} if (better, worse) == (0, 1) else set())
@@ -87,7 +87,7 @@ async def test_public__one_node_hangs__the_answer_of_the_other_is_not_held_up() 
 
     slow, fast = Node(hanging), Node(HASH)
     route = PublicRoute("public", [slow, fast])
-    assert (await route.submit(ATTEMPT)).kind is SubmissionKind.ACCEPTED
+    assert (await route.submit(ATTEMPT, 7)).kind is SubmissionKind.ACCEPTED
     assert slow.sent == [ATTEMPT.raw]
     gate.set()
     await route.close()
@@ -102,7 +102,7 @@ async def test_public__first_answer_is_bad__waits_for_a_good_one() -> None:
         return HASH
 
     route = PublicRoute("public", [Node(late), Node(Unreachable("gone"))])
-    submitting = asyncio.create_task(route.submit(ATTEMPT))
+    submitting = asyncio.create_task(route.submit(ATTEMPT, 7))
     for _ in range(5):
         await asyncio.sleep(0)
     assert not submitting.done()
@@ -120,7 +120,7 @@ async def test_public__cancelled__the_sends_go_on() -> None:
         return HASH
 
     route = PublicRoute("public", [Node(late)])
-    submitting = asyncio.create_task(route.submit(ATTEMPT))
+    submitting = asyncio.create_task(route.submit(ATTEMPT, 7))
     await asyncio.sleep(0)
     submitting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -137,6 +137,6 @@ def test_public__without_nodes__is_refused() -> None:
 
 async def test_dry_run__any_attempt__is_not_sent() -> None:
     route = DryRunRoute()
-    submission = await route.submit(ATTEMPT)
+    submission = await route.submit(ATTEMPT, 7)
     assert (route.name, submission.kind) == ("dry-run", SubmissionKind.NOT_SENT)
     assert HASH in submission.message
