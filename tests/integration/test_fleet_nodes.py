@@ -28,6 +28,7 @@ from keeper.domain.chain_events import (
 from keeper.domain.errors import OutsideError, Refused
 from keeper.domain.testimony import Otherwise, QuorumPolicy, Silence, Word
 from tests.support.chain_stage import CELL, READ, set_up, word
+from tests.support.eventually import eventually
 from tests.support.keeper_stage import until
 from tests.support.lying_node import FAKE_HASH, LyingNode, altered_hash, altered_value, invented_head, lying_node
 from tests.support.twin_nodes import Twins, fleet_over, twin_nodes
@@ -155,6 +156,8 @@ async def test_lag__grows_to_five_blocks__is_found_at_that_block_and_not_before(
     async with fleet_over(primaries, verifiers, lag_ms=NEVER_MS) as consumer:
         for _ in range(6):
             await twins.mine()
+        newest, head = consumer.fleet._following.newest, await twins.nodes[0].block_number()
+        await eventually(lambda: all(heard is not None and heard.number == head for heard in newest))
         for liar.lag in range(1, 5):
             await twins.mine()
             await asyncio.sleep(0.3)

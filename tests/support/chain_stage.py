@@ -27,6 +27,7 @@ from keeper.domain.action import Call
 from keeper.domain.address import checksum_address
 from keeper.domain.block import BlockStamp
 from keeper.ports.chain import AccountReader, BlockReader, Broadcaster, ChainReader
+from tests.support.eventually import eventually
 
 CELL = checksum_address(b"\xce\x11".rjust(20, b"\0"))
 NOBODY = checksum_address(b"\xde\xad".rjust(20, b"\0"))
@@ -200,10 +201,10 @@ async def fleet_stage(_: Path, *, primaries: int) -> AsyncIterator[Stage]:
             await node.start()
 
         await fleet.head()
-        async with asyncio.timeout(20):
-            while any(block is None for block in fleet._following.newest):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)  # the subscriptions stand: no request is made any more that nobody asked for
+        newest = fleet._following.newest
+        await eventually(lambda: all(newest))
+        block = await mine()  # heard once the subscriptions stand: no request is made any more that nobody asked for
+        await eventually(lambda: all(heard is not None and heard.number >= block.number for heard in newest))
         try:
             yield Stage(fleet, True, put, mine, node.set_balance, lose, restore, coalesces=True)
         finally:

@@ -67,6 +67,7 @@ class NodeClient:
         self._plans = ReadPlans(multicall, max_calls=max_calls_per_request, max_bytes=max_request_bytes)
         self._max_batch = max_batch
         self._no_multicall_before = 0
+        self._looked_at = ""
         self._no_batch_before = 0
         self._link: Connection | None = None
         self._connecting = asyncio.Lock()
@@ -86,10 +87,15 @@ class NodeClient:
 
     async def head(self) -> BlockStamp:
         """The newest block."""
-        return await self._ask("eth_getBlockByNumber", '["latest",false]', answers.block_stamp)
+        block = await self._ask("eth_getBlockByNumber", '["latest",false]', answers.block_stamp)
+        self._looked_at = block.hash
+        return block
 
     async def heads(self) -> AsyncGenerator[BlockStamp]:
-        """Every new head, in order, from now on. Raises when the connection or an announcement is bad; call again to go on."""
+        """Every new head, in order, from now on, or from the last look at ``head`` on. Raises when the connection or an announcement is bad; call
+        again to go on.
+        """
+        seen = self._looked_at
         link = await self._connected()
         try:
             name, queue, answer = await link.subscribe("newHeads")
@@ -98,11 +104,18 @@ class NodeClient:
         except OutsideError as error:
             raise self._named(error) from None
         try:
+            given = -1
+            if seen and (missed := await self.head()).hash != seen:
+                given = missed.number  # what came between that look and the subscription is announced to nobody
+                yield missed
             while True:
                 announced = await queue.get()
                 if isinstance(announced, OutsideError):
                     raise announced
-                yield answers.block_stamp(announced)
+                block = answers.block_stamp(announced)
+                if block.number > given:
+                    given = -1
+                    yield block
         except OutsideError as error:
             raise self._named(error) from None
         finally:
