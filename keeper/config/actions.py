@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from keeper.config.adjust import BOUNDS, MAX_STEP, NEW_VALUE, AdjustDraft, bind_adjust, read_adjust
-from keeper.config.basics import DEFAULT_ROUTE
 from keeper.config.breaker import ID as BREAKER
 from keeper.config.breaker import VALUES as BREAKER_VALUES
 from keeper.config.breaker import TripDraft, bind_trip, read_trip
 from keeper.config.calls import ACTING, VIEW, Signature
 from keeper.config.kinds import RAW, REFERENCE, choice, duration, whole
 from keeper.config.problems import nearest
+from keeper.config.routes import ALONE, DEFAULT_ROUTE, Routes, travels_by
 from keeper.config.safe import DEFAULT_EXPIRES_MS
+from keeper.config.sending import PrivateRoute
 from keeper.config.shape import Cursor, Field, Part, Section, Shape, in_a_sentence
 from keeper.config.slots import Slot, Variables, bind_slot, read_slot
 from keeper.config.targets import TARGET_KIND
 from keeper.decisions.spec import PAUSES
 from keeper.domain.abi_codec import integer_range
-from keeper.domain.action import PREVIOUS, Action, ActionKind, Effect, FunctionCall, SafeSide
+from keeper.domain.action import PREVIOUS, UPKEEP_LANE, Action, ActionKind, Effect, FunctionCall, SafeSide
 from keeper.domain.adjustment import NEW
 from keeper.domain.decision import ALERT
 from keeper.domain.record import Json
@@ -72,6 +73,14 @@ KEEP = Part(
     required=False,
 )
 
+PUBLIC_AFTER = Field(
+    "public_after",
+    ALONE,
+    "So many blocks it goes to builders alone, on a private route: 2 blocks, never or 0 blocks; left out: as the route says.",
+    None,
+)
+LANE = Field("lane", REFERENCE, "The key of `lanes` that signs it; left out: `signer`.", "")
+
 READ = Shape("The view that shows the effect.", (TARGET_AGAIN, VIEW_CALL, ARGS, EXPECT))
 UNDO = Shape("How the council takes it back.", (TARGET_AGAIN, UNDO_CALL, UNDO_ARGS))
 ACTION = Shape(
@@ -88,6 +97,8 @@ ACTION = Shape(
         Part("bounds", BOUNDS.help, {}, required=False),
         MAX_STEP,
         ROUTE,
+        PUBLIC_AFTER,
+        LANE,
         BREAKER,
         BREAKER_VALUES,
         COOLDOWN,
@@ -128,6 +139,8 @@ class ActionDraft:
     undo: CallDraft | None
     safe_side: SafeSide | None
     route: str
+    public_after: int | None
+    lane: str
     trip: TripDraft | None
     cooldown_ms: int
     retry_ms: int
@@ -140,25 +153,19 @@ class ActionDraft:
 
 def read_actions(
     cursor: Cursor,
-    routes: tuple[str, ...],
-    breakers: Mapping[str, str],
-    councils: Collection[str] = (),
+    routes: Routes,
+    lanes: Collection[str] = (),
     invariants: Collection[str] = (),
 ) -> dict[str, ActionDraft | None]:
-    """Every named action; None for a broken one.
-
-    ``breakers`` has the address of each route to a breaker contract, ``councils`` the names of the routes to a Safe,
-    ``invariants`` all names that ``keep`` may use.
-    """
-    return {name: _read(name, below, routes, breakers, councils, invariants) for name, below in cursor.named()}
+    """Every named action; None for a broken one. ``lanes`` are all names that ``lane`` may use, ``invariants`` those of ``keep``."""
+    return {name: _read(name, below, routes, lanes, invariants) for name, below in cursor.named()}
 
 
 def _read(
     name: str,
     cursor: Cursor,
-    routes: tuple[str, ...],
-    breakers: Mapping[str, str],
-    councils: Collection[str],
+    routes: Routes,
+    lanes: Collection[str],
     invariants: Collection[str],
 ) -> ActionDraft | None:
     section = cursor.open(ACTION)
@@ -167,8 +174,8 @@ def _read(
     if name == ALERT:
         cursor.problem("this name is taken", "the action alert is always there: it tells people", found=name)
     kind, route, gas_limit = section.get(KIND), section.get(ROUTE), section.get(GAS_LIMIT)
-    if route and route not in routes:
-        section.problem("route", "no route has this name", nearest(route, routes))
+    if route and route not in routes.names:
+        section.problem("route", "no route has this name", nearest(route, routes.names))
     call = _read_call(section, section.get(CALL), section.get(TARGET), cursor)
     below, undo_at = section.at("read"), section.at("undo")
     read = below.open(READ) if below else None
@@ -182,7 +189,8 @@ def _read(
     safe_side = _safe_side(section, kind, read_draft)
     others = (read_draft.args if read_draft else ()) + (undo_draft.args if undo_draft else ())
     adjust = read_adjust(section, kind, call.args, others, read_draft.outputs if read_draft else (), safe_side)
-    trip = read_trip(section, route, breakers, adjusts=adjusts)
+    trip = read_trip(section, route, routes.breakers, adjusts=adjusts)
+    public_after, lane = _read_public_after(section, route, routes), _read_lane(section, route, routes, lanes)
     keep_at = section.at(KEEP.key)
     keep = _read_keep(keep_at, invariants) if keep_at else ()
     if not section.clean or read_draft is None or (expect is None and adjust is None):
@@ -197,15 +205,47 @@ def _read(
         undo=undo_draft,
         safe_side=safe_side,
         route=route,
+        public_after=public_after,
+        lane=lane,
         trip=trip,
         cooldown_ms=section.get(COOLDOWN),
         retry_ms=section.get(RETRY),
-        expires_ms=section.get(EXPIRES) if section.at(EXPIRES.key) or route not in councils else DEFAULT_EXPIRES_MS,
+        expires_ms=section.get(EXPIRES)
+        if section.at(EXPIRES.key) or route not in routes.councils
+        else DEFAULT_EXPIRES_MS,
         needs_rules=section.get(NEEDS_RULES),
         gas_limit=gas_limit or None,
         keep=keep,
         at=cursor,
     )
+
+
+def _read_public_after(section: Section, route: str, routes: Routes) -> int | None:
+    """How many blocks builders alone get it; None where that never ends, and where nothing is private."""
+    written, private = section.at(PUBLIC_AFTER.key), travels_by(routes.all, route)
+    if not isinstance(private, PrivateRoute):
+        if written and private is not None:
+            hint = "set `route` to a private one, or to a breaker that goes through one; or leave it out"
+            written.problem("this belongs to a private route", hint)
+        return None
+    if written is None:
+        return private.public_after
+    alone = section.get(PUBLIC_AFTER)
+    return None if alone is None else alone.blocks
+
+
+def _read_lane(section: Section, route: str, routes: Routes, lanes: Collection[str]) -> str:
+    at, lane = section.at(LANE.key), section.get(LANE)
+    if at is None or not lane:
+        return ""
+    if lane not in lanes:
+        at.problem("no lane has this name", nearest(lane, lanes) if lanes else "there is no section lanes")
+    elif route in routes.councils:
+        at.problem("a proposal to a Safe is signed by `signer`", "leave it out, or set `route` to another one")
+    elif lane == UPKEEP_LANE:
+        hint = "give it a lane of its own, or leave it out: what it does must not wait for a sign of life"
+        at.problem("this lane is for the keeper's own transactions", hint)
+    return lane
 
 
 def _read_keep(cursor: Cursor, invariants: Collection[str]) -> tuple[str, ...]:
@@ -315,6 +355,8 @@ def bind(draft: ActionDraft, market: str, variables: Variables) -> Action | None
         adjustment=adjustment,
         breaker=trip,
         keep=draft.keep,
+        public_after=draft.public_after,
+        lane=draft.lane,
     )
 
 

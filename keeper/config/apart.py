@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from types import MappingProxyType
+from typing import Final
 from urllib.parse import unquote
 
 from keeper.config.audit import AuditConfig, FileWitness
 from keeper.config.shape import Cursor
 from keeper.config.tree import Table
-
-if TYPE_CHECKING:  # an auditor's command must not wait for the rest of the configuration
-    from keeper.config.sending import SignerConfig
 
 BESIDE: Final = ("-wal", "-shm", "-journal", "-lock", ".lock")
 """What SQLite and the keeper keep beside the database, under its name."""
@@ -25,27 +23,31 @@ _KEYSTORE_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """``keys``: where it stands in the section."""
+    """``keys``: where it stands in the section. ``secret``: a key lies in it."""
 
     what: str
     path: str
     keys: tuple[str, ...]
+    secret: bool = False
 
 
-def check_apart(cursor: Cursor | None, audit: AuditConfig, file: str, signer: SignerConfig | None = None) -> None:
+def check_apart(
+    cursor: Cursor | None, audit: AuditConfig, file: str, keys: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Notes every file of ``audit`` that is another's too, by whatever name, and an identity that is not the one it must be.
 
-    ``cursor`` is the section, if there is one; ``file`` the configuration's own, empty where it has none; ``signer`` signs transactions.
+    ``cursor`` is the section, if there is one; ``file`` the configuration's own, empty where it has none; ``keys`` the files that keys of other
+    sections lie in, by whose they are.
     """
     if cursor is None:
         return
     seen: dict[str, _Place] = {}
-    for place in (*_of_others(file, signer), *_of_log(audit)):
+    for place in (*_of_others(file, keys), *_of_log(audit)):
         real = os.path.realpath(place.path)
         other = seen.setdefault(real, place)
         twice_said = place.path == other.path and place.what == other.what
-        both_keys = {place.keys[1:2], other.keys[1:2]} == {("identity",), ("signer",)}  # has a problem of its own
-        if other is not place and not twice_said and not both_keys:
+        both_keys = place.secret and other.secret  # has a problem of its own
+        if other is not place and place.keys and not twice_said and not both_keys:
             _tell(cursor, place.keys, f"this is {other.what} too", f"give {place.what} a file of its own")
     if audit.retention is not None and audit.retention.archive:
         folder = os.path.realpath(audit.retention.archive)
@@ -55,11 +57,11 @@ def check_apart(cursor: Cursor | None, audit: AuditConfig, file: str, signer: Si
     _check_identity(cursor, audit)
 
 
-def _of_others(file: str, signer: SignerConfig | None) -> Iterator[_Place]:
+def _of_others(file: str, keys: Mapping[str, str]) -> Iterator[_Place]:
     if file:
         yield _Place("the configuration", file, ())
-    if signer is not None and signer.path:
-        yield _Place("the key of `signer`", signer.path, ("", "signer"))
+    for whose, path in keys.items():
+        yield _Place(f"the key of {whose}", path, (), secret=True)
 
 
 def _of_log(audit: AuditConfig) -> Iterator[_Place]:
@@ -71,7 +73,7 @@ def _of_log(audit: AuditConfig) -> Iterator[_Place]:
             yield _Place(f"the database's own {Path(database).name}{end}", database + end, ("url",))
     made = audit.checkpoints
     if made is not None and made.identity.path:
-        yield _Place("the key of the identity", made.identity.path, ("checkpoints", "identity", "path"))
+        yield _Place("the key of the identity", made.identity.path, ("checkpoints", "identity", "path"), secret=True)
     if audit.spool:
         yield _Place("the spool", audit.spool, ("spool",))
     for one in made.witnesses if made is not None else ():

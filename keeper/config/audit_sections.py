@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from keeper.config import basics
 from keeper.config.audit import (
     ADDRESS,
     CheckpointConfig,
@@ -13,24 +12,17 @@ from keeper.config.audit import (
     RetentionConfig,
     UrlWitness,
 )
-from keeper.config.kinds import FILE_PATH, duration
+from keeper.config.kinds import FILE_PATH, duration, from_environment
 from keeper.config.problems import without_credentials
 from keeper.config.safe import SERVICE_URL
 from keeper.config.secret import Secret
-from keeper.config.shape import Bad, Cursor, Field, Given, Kind, Part, Shape
+from keeper.config.shape import Cursor, Field, Part, Shape
+from keeper.config.signers import read_identity
 from keeper.config.tree import Scalar
 
 DEFAULT_EVERY_MS: Final = 600_000
 SHORTEST_EVERY_MS: Final = 1_000
 SHORTEST_KEEP_MS: Final = 3_600_000
-
-
-def _token(given: Given) -> Secret:
-    if not given.from_env:
-        raise Bad("a token does not belong in the file", 'write "${WITNESS_TOKEN}" and set it in the environment')
-    if not given.text.isascii() or not given.text.isprintable() or not given.text.strip():
-        raise Bad("not a token", "plain ASCII on one line")
-    return Secret(given.text)
 
 
 EVERY = Field(
@@ -50,7 +42,7 @@ WITNESS_FILE = Field("file", FILE_PATH, "A file that gets a line for every check
 WITNESS_URL = Field("url", SERVICE_URL, "Where every checkpoint is posted to: a webhook, or another keeper.")
 WITNESS_TOKEN = Field(
     "token",
-    Kind(_token, Secret(""), {"type": "string", "pattern": r"\$\{.+\}"}, env=True),
+    from_environment("a token", "WITNESS_TOKEN"),
     "The bearer token that is asked for there, from the environment only.",
     Secret(""),
 )
@@ -73,7 +65,7 @@ def read_checkpoints(cursor: Cursor, *, auditing: bool = False) -> CheckpointCon
     if section is None:
         return None
     at = section.at("identity")
-    identity = basics.read_signer(at) if at else None
+    identity = read_identity(at) if at else None
     at = section.at("witnesses")
     witnesses = _witnesses(at) if at else ()
     return CheckpointConfig(section.get(EVERY), identity, witnesses) if identity else None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from keeper.config.calls import BREAKER_NAME
-from keeper.config.kinds import CONTRACT, RAW, duration, file_in
+from keeper.config.kinds import CONTRACT, RAW, REFERENCE, duration, file_in
+from keeper.config.model import BreakerRoute
 from keeper.config.secret import Secret
 from keeper.config.shape import Bad, Cursor, Field, Given, Kind, Part, Section, Shape
 from keeper.config.slots import Slot, Variables, bind_slot, read_slot
@@ -49,9 +50,25 @@ ORDERS = Field(
     "Where keepers leave what several of them must sign: a folder, or the address of a database.",
     Secret(""),
 )
+THROUGH = Field("through", REFERENCE, "The route by which its transactions travel: public, private or race.", "public")
 ROUTE = Shape(
-    "The contract CircuitBreaker, which bounds what the key can do.", (ADDRESS, HEARTBEAT, ORDERS), kind="breaker"
+    "The contract CircuitBreaker, which bounds what the key can do.",
+    (ADDRESS, HEARTBEAT, ORDERS, THROUGH),
+    kind="breaker",
 )
+
+
+def read_breaker(name: str, section: Section, known: dict[str, tuple[str, Secret]]) -> BreakerRoute:
+    """The route; what is wrong is noted. ``known`` as ``check_orders`` says."""
+    orders = section.get(ORDERS)
+    check_orders(section, name, known)
+    return BreakerRoute(
+        name,
+        section.get(ADDRESS),
+        section.get(HEARTBEAT),
+        orders if orders.reveal() else None,
+        section.get(THROUGH),
+    )
 
 
 def check_orders(section: Section, name: str, known: dict[str, tuple[str, Secret]]) -> None:

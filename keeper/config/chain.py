@@ -157,7 +157,7 @@ def _read_endpoints(cursor: Cursor) -> tuple[Endpoint, ...]:
         raw = section.table.entries.get("url")
         text = without_credentials("chain.endpoints.url", raw.text) if isinstance(raw, Scalar) else ""
         endpoint = Endpoint(section.get(URL), text, section.get(ROLE))
-        address = _node_of(endpoint.url.reveal())
+        address = node_of(endpoint.url.reveal())
         if section.clean and endpoint.role is not EndpointRole.BROADCAST:
             if address in asked:
                 section.problem(
@@ -176,7 +176,7 @@ def _read_endpoints(cursor: Cursor) -> tuple[Endpoint, ...]:
     return tuple(endpoints)
 
 
-def _node_of(address: str) -> tuple[str, int, str]:
+def node_of(address: str) -> tuple[str, int, str]:
     """Host, port and path: what tells one node from another, however its address is written. A key in the path counts as another node."""
     parts = urlsplit(address)
     if parts.scheme.lower() not in DEFAULT_PORTS:

@@ -24,8 +24,11 @@ MAX_BLOCKS = 1_000_000
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _WHOLE = re.compile(r"-?[0-9]+")
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,18})?")
+_ETHER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,18})?")
+WEI_PER_ETHER = 10**18
+MAX_ETHER = 1_000_000
 _DOTTED = re.compile(r"[^.\s]{1,100}(?:\.[^.\s]{1,100}){0,15}")
-_HEX_KEY = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
+HEX_KEY = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
 WINDOW_HINT = "write a time, a number of blocks or of samples: 1h, 30 blocks, 20 samples"
 DURATION_HINT = "write it with its unit: 90s, 5m, 1h"
 _DURATION_PATTERN = r"^\s*\d{1,9}(\.\d{1,3})?\s*(ms|s|m|h|d)\s*$"
@@ -130,6 +133,18 @@ def _number(given: Given) -> Decimal:
     raise Bad("not a plain number", "write for example: 1500 or 0.25, without a unit")
 
 
+def _ether(given: Given) -> int:
+    if not _ETHER.fullmatch(given.text):
+        raise Bad("not an amount of ETH", "a plain decimal number, 18 digits at most after the point: 0.5")
+    whole_eth, _, part = given.text.partition(".")
+    wei = int(whole_eth) * WEI_PER_ETHER + int(part.ljust(18, "0"))
+    if not 0 < wei <= MAX_ETHER * WEI_PER_ETHER:
+        raise Bad(
+            "the amount is too small" if wei == 0 else "the amount is too large", f"more than 0, {MAX_ETHER} at most"
+        )
+    return wei
+
+
 def _text(given: Given) -> str:
     if not isinstance(given.value, str):
         raise Bad("a text is needed here", "put it in quotes")
@@ -207,7 +222,7 @@ def file_in(folder: Path, text: str) -> str:
 
 def _file(given: Given) -> str:
     text = _text(given)
-    if _HEX_KEY.fullmatch(text.strip()):
+    if HEX_KEY.fullmatch(text.strip()):
         raise Bad(
             "this looks like a key, not like the path of a file", "put the key into a file that only you may read"
         )
@@ -221,6 +236,19 @@ def _password(given: Given) -> Secret:
             'write "${KEEPER_KEYSTORE_PASSWORD}" and set it in the environment',
         )
     return Secret(given.text)
+
+
+def from_environment(what: str, variable: str) -> Kind[Secret]:
+    """A token or a key to a service (``what``, with its article), which comes from the environment alone, such as from this variable."""
+
+    def parse(given: Given) -> Secret:
+        if not given.from_env:
+            raise Bad(f"{what} does not belong in the file", f'write "${{{variable}}}" and set it in the environment')
+        if not given.text.isascii() or not given.text.isprintable() or not given.text.strip():
+            raise Bad(f"not {what}", "plain ASCII on one line")
+        return Secret(given.text)
+
+    return Kind(parse, Secret(""), {"type": "string", "pattern": r"\$\{.+\}"}, env=True)
 
 
 def _header(given: Given) -> Secret:
@@ -250,6 +278,8 @@ WINDOW = Kind(
 )
 SHARE = Kind(_share, Decimal(0), {"type": "string", "pattern": r"^\s*-?\d{1,12}(\.\d{1,18})?\s*(%|bps)\s*$"})
 NUMBER = Kind(_number, Decimal(0), {"type": ["number", "string"]})
+ETHER = Kind(_ether, 0, {"type": ["number", "string"]})
+"""An amount of ETH, exact, in wei."""
 NAME_TEXT = Kind(_name, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
 REFERENCE = Kind(_reference, "", {"type": "string", "pattern": f"^{NAME.pattern}$"})
 """The name of something else in the file: whoever reads it says whether it is there."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keeper.config.kinds import duration, whole
-from keeper.config.shape import Cursor, Field, Part, Shape, word_of
+from keeper.config.kinds import ETHER, duration, whole
+from keeper.config.shape import Cursor, Field, Part, Section, Shape, word_of
 from keeper.decisions.spec import NO_LIMITS, PAUSES, Limits
 from keeper.domain.action import ASKED_FOR, ActionKind
+from keeper.domain.budget import NO_BUDGET, Budget
 
 MAX_ACTIONS = 1_000_000
 _KINDS = tuple(kind.value for kind in ActionKind if kind in ASKED_FOR)
@@ -47,7 +48,24 @@ LOCK = Field(
     0,
     implied=True,
 )
-LIMITS = Shape("What bounds all actions together.", (ACTIONS_PER_DAY, PER_MARKET, EXEMPT, COOLDOWN, LOCK))
+GAS_PER_DAY = Field(
+    "gas_budget_eth_per_day",
+    ETHER,
+    "What gas may cost at most in any 24 hours, in ETH; left out: no limit.",
+    0,
+    implied=True,
+)
+GAS_PER_ACTION = Field(
+    "gas_budget_eth_per_action",
+    ETHER,
+    "The same for one action with all its attempts, in ETH; left out: no limit.",
+    0,
+    implied=True,
+)
+LIMITS = Shape(
+    "What bounds all actions together.",
+    (ACTIONS_PER_DAY, PER_MARKET, EXEMPT, COOLDOWN, LOCK, GAS_PER_DAY, GAS_PER_ACTION),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,7 @@ class LimitsConfig:
 
     limits: Limits
     cooldown_ms: int
+    budget: Budget = NO_BUDGET
 
 
 UNLIMITED = LimitsConfig(NO_LIMITS, 0)
@@ -73,7 +92,17 @@ def read_limits(cursor: Cursor) -> LimitsConfig:
         section.problem(PER_MARKET.key, "one market may do more than all together", hint)
     if section.clean and exempt_at and not a_day and not per_market:
         exempt_at.problem("nothing to be exempt from", "set actions_per_day or actions_per_market_per_day", found="")
-    return LimitsConfig(Limits(a_day, per_market, exempt, section.get(LOCK) or None), section.get(COOLDOWN))
+    limits = Limits(a_day, per_market, exempt, section.get(LOCK) or None)
+    return LimitsConfig(limits, section.get(COOLDOWN), _read_budget(section))
+
+
+def _read_budget(section: Section) -> Budget:
+    clean = section.clean
+    per_day, per_action = section.get(GAS_PER_DAY) or None, section.get(GAS_PER_ACTION) or None
+    if clean and section.clean and per_day and per_action and per_action > per_day:
+        hint = f"as much as {GAS_PER_DAY.key} at most, which is for all together"
+        section.problem(GAS_PER_ACTION.key, "one action may cost more than a whole day", hint)
+    return Budget(per_action, per_day)
 
 
 def _read_exempt(cursor: Cursor) -> frozenset[ActionKind]:

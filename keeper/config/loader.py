@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -22,11 +21,21 @@ from keeper.config.invariant_drafts import InvariantDraft
 from keeper.config.invariants import bind_invariants, check_kept, read_invariants
 from keeper.config.limits import LIMITS, UNLIMITED, LimitsConfig, read_limits
 from keeper.config.markets import Markets, read_markets
-from keeper.config.model import BreakerRoute, Config, KeeperConfig, Mode, SafeRoute, Source
+from keeper.config.model import Config, KeeperConfig, Mode, Source
 from keeper.config.problems import Report
 from keeper.config.publish import public_document
+from keeper.config.routes import Routes, read_routes
 from keeper.config.sending import SignerConfig
 from keeper.config.shape import Context, Cursor, Part, Section, Shape
+from keeper.config.signers import (
+    CHECKPOINTS,
+    KeyPlace,
+    check_development,
+    check_own_keys,
+    files_of,
+    read_lanes,
+    read_signer,
+)
 from keeper.config.sources import read_sources
 from keeper.config.tree import Table, parse, plain_json
 from keeper.domain.record import Json
@@ -48,6 +57,12 @@ ROOT = Shape(
         Part("invariants", "What must be true of the protocol after a change.", {}, required=False),
         Part("limits", LIMITS.help, {}, required=False),
         Part("signer", "The key that signs; needed in live mode.", {}, required=False),
+        Part(
+            "lanes",
+            "Further keys by name, each with nonces of its own, for actions that must not wait.",
+            {},
+            required=False,
+        ),
         Part("routes", "How transactions reach the chain; public is always there.", {}, required=False),
         Part("notify", "Who is told; without it, the log.", {}, required=False),
         Part("http", HTTP.help, {}, required=False),
@@ -94,29 +109,33 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     if section is None:
         return None
     keeper = _part(section, "keeper", basics.read_keeper, None)
+    before = len(root.context.report)
     chain = _part(section, "chain", read_chain, None)
+    certain = len(root.context.report) == before and not root.context.environment.offline
     audit = read_audit(section.at("audit"), folder)
     sources: dict[str, Source | None] = _part(section, "sources", read_sources, {})
-    routes, route_names = basics.read_routes(section.at("routes"))
-    breakers = {route.name: route.address for route in routes if isinstance(route, BreakerRoute)}
-    councils = {route.name for route in routes if isinstance(route, SafeRoute)}
-    signer = _part(section, "signer", basics.read_signer, None)
+    routes = read_routes(section.at("routes"))
+    signer = _part(section, "signer", read_signer, None)
+    lanes: dict[str, SignerConfig | None] = _part(section, "lanes", read_lanes, {})
     notify = basics.read_notify(section.at("notify"))
     http = _part(section, "http", read_http, None)
     drafts: dict[str, InvariantDraft | None] = _part(
         section, "invariants", lambda cursor: read_invariants(cursor, sources), {}
     )
     actions: dict[str, ActionDraft | None] = _part(
-        section, "actions", lambda cursor: read_actions(cursor, route_names, breakers, councils, tuple(drafts)), {}
+        section, "actions", lambda cursor: read_actions(cursor, routes, tuple(lanes), tuple(drafts)), {}
     )
     limits = _part(section, "limits", read_limits, UNLIMITED)
     markets = _part(section, "markets", lambda cursor: read_markets(cursor, sources, actions), Markets((), ()))
     invariants = bind_invariants(drafts, markets.variables, sources)
     check_kept(markets.actions, actions, drafts)
     _check_live(section, keeper)
-    _check_identity(section, audit, signer)
+    keys = _keys(section, signer, lanes, routes, audit)
+    check_own_keys(keys)
+    if chain is not None and certain:
+        check_development(keys, chain.id)
     if audit is not None:
-        check_apart(section.at("audit"), audit, own_file(path), signer)
+        check_apart(section.at("audit"), audit, own_file(path), files_of(keys))
     if not section.clean or len(root.context.report) or not (keeper and chain and audit):
         return None
     return Config(
@@ -129,11 +148,13 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
         engine=_engine(sources, markets, actions, limits),
         actions=markets.actions,
         signer=signer,
-        routes=routes,
+        routes=routes.all,
         notify=notify,
         http=http,
         document=public_document(tree),
         invariants=invariants,
+        lanes={name: key for name, key in lanes.items() if key},
+        budget=limits.budget,
     )
 
 
@@ -156,16 +177,23 @@ def _check_live(section: Section, keeper: KeeperConfig | None) -> None:
         below.child("mode").problem("mode live needs a signer", "add the section signer, or go back to mode: shadow")
 
 
-def _check_identity(section: Section, audit: AuditConfig | None, signer: SignerConfig | None) -> None:
-    """A key that signs transactions must sign nothing else: whoever gets it to sign a text might get it to sign a transaction."""
-    if audit is None or audit.checkpoints is None or signer is None:
-        return
-    if os.path.normpath(audit.checkpoints.identity.path) == os.path.normpath(signer.path):
-        place = section.cursor.child("audit").child("checkpoints").child("identity").child("path")
-        place.problem(
-            "this is the key of `signer`: a key that sends transactions must not sign texts as well",
-            "make a key of its own, which needs no funds and no rights: docs/operator/audit.md",
-        )
+def _keys(
+    section: Section,
+    signer: SignerConfig | None,
+    lanes: Mapping[str, SignerConfig | None],
+    routes: Routes,
+    audit: AuditConfig | None,
+) -> list[KeyPlace]:
+    """Every key of the file; those that sign transactions first."""
+    places = [KeyPlace("`signer`", signer, section.cursor.child("signer"))] if signer else []
+    for name, key in lanes.items():
+        if key:
+            places.append(KeyPlace(f"the lane {name}", key, section.cursor.child("lanes").child(name)))
+    places += routes.identities
+    if audit is not None and audit.checkpoints is not None:
+        at = section.cursor.child("audit").child("checkpoints").child("identity")
+        places.append(KeyPlace("audit.checkpoints.identity", audit.checkpoints.identity, at, texts=CHECKPOINTS))
+    return places
 
 
 def _engine(

@@ -10,16 +10,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from keeper.config.secret import Secret
-from keeper.config.sending import (
-    NO_BUDGET,
-    Budget,
-    Lanes,
-    PrivateRoute,
-    PublicRoute,
-    RaceRoute,
-    SignerConfig,
-)
+from keeper.config.sending import Lanes, PrivateRoute, PublicRoute, RaceRoute, SignerConfig
 from keeper.domain.action import Action, FunctionCall
+from keeper.domain.budget import NO_BUDGET, Budget
 from keeper.domain.invariant import Invariant
 from keeper.domain.record import Json
 from keeper.domain.testimony import QuorumPolicy

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from keeper.config.basics import read_routes
+from keeper.config.breaker import ADDRESS, ROUTE
 from keeper.config.chain import read_chain
 from keeper.config.environment import Environment
 from keeper.config.file import read_bytes
-from keeper.config.model import BreakerRoute, ChainConfig
+from keeper.config.model import ChainConfig
 from keeper.config.problems import Report, fail
 from keeper.config.shape import Context, Cursor
-from keeper.config.tree import parse
+from keeper.config.tree import Scalar, parse
 
 
 def chain_and_breakers(
@@ -29,7 +29,18 @@ def chain_and_breakers(
     if "chain" not in tree.entries:
         raise fail("chain", 1, "", "the section chain is missing", "name the chain and its endpoints")
     chain = read_chain(root.child("chain"))
-    routes, _ = read_routes(root.child("routes") if "routes" in tree.entries else None)
+    addresses = tuple(_addresses(root.child("routes"))) if "routes" in tree.entries else ()
     report.raise_any()
     assert chain is not None, "the section is broken and no problem says so"
-    return chain, tuple(dict.fromkeys(route.address for route in routes if isinstance(route, BreakerRoute)))
+    return chain, tuple(dict.fromkeys(addresses))
+
+
+def _addresses(cursor: Cursor) -> Iterator[str]:
+    """Of the routes to breaker contracts; the others hold keys and passwords that are not needed."""
+    for name, below in cursor.named():
+        table = below.table()
+        kind = table.entries.get("kind") if table else None
+        if (isinstance(kind, Scalar) and kind.text == ROUTE.kind) or (kind is None and name == ROUTE.kind):
+            section = below.open(ROUTE)
+            if section:
+                yield section.get(ADDRESS)

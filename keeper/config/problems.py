@@ -15,9 +15,12 @@ FILE = "(file)"
 MARKETS_NAMED = 5
 _LONGEST_SHOWN = 70
 _KEY_LIKE = re.compile(r"[0-9a-fA-F]{64}")
-_KINDS = ("signer.kind", "audit.checkpoints.identity.kind")
+_KEYS = r"^(?:signer|lanes\..+|routes\..+\.identity|audit\.checkpoints\.identity)\."
+_PLAIN = re.compile(_KEYS + r"(?:kind|address|region|timeout|on_mainnet)$")
+"""What of a key may be shown, unless a key itself was pasted there."""
 _CREDENTIALS = re.compile(
-    r"^(signer\.|audit\.checkpoints\.(identity\.|witnesses\[\d+\]\.token)|routes\.[^.]+\.api_key|notify\[\d+\]\.url|sources\..*\.headers\.)"
+    _KEYS
+    + r"|^(?:audit\.checkpoints\.witnesses\[\d+\]\.token|routes\..+\.api_key|notify\[\d+\]\.url|sources\..*\.headers\.)"
 )
 
 
@@ -94,7 +97,7 @@ def shown_at(path: str, text: str) -> str:
 
 def without_credentials(path: str, text: str) -> str:
     """The text of this place without what may be a credential; ``${NAME}`` stays."""
-    if path in _KINDS:
+    if _PLAIN.match(path):
         return HIDDEN if _KEY_LIKE.search(text) else text
     if _CREDENTIALS.match(path):
         return redact_all(text)

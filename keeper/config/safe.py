@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Final
 
-from keeper.config.kinds import CONTRACT, FILE_PATH, HTTP_URL, PASSWORD, choice, duration, split_url
+from keeper.config.kinds import CONTRACT, FILE_PATH, HTTP_URL, choice, duration, from_environment, split_url
 from keeper.config.model import ProposeAs, SafeRoute
 from keeper.config.problems import without_credentials
 from keeper.config.secret import Secret
 from keeper.config.shape import Bad, Cursor, Field, Given, Kind, Part, Section, Shape
 from keeper.config.tree import Scalar
+from keeper.config.urls import is_loopback
 from keeper.domain.multisend import MULTI_SEND_CALL_ONLY
 from keeper.domain.record import Json
 
@@ -27,28 +27,13 @@ def _flag(given: Given) -> bool:
     return given.value
 
 
-def _api_key(given: Given) -> Secret:
-    if not given.from_env:
-        raise Bad("an API key does not belong in the file", 'write "${SAFE_API_KEY}" and set it in the environment')
-    if not given.text.isascii() or not given.text.isprintable() or not given.text.strip():
-        raise Bad("not an API key", "plain ASCII on one line")
-    return Secret(given.text)
-
-
 def _service(given: Given) -> Secret:
     parts = split_url(given.text, ("https", "http"))
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise Bad("plain http lets anybody on the way change the answers", "write https://")
     if (parts.username or parts.password) and not given.from_env:
         raise Bad("credentials do not belong in the file", 'use `api_key`, or write the whole URL as "${SAFE_SERVICE}"')
     return Secret(given.text)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _web(given: Given) -> str:
@@ -59,12 +44,16 @@ FLAG = Kind(_flag, False, _FLAG_SCHEMA)
 WEB_URL = Kind(_web, "", dict(HTTP_URL.schema))
 
 ADDRESS = Field("address", CONTRACT, "The Safe; an EIP-55 address.")
-API_KEY_KIND = Kind(_api_key, Secret(""), dict(PASSWORD.schema), env=True)
 SERVICE_URL = Kind(_service, Secret(""), dict(HTTP_URL.schema), env=True)
 SERVICE = Field(
     "service", SERVICE_URL, "The base URL of its Transaction Service; left out: proposals are files only.", Secret("")
 )
-API_KEY = Field("api_key", API_KEY_KIND, "The service's API key, from the environment only.", Secret(""))
+API_KEY = Field(
+    "api_key",
+    from_environment("an API key", "SAFE_API_KEY"),
+    "The service's API key, from the environment only.",
+    Secret(""),
+)
 PROPOSE_AS = Field(
     "propose_as",
     choice(ProposeAs, ProposeAs.DELEGATE),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from keeper.config import audit_sections, basics, chain, conditions, invariants, thresholds
+from keeper.config import audit_sections, basics, chain, conditions, invariants, routes, signers, thresholds
 from keeper.config.actions import ACTION, READ, UNDO
 from keeper.config.adjust import BOUNDS
 from keeper.config.audit import ADDRESS, AUDIT
@@ -52,7 +52,8 @@ def json_schema() -> dict[str, Json]:
         actions=_named(_action(), least=0),
         invariants=_named(_invariant()),
         limits=_shape(LIMITS),
-        signer=_one_of(basics.SIGNERS),
+        signer=_one_of(signers.SIGNERS),
+        lanes=_named(_one_of(signers.SIGNERS), least=0),
         routes=_routes(),
         notify={"type": "array", "items": _one_of(basics.NOTIFIERS)},
         http=_shape(HTTP),
@@ -63,20 +64,23 @@ def json_schema() -> dict[str, Json]:
 def _audit() -> Object:
     witness: Object = {"oneOf": [_shape(audit_sections.FILE_WITNESS), _shape(audit_sections.URL_WITNESS)]}
     witnesses: Object = {"type": "array", "items": witness}
-    checkpoints = _shape(audit_sections.CHECKPOINTS, identity=_one_of(basics.SIGNERS), witnesses=witnesses)
-    signers = _named(dict(ADDRESS.schema), least=0)
-    return _shape(AUDIT, checkpoints=checkpoints, witness_for=signers, retention=_shape(audit_sections.RETENTION))
+    checkpoints = _shape(audit_sections.CHECKPOINTS, identity=_one_of(signers.IDENTITIES), witnesses=witnesses)
+    others = _named(dict(ADDRESS.schema), least=0)
+    return _shape(AUDIT, checkpoints=checkpoints, witness_for=others, retention=_shape(audit_sections.RETENTION))
 
 
 def _routes() -> Object:
     """A route that has the name of its kind need not name the kind."""
-    named = _named(_one_of(basics.ROUTES), least=0)
+    builders = _named(_shape(routes.BUILDER))
+    identity = _one_of(signers.IDENTITIES)
+    shapes = {kind: _shape(shape, builders=builders, identity=identity) for kind, shape in routes.ROUTES.items()}
+    every: Object = {"oneOf": list(shapes.values())}
     implied: Object = {}
-    for name, shape in basics.ROUTES.items():
-        own: Object = {**_shape(shape), "required": [part.key for part in shape.parts if part.required]}
-        either: list[Json] = [own, _one_of(basics.ROUTES)]
+    for name, shape in routes.ROUTES.items():
+        own: Object = {**shapes[name], "required": [part.key for part in shape.parts if part.required]}
+        either: list[Json] = [own, every]
         implied[name] = {"description": shape.help, "anyOf": either}
-    return {**named, "properties": implied}
+    return {**_named(every, least=0), "properties": implied}
 
 
 def _invariant() -> Object:

@@ -123,20 +123,5 @@ class RaceRoute:
     public: str
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What gas may cost at most, in wei; None: no limit.
-
-    ``per_action_wei`` is for one intent with all its attempts, one of which is mined at most.
-    """
-
-    per_action_wei: int | None = None
-    per_day_wei: int | None = None
-
-
-NO_BUDGET = Budget()
-
 Lanes = Mapping[str, SignerConfig]
 """Further keys by name, each with nonces of its own."""
-UPKEEP_LANE = "upkeep"
-"""The lane that the keeper's own transactions (signs of life) take where there is one of this name."""

@@ -98,6 +98,9 @@ actions:
 #   kind: keystore
 #   path: keeper-key.json
 #   password: "${KEEPER_KEYSTORE_PASSWORD}"
+# Where else a key can lie (KMS, a remote signer), and keys of their own for what must not wait: docs/operator/signing.md
+# Everybody sees a transaction before it is in a block, unless block builders get it first: docs/operator/routes.md
+# What its gas may cost: limits: {gas_budget_eth_per_day: 0.5, gas_budget_eth_per_action: 0.1}   # about a day's work at the worst fees
 
 notify:
   - {kind: log}
@@ -117,6 +120,9 @@ KEEPER_NOTIFY_URL=json://127.0.0.1:8080/keeper
 
 # The password of the keystore, once there is a signer
 # KEEPER_KEYSTORE_PASSWORD_FILE=/run/secrets/keeper-keystore-password
+
+# The token of a remote signer, once there is one
+# KEEPER_SIGNER_TOKEN_FILE=/run/secrets/keeper-signer-token
 
 # The token of a witness that is given the log's checkpoints, once there is one
 # KEEPER_WITNESS_TOKEN_FILE=/run/secrets/keeper-witness-token

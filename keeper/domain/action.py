@@ -28,6 +28,9 @@ class ActionKind(StrEnum):
 ASKED_FOR = frozenset(ActionKind) - {ActionKind.UPKEEP}
 """What a rule may ask for."""
 
+UPKEEP_LANE = "upkeep"
+"""The lane that the keeper's own transactions take where there is one of this name, but for signs of life: those are of the key that gives them."""
+
 
 class SafeSide(StrEnum):
     """In which direction a parameter is tightened."""

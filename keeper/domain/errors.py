@@ -13,6 +13,7 @@
     │   ├── MalformedAnswer       an answer that is not what the protocol says
     │   └── WrongChain            the node serves another chain than the configuration names
     ├── SigningError              the key cannot be read or does not fit
+    │   └── SignerAway            who keeps the key does not answer now
     ├── SetupError                a tool that the local world needs is not there
     ├── Interrupted               somebody at a terminal ended it at a question
     └── AuditError
@@ -114,6 +115,10 @@ class WrongChain(OutsideError):
 
 class SigningError(KeeperError):
     """The key cannot be used."""
+
+
+class SignerAway(SigningError):
+    """Who keeps the key does not answer, or not now: the same may be asked again."""
 
 
 class SetupError(KeeperError):

@@ -163,8 +163,8 @@ REFUSED: dict[str, tuple[Edit, str, str]] = {
     "password in the file": (('"${KEEPER_KEYSTORE_PASSWORD}"', "hunter2"), "signer.password", "does not belong"),
     "key for a path": (("path: key.json", f'path: "0x{KEY}"'), "signer.path", "looks like a key"),
     "home of nobody": (("path: key.json", "path: ~nobody-has-this-name/key"), "signer.path", "home folder"),
-    "unknown kind of signer": (("kind: keystore", "kind: kms"), "signer.kind", "not one of the words"),
-    "unknown kind of route": (("{kind: public}", "{kind: private}"), "routes.public.kind", "not one of the words"),
+    "unknown kind of signer": (("kind: keystore", "kind: hsm"), "signer.kind", "not one of the words"),
+    "unknown kind of route": (("{kind: public}", "{kind: dark}"), "routes.public.kind", "not one of the words"),
     "notify that is no list": (
         ("notify:\n  - {kind: log}\n  - {kind: apprise,", "notify:\n  {kind: apprise,"),
         "notify",

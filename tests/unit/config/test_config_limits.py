@@ -10,6 +10,7 @@ import pytest
 from keeper.config.names import names
 from keeper.decisions.spec import NO_LIMITS, PAUSES, Limits
 from keeper.domain.action import ActionKind
+from keeper.domain.budget import NO_BUDGET, Budget
 from keeper.domain.verdict import Severity
 
 if TYPE_CHECKING:
@@ -43,6 +44,63 @@ def test_limits__exempt_nothing__is_an_empty_list(load_good: Load) -> None:
     assert load_good(limits("actions_per_day: 1, exempt: []")).engine.limits == Limits(1, None, frozenset(), None)
 
 
+def test_budget__left_out__is_none(load_good: Load) -> None:
+    assert load_good().budget == NO_BUDGET == Budget(None, None)
+    assert load_good(limits("gas_budget_eth_per_day: 1")).budget == Budget(None, 10**18)
+    assert load_good(limits("gas_budget_eth_per_action: 1")).budget == Budget(10**18, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "wei"),
+    [
+        ("0.5", 5 * 10**17),
+        ("2", 2 * 10**18),
+        ("007", 7 * 10**18),
+        ("0.1", 10**17),
+        ('"0.10"', 10**17),
+        ("0.000000000000000001", 1),
+        ("0.123456789012345678", 123_456_789_012_345_678),
+        ("1000000", 10**24),
+        ("999999.999999999999999999", 10**24 - 1),
+    ],
+)
+def test_budget__eth_as_a_decimal__is_exact_in_wei(written: str, wei: int, load_good: Load) -> None:
+    text = f"gas_budget_eth_per_day: {written}, gas_budget_eth_per_action: {written}"
+    assert load_good(limits(text)).budget == Budget(wei, wei)
+
+
+@pytest.mark.parametrize("key", ["gas_budget_eth_per_day", "gas_budget_eth_per_action"])
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("0", "too small"),
+        ("0.000", "too small"),
+        ("-1", "not an amount"),
+        ("1e-1", "not an amount"),
+        (".5", "not an amount"),
+        ("1.", "not an amount"),
+        ("1 ETH", "not an amount"),
+        ("true", "not an amount"),
+        ("0.0000000000000000001", "18 digits"),
+        ("1000000.000000000000000001", "too large"),
+        ("1000000000", "not an amount"),
+        ('"${NODE_KEY}"', "the environment cannot be used here"),
+    ],
+)
+def test_budget__wrong__is_told_at_its_place(key: str, written: str, message: str, broken: Break) -> None:
+    (problem,) = broken(limits(f"{key}: {written}"))
+    assert problem.path == f"limits.{key}"
+    assert message in f"{problem.message} {problem.hint}"
+
+
+def test_budget__of_one_action_above_that_of_a_day__is_refused(load_good: Load, broken: Break) -> None:
+    day = "gas_budget_eth_per_day: 0.5, gas_budget_eth_per_action: "
+    assert load_good(limits(day + "0.5")).budget == Budget(5 * 10**17, 5 * 10**17)
+    (problem,) = broken(limits(day + "0.500000000000000001"))
+    assert problem.path == "limits.gas_budget_eth_per_action"
+    assert problem.message == "one action may cost more than a whole day"
+
+
 @pytest.mark.parametrize(("least", "expected"), [("1m", [600_000, 600_000]), ("1h", [3_600_000, 3_600_000])])
 def test_limits__cooldown__is_the_least_of_every_action(least: str, expected: list[int], load_good: Load) -> None:
     engine = load_good(limits(f"cooldown: {least}")).engine
@@ -60,7 +118,7 @@ def test_limits__cooldown__is_the_least_of_every_action(least: str, expected: li
         ("actions_per_day: 2, exempt: [pause, pause]", "exempt[1]", "named twice"),
         ("cooldown: -1s", "cooldown", "cannot be negative"),
         ("lock_after_override: 1", "lock_after_override", "not a duration"),
-        ("gas_budget_eth_per_day: 1", "gas_budget_eth_per_day", "unknown key"),
+        ("gas_budget: 1", "gas_budget", "unknown key"),
         ("actions_a_day: 1", "actions_a_day", "unknown key"),
     ],
 )
