@@ -56,14 +56,16 @@ async def play(scenario: Scenario, world: World, exchange: Exchange, pace: float
     await world.settle(hashes)
 
 
-async def go_on(step: Step, world: World, exchange: Exchange, every_s: float) -> NoReturn:
+async def go_on(
+    step: Step, world: World, exchange: Exchange, every_s: float, mine: Callable[[], Awaitable[object]]
+) -> NoReturn:
     """Repeats one step until it is cancelled, each time in a block of its own: prices stand still, and every source stays fresh.
 
-    Whatever else waits for a block gets into the next one. Raises Unreachable when the node is gone.
+    Whatever else waits for a block gets into the next one, which ``mine`` makes. Raises Unreachable when the node is gone.
     """
     while True:
         await apply(step, world, exchange)
-        await world.node.mine()
+        await mine()
         await asyncio.sleep(every_s)
 
 

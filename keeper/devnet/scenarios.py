@@ -12,7 +12,10 @@ from keeper.devnet.markets import DEFAULT_MARKETS, demo_market
 from keeper.devnet.paths import follow, moved, moves, noise
 
 SHAKEN = "ETH-PERP"
-"""The market that something happens to; all others stay calm in every scenario."""
+"""The market that something happens to; all others stay calm, in every scenario but `private`."""
+
+SECOND = "BTC-PERP"
+"""The market that something happens to after that, in the one scenario with two acts."""
 
 # Calm: each step within 4 bps, and the oracle within 4 bps of spot. ETH's oracle in quiet months is a median of 9.5 bps away from spot
 # (April to September 2023), so any threshold that bears real quiet days bears this.
@@ -38,7 +41,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``number`` counts from 1; ``phase`` is one word: calm, off, mended, slide, crash."""
+    """``number`` counts from 1; ``phase`` is one word: calm, off, again, mended, slide, crash."""
 
     number: int
     phase: str
@@ -159,8 +162,39 @@ def council(seed: int, markets: Sequence[str] = DEFAULT_MARKETS) -> Scenario:
     )
 
 
+def private(seed: int, markets: Sequence[str] = DEFAULT_MARKETS) -> Scenario:
+    """As ``divergence``, and then the same at another market; what the builders of blocks do meanwhile is not told here.
+
+    Shape: the Aave event of 10 March 2026 again, for two markets one after the other.
+    """
+    rng = _random(seed)
+    phases = ["calm"] * 6 + ["off"] * 4 + ["again"] * 4
+    spots, oracles = _quiet(rng, markets, len(phases))
+    for market, first in ((SHAKEN, 6), (SECOND, 10)):
+        push_tenths = -10 * _PUSH_BPS + rng.randint(-10 * _PUSH_JITTER_BPS, 10 * _PUSH_JITTER_BPS)
+        if market in oracles:
+            oracles[market][first:] = [moved(price, push_tenths) for price in oracles[market][first:]]
+    return Scenario(
+        name="private",
+        summary=(
+            f"Two acts. The oracle of {SHAKEN} is moved about 6 % below spot: the pause goes to block builders alone, so that nobody can "
+            f"act before it. Then the same happens to {SECOND}, while every builder refuses what it is sent."
+        ),
+        source_of_shape="Aave, 10 March 2026: a capped oracle priced wstETH 2.85 % below the market in one step, and stayed; here twice.",
+        markets=tuple(markets),
+        steps=_steps(phases, spots, oracles),
+    )
+
+
 SCENARIOS: Mapping[str, Callable[[int], Scenario]] = MappingProxyType(
-    {"divergence": divergence, "volatility": volatility, "calm": calm, "breaker": breaker, "council": council}
+    {
+        "divergence": divergence,
+        "volatility": volatility,
+        "calm": calm,
+        "breaker": breaker,
+        "council": council,
+        "private": private,
+    }
 )
 """By name; the first is the default."""
 

@@ -95,7 +95,7 @@ async def test_go_on__until_cancelled__every_source_stays_fresh_at_the_same_pric
 ) -> None:
     step = divergence(1).steps[-1]
     before = await world_manual.node.block_number()
-    going = asyncio.create_task(go_on(step, world_manual, exchange, 0.05))
+    going = asyncio.create_task(go_on(step, world_manual, exchange, 0.05, world_manual.node.mine))
     await world_manual.node.wait_for_block(before + 3)
     rounds = [await _round(world_manual, block) for block in (before + 1, before + 3)]
     assert rounds[1][0] == rounds[0][0] + 2, "a report in each block"
@@ -110,7 +110,7 @@ async def test_go_on__until_cancelled__every_source_stays_fresh_at_the_same_pric
 async def test_go_on__node_gone__says_so(world_manual: World, exchange: Exchange) -> None:
     world_manual.node.kill()
     with pytest.raises(Unreachable):
-        await go_on(calm(1).steps[-1], world_manual, exchange, 0.05)
+        await go_on(calm(1).steps[-1], world_manual, exchange, 0.05, world_manual.node.mine)
 
 
 async def _round(world: World, block: int) -> tuple[int, int]:

@@ -18,7 +18,12 @@ from keeper.domain.errors import ConfigurationError
 
 pytestmark = pytest.mark.property
 
-GOOD = (Path(__file__).parents[1] / "unit" / "config" / "good.yaml").read_text("utf-8")
+FILES = Path(__file__).parents[1] / "unit" / "config"
+GOOD = (
+    (FILES / "good.yaml")
+    .read_text("utf-8")
+    .replace("routes: {public: {kind: public}}\n", (FILES / "sending.yaml").read_text("utf-8"))
+)
 GOOD_DOCUMENT: Any = plain_json(parse(GOOD.encode(), Report()))
 MARK = "x7q".join(("z", "9", "k"))  # put together, because Hypothesis tries the literals of a test as input
 SECRETS = {
@@ -26,6 +31,9 @@ SECRETS = {
     "EXCHANGE_KEY": f"{MARK}-exchange",
     "KEEPER_KEYSTORE_PASSWORD": f"{MARK}-password",
     "KEEPER_NOTIFY_URL": f"json://{MARK}-notify/",
+    "KEEPER_SIGNER_TOKEN": f"{MARK}-token",
+    "IDENTITY_PASSWORD": f"{MARK}-identity",
+    "BUILDER_KEY": f"{MARK}-builder",
 }
 FOLDER = Path("/somewhere")
 
@@ -70,6 +78,14 @@ WORDS = st.sampled_from(
             "1e999",
             ".nan",
             ".ipc",
+            "env",
+            "kms",
+            "remote",
+            "private",
+            "race",
+            "never",
+            "upkeep",
+            "https://h",
         ),
     ]
 )

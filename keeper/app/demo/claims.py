@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keeper.adapters.audit.verify import Verification
@@ -14,6 +15,7 @@ from keeper.domain.circuit_breaker import BreakerStatus
 
 if TYPE_CHECKING:  # what a council needs costs time to import, and one scenario has it
     from keeper.app.demo.council_facts import CouncilFacts
+    from keeper.app.demo.unseen import Act
 
 _DOLLAR = 10**6
 STATUS = "statusOf"
@@ -25,6 +27,7 @@ def claims(
     verification: Verification,
     guard: GuardFacts | None = None,
     council: CouncilFacts | None = None,
+    acts: Sequence[Act] = (),
 ) -> list[tuple[str, str]]:
     """Each with where it was read: ``chain``, ``log``; or ``MISSING``, what did not hold."""
     found: list[tuple[str, str]] = []
@@ -48,6 +51,10 @@ def claims(
         from keeper.app.demo import council_facts
 
         found.extend(council_facts.claims(council))
+    if acts:
+        from keeper.app.demo import unseen
+
+        found.extend(unseen.claims(acts))
     paused = [market for market, is_paused in facts.paused.items() if is_paused]
     still_open = [market for market, is_paused in facts.paused.items() if not is_paused]
     states = [f"{joined_words(names)} {word}" for names, word in ((paused, "paused"), (still_open, "open")) if names]
@@ -74,6 +81,7 @@ def verdict(
     verification: Verification,
     guard: GuardFacts | None = None,
     council: CouncilFacts | None = None,
+    acts: Sequence[Act] = (),
 ) -> str:
     """No more than what was read back."""
     if not proof.ok:
@@ -91,6 +99,10 @@ def verdict(
 
         block = facts.effects[0].block
         return f"Proven: {SHAKEN} was paused in block {block} by the keeper alone; {council_facts.verdict(council)}; {chain}"
+    if acts:
+        from keeper.app.demo import unseen
+
+        return f"Proven: {unseen.verdict(acts)}; {chain}"
     did = [_did(effect) for effect in facts.effects]
     others = joined_words(market for market in facts.paused if market != SHAKEN)
     return f"Proven: {joined_words(did)}; {others} are still open; {chain}"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from keeper.app.demo.council_facts import CouncilFacts
     from keeper.app.demo.stage import Played
     from keeper.app.demo.story import Story
+    from keeper.app.demo.unseen import Act
     from keeper.domain.record import Record
 
 KEPT_COUNCIL = (
@@ -53,9 +54,10 @@ async def play_and_prove(output: Output, scenario: str, seed: int, folder: Path,
         facts = await ask_the_chain(played.world, records)
         guard = await ask_the_guard(played.guard, records) if played.guard else None
         council = await _council(played, records)
-        proof = prove(played, records, facts, verification, url, guard, council)
-        told = claims(proof, facts, verification, guard, council)
-        story.ending(told, verdict(proof, facts, verification, guard, council), proven=proof.ok)
+        acts = await _acts(played, records)
+        proof = prove(played, records, facts, verification, url, guard, council, acts)
+        told = claims(proof, facts, verification, guard, council, acts)
+        story.ending(told, verdict(proof, facts, verification, guard, council, acts), proven=proof.ok)
         if guard is not None:
             story.thefts(guard.thefts, WORST)
         output.document(proof.document)
@@ -71,6 +73,14 @@ async def _council(played: Played, records: Sequence[Record]) -> CouncilFacts | 
     from keeper.app.demo.council_facts import ask_the_council
 
     return await ask_the_council(played.chamber, played.looks, records)
+
+
+async def _acts(played: Played, records: Sequence[Record]) -> Sequence[Act]:
+    if played.acts is None:
+        return ()
+    from keeper.app.demo.unseen import ask_the_relay
+
+    return await ask_the_relay(played.acts, records)
 
 
 async def _keep(story: Story, played: Played, council: CouncilFacts | None) -> None:

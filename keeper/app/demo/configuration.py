@@ -10,7 +10,8 @@ from keeper.devnet.guard import Guard
 from keeper.devnet.markets import demo_market
 from keeper.devnet.world import World
 
-if TYPE_CHECKING:  # Safe's contracts cost time to import, and one scenario needs them
+if TYPE_CHECKING:  # Safe's contracts and the relay cost time to import, and one scenario each needs them
+    from keeper.app.demo.acts import Acts
     from keeper.app.demo.chamber import Chamber
 
 TIGHT_LIMIT = 250_000 * 10**6
@@ -122,6 +123,17 @@ COUNCIL = """
     address: "{address}"
     service: "{service}"
     members: {{{members}}}"""
+PRIVATE = """
+  public: {{kind: public}}
+  # To block builders alone, until one of them has put it into a block; when none of them takes it, publicly, at once and loudly.
+  private:
+    kind: private
+    identity: {{kind: key-file, path: relay.key}}      # signs what is said to builders: no funds, no rights
+    public_after: {blocks} blocks
+    timeout: 10s
+    builders:{builders}"""
+BUILDER = """
+      {name}: {{url: "{url}", {more}}}"""
 PAUSE_ROUTE = """route: breaker
     breaker: "pause {name}\""""
 LIMIT_ROUTE = """route: breaker
@@ -130,14 +142,20 @@ LIMIT_ROUTE = """route: breaker
 
 
 def write_configuration(
-    directory: Path, world: World, exchange: Exchange, guard: Guard | None = None, chamber: Chamber | None = None
+    directory: Path,
+    world: World,
+    exchange: Exchange,
+    guard: Guard | None = None,
+    chamber: Chamber | None = None,
+    acts: Acts | None = None,
 ) -> Path:
     """Writes ``keeper.yaml`` and the key files into the folder; the path of the former.
 
-    With a ``guard`` all actions go through it; with a ``chamber`` the council signs all but a pause.
+    With a ``guard`` all actions go through it; with a ``chamber`` the council signs all but a pause; with ``acts`` a pause goes to builders.
     """
-    identity = world.node.accounts[-1]  # nobody else in the demo
-    for name, account in (("keeper.key", world.keeper), ("identity.key", identity)):
+    identity, relay_identity = world.node.accounts[-1], world.node.accounts[-2]  # nobody else in the demo
+    keys = {"keeper.key": world.keeper, "identity.key": identity} | ({"relay.key": relay_identity} if acts else {})
+    for name, account in keys.items():
         key = directory / name
         key.touch(mode=0o600)
         key.write_text(account.private_key + "\n", encoding="ascii")
@@ -147,6 +165,8 @@ def write_configuration(
         limit_route = LIMIT_ROUTE.format(limit=TIGHT_LIMIT)
     if chamber is not None:
         routes, limit_route = _council(chamber), "route: council"
+    if acts is not None:
+        routes, pause_route = _private(acts), "route: private"
     text = HEAD.format(
         chain_id=world.node.chain_id,
         ws_url=world.node.ws_url,
@@ -183,6 +203,21 @@ def _council(chamber: Chamber) -> str:
     council = chamber.council
     members = ", ".join(f'{name}: "{account.address}"' for name, account in council.members.items())
     return COUNCIL.format(address=council.safe.address, service=chamber.service.url, members=members)
+
+
+def _private(acts: Acts) -> str:
+    from keeper.app.demo.acts import ALONE_BLOCKS, BUILDERS
+    from keeper.devnet.relay.builders import CANCEL_BUNDLE, SEND_PRIVATE, Header
+
+    builders = ""
+    for builder in BUILDERS:
+        url = acts.relay.url(builder.name)
+        more = [f"header: {'none' if builder.header is Header.OPTIONAL else builder.headers[0]}"]
+        more.append(f"cancel: {'method' if CANCEL_BUNDLE in builder.methods else 'empty'}")
+        if SEND_PRIVATE in builder.methods:
+            more += ["private_transactions: true", f'status: "{url}"']
+        builders += BUILDER.format(name=builder.name, url=url, more=", ".join(more))
+    return PRIVATE.format(blocks=ALONE_BLOCKS, builders=builders)
 
 
 def _short(market: str) -> str:

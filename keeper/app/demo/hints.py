@@ -18,7 +18,8 @@ OTHERS = {
     "volatility": ("--scenario calm", "Noise only: nothing may trip"),
     "calm": ("--scenario breaker", "A key without any role, and a pause that ends by itself"),
     "breaker": ("--scenario council", "A market that only two of three people may open again"),
-    "council": ("--scenario divergence", "The same oracle, without people"),
+    "council": ("--scenario private", "A pause that nobody can see before its block, and one that everybody can"),
+    "private": ("--scenario divergence", "The same oracle, in public"),
 }
 """Which scenario to see after this one."""
 
@@ -44,6 +45,8 @@ def _log(keeper: str, file: str, scenario: str) -> Command:
     log = (keeper, "audit", file, "log")
     if scenario == "council":
         return "What became of the proposal, step by step:", folded(*log, "--kind", "proposal")
+    if scenario == "private":
+        return "What was sent where, and what each builder answered:", folded(*log, "--kind", "broadcast")
     return "What was seen, decided, sent and got back:", folded(*log)
 
 

@@ -13,13 +13,14 @@ from keeper.app.demo.configuration import TIGHT_LIMIT
 from keeper.app.demo.guarded import GuardFacts
 from keeper.app.demo.readback import ChainFacts
 from keeper.app.demo.stage import Played
-from keeper.devnet.scenarios import SHAKEN
+from keeper.devnet.scenarios import SECOND, SHAKEN
 from keeper.devnet.world import WITHDRAWAL_LIMIT
 from keeper.domain.record import Record, RecordKind, RecordQuery
 from keeper.execution.work import UNKNOWN
 
 if TYPE_CHECKING:
     from keeper.app.demo.council_facts import CouncilFacts
+    from keeper.app.demo.unseen import Act
 
 EXPECTED: dict[str, tuple[tuple[str, str], ...]] = {
     "divergence": (("pause-market", "pause"),),
@@ -27,8 +28,11 @@ EXPECTED: dict[str, tuple[tuple[str, str], ...]] = {
     "calm": (),
     "breaker": (("pause-market", "pause"), ("expire:pause-market", "upkeep")),
     "council": (("pause-market", "pause"),),
+    "private": (("pause-market", "pause"), ("pause-market", "pause")),
 }
-"""The actions that each scenario must end with, in order; all on the shaken market."""
+"""The actions that each scenario must end with, in order; all on shaken markets."""
+TWO_ACTS: Final = "private"
+"""Where two markets are shaken, one after the other."""
 OPENED_AGAIN: Final = frozenset({"breaker", "council"})
 """Where the pause has ended when the scenario has."""
 PAGE = 1_000
@@ -63,8 +67,11 @@ def prove(
     shown_database: str,
     guard: GuardFacts | None = None,
     council: CouncilFacts | None = None,
+    acts: Sequence[Act] = (),
 ) -> Proof:
-    """``records`` are all of the log, in order; ``guard`` is there where the keeper acted through a breaker contract, ``council`` where one sat."""
+    """``records`` are all of the log, in order; ``guard`` is there where the keeper acted through a breaker contract, ``council`` where one sat,
+    ``acts`` where block builders played along.
+    """
     actions = [_action(record, records) for record in records if record.kind is RecordKind.INTENT]
     failures = find_failures(played.scenario.name, actions, facts, verification)
     if not verification.checkpoints.count:
@@ -74,6 +81,10 @@ def prove(
         from keeper.app.demo import council_facts
 
         failures += council_facts.failures(council)
+    if played.acts is not None:
+        from keeper.app.demo import unseen
+
+        failures += unseen.failures(acts)
     document: dict[str, object] = {
         "ok": not failures,
         "scenario": played.scenario.name,
@@ -114,6 +125,8 @@ def prove(
         document["breaker"] = guard.document
     if council is not None:
         document["council"] = council.document
+    if acts:
+        document["private"] = [act.document for act in acts]
     return Proof(document, tuple(failures))
 
 
@@ -163,7 +176,7 @@ def find_failures(
 ) -> list[str]:
     """Everything that does not hold, in words; empty: all of it does."""
     expected = EXPECTED[scenario]
-    failures = [*_of_actions(expected, actions, facts), *_of_effects(expected, facts), *_of_markets(scenario, facts)]
+    failures = [*_of_actions(scenario, actions, facts), *_of_effects(expected, facts), *_of_markets(scenario, facts)]
     if facts.sent != len(expected):
         failures.append(f"the keeper's key has {facts.sent} transactions on chain, expected {len(expected)}")
     if not verification.ok:
@@ -171,15 +184,18 @@ def find_failures(
     return failures
 
 
-def _of_actions(
-    expected: Sequence[tuple[str, str]], actions: Sequence[dict[str, object]], facts: ChainFacts
-) -> Iterator[str]:
+def _shaken(scenario: str) -> tuple[str, ...]:
+    return (SHAKEN, SECOND) if scenario == TWO_ACTS else (SHAKEN,)
+
+
+def _of_actions(scenario: str, actions: Sequence[dict[str, object]], facts: ChainFacts) -> Iterator[str]:
+    expected = EXPECTED[scenario]
     found = tuple((action["action"], action["kind"]) for action in actions)
     if found != expected:
         yield f"actions were {found}, expected {expected}"
     for action in actions:
         mined = facts.mined.get(str(action["hash"]))
-        if action["outcome"] != "included" or action["market"] != SHAKEN:
+        if action["outcome"] != "included" or action["market"] not in _shaken(scenario):
             yield f"{action['id']} ended as {action['outcome']} ({action['reason']})"
         elif mined is None or mined.status != 1 or mined.block != action["block"]:
             yield f"the log has {action['hash']} mined in block {action['block']}; the chain says {mined}"
@@ -202,7 +218,7 @@ def _of_markets(scenario: str, facts: ChainFacts) -> Iterator[str]:
     kinds = [kind for _, kind in EXPECTED[scenario]]
     stays_paused = "pause" in kinds and scenario not in OPENED_AGAIN
     for market, paused in facts.paused.items():
-        if paused is not (market == SHAKEN and stays_paused):
+        if paused is not (market in _shaken(scenario) and stays_paused):
             yield f"{market}: paused is {paused} on chain at block {facts.block}"
     for market, limit in facts.limits.items():
         wanted = TIGHT_LIMIT if market == SHAKEN and "rate-limit" in kinds else WITHDRAWAL_LIMIT

@@ -27,6 +27,7 @@ from keeper.domain.circuit_breaker import BreakerStatus
 from keeper.domain.errors import KeeperError
 
 if TYPE_CHECKING:  # what a council needs costs time to import, and one scenario has it
+    from keeper.app.demo.acts import Acts
     from keeper.app.demo.chamber import Chamber
     from keeper.app.demo.sitting import Look
     from keeper.app.demo.sitting_words import SittingWords
@@ -47,7 +48,8 @@ KEPT_BLOCK_S = 1.0
 class Played:
     """What is left of a run: node, venue and the council's service are still up, the keeper has ended.
 
-    ``guard`` is there where it acted through a breaker contract, ``chamber`` where a council sat, and ``looks`` at a service that lied.
+    ``guard`` is there where it acted through a breaker contract, ``chamber`` where a council sat, and ``looks`` at a service that lied; ``acts``
+    where block builders played along.
     """
 
     scenario: Scenario
@@ -57,6 +59,7 @@ class Played:
     guard: Guard | None = None
     chamber: Chamber | None = None
     looks: tuple[Look, ...] = ()
+    acts: Acts | None = None
 
 
 @contextlib.asynccontextmanager
@@ -67,31 +70,45 @@ async def performed(
     clock = SystemClock()
     scenario = SCENARIOS[scenario_name](seed)
     async with contextlib.AsyncExitStack() as opened:
-        node = await opened.enter_async_context(Anvil(no_mining=True))
+        node = await opened.enter_async_context(Anvil(no_mining=True, extra=_arguments(scenario)))
         venue = await opened.enter_async_context(Exchange(clock.now_ms))
         story.node(node.version, node.chain_id, node.ws_url)
         world = await deploy_world(node, scenario.markets)
         story.contracts(world)
-        guard, council = None, None
+        guard, council, acts = None, None, None
         if scenario.name == "breaker":
             guard = await deploy_guard(world, LIMITS)
             story.guarded(guard.address, LIMITS)
         if scenario.name == "council":
             council = await opened.enter_async_context(_convened(world, clock, story, output))
+        if scenario.name == "private":
+            from keeper.app.demo.acts import opened as builders
+
+            acts = await opened.enter_async_context(builders(world, story, seed, LEAD_S, REST_S))
         for quote in scenario.steps[0].quotes:
             venue.set_price(demo_market(quote.market).symbol, quote.spot)
         story.venue(venue.url)
-        path = write_configuration(directory, world, venue, guard, council.chamber if council else None)
-        await _run_keeper(path, scenario, world, venue, story, guard, council)
+        path = write_configuration(directory, world, venue, guard, council.chamber if council else None, acts)
+        await _run_keeper(path, scenario, world, venue, story, guard, council, acts)
         if council is None:
-            yield Played(scenario, path, world, venue, guard)
+            yield Played(scenario, path, world, venue, guard, acts=acts)
         else:
             yield Played(scenario, path, world, venue, chamber=council.chamber, looks=council.looks)
 
 
 async def go_on(played: Played) -> NoReturn:
     """The chain and the prices of the last step live on, until this is cancelled. Raises Unreachable when the node is gone."""
-    await play.go_on(played.scenario.steps[-1], played.world, played.venue, KEPT_BLOCK_S)
+    mine = played.world.node.mine if played.acts is None else played.acts.relay.slots.next
+    await play.go_on(played.scenario.steps[-1], played.world, played.venue, KEPT_BLOCK_S, mine)
+
+
+def _arguments(scenario: Scenario) -> tuple[str, ...]:
+    """Of the node."""
+    if scenario.name != "private":
+        return ()
+    from keeper.app.demo.acts import NODE
+
+    return NODE
 
 
 async def _settle(world: World, story: Story) -> None:
@@ -161,6 +178,7 @@ async def _run_keeper(
     story: Story,
     guard: Guard | None,
     council: _Convened | None,
+    acts: Acts | None,
 ) -> None:
     """The keeper beside the scenario, in one event loop; it is stopped as SIGTERM would."""
     stop = asyncio.Event()
@@ -177,8 +195,11 @@ async def _run_keeper(
                     service.result()
                 raise KeeperError("the keeper did not get ready", remedy="run again with -v to see its log")
             story.scenario(scenario)
-            await play.play(scenario, world, venue, play.mined(world.node, LEAD_S, REST_S))
-            await _settle(world, story)
+            if acts is None:
+                await play.play(scenario, world, venue, play.mined(world.node, LEAD_S, REST_S))
+                await _settle(world, story)
+            else:
+                await acts.play(scenario, venue)
             if guard is not None:
                 await _let_it_expire(guard, scenario, venue, story)
             if council is not None:

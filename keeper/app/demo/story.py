@@ -41,11 +41,14 @@ class Story(Observer):
         self._states: dict[tuple[str, str], RuleState] = {}
         self._decided: set[str] = set()
         self._ended: set[str] = set()
+        self._fallen_back: set[str] = set()
         self._early: dict[str, list[Callable[[], None]]] = {}
         self.rights = "may only pause and limit"
         """Of the keeper's key, in words."""
         self.rows = True
         """Whether each block is a row of the table."""
+        self.market = SHAKEN
+        """Whose prices the rows have."""
         self.is_ready = asyncio.Event()
 
     @property
@@ -104,6 +107,14 @@ class Story(Observer):
         self._output.say()
         self._output.say(table.heading(self._columns), "dim")
 
+    def act(self, market: str, text: str) -> None:
+        """From now on the rows are about this market."""
+        self.market = market
+        self._output.say()
+        self.hanging("", text, "bold")
+        self._output.say()
+        self._output.say(table.heading(self._columns), "dim")
+
     # -- the plot ----------------------------------------------------------------------------------------------------------------
 
     def ticked(self, tick: Tick) -> None:
@@ -113,15 +124,15 @@ class Story(Observer):
             self._judged(verdict)
         for decision in tick.decisions:
             if decision.kind is DecisionKind.ACT:
-                self._mark("decided", f"{decision.action} on {decision.market} ({decision.verdict.rule})", "red")
+                self.mark("decided", f"{decision.action} on {decision.market} ({decision.verdict.rule})", "red")
                 self._decided.add(decision.id)
                 for say in self._early.pop(decision.id, ()):
                     say()
 
     def _row(self, tick: Tick) -> None:
         prices = {observation.source: observation.value for observation in tick.observations}
-        name = SHAKEN.split("-", maxsplit=1)[0].lower()
-        verdicts = [verdict for verdict in tick.verdicts if verdict.market == SHAKEN]
+        name = self.market.split("-", maxsplit=1)[0].lower()
+        verdicts = [verdict for verdict in tick.verdicts if verdict.market == self.market]
         over = any(verdict.state is not RuleState.CLEAR for verdict in verdicts)
         oracle, spot = prices.get(f"{name}-oracle"), prices.get(f"{name}-spot")
         self._output.say(
@@ -132,7 +143,7 @@ class Story(Observer):
         """The node has taken an attempt."""
         if _is_upkeep(work):
             return
-        self._once_decided(work, partial(self._sent, work.timeline_ms()))
+        self._once_decided(work, partial(self._sent, work, work.timeline_ms()))
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """An intent ended."""
@@ -145,9 +156,9 @@ class Story(Observer):
         rule = self._rules[key]
         words = f"{verdict.rule}: {table.share(verdict.value)} is {rule.first.side} {table.limit(rule.first.fixed)}"
         if verdict.state is RuleState.TRIPPED and before not in TRIPPED:
-            self._mark("TRIPPED", f"{verdict.market} {words}{_hold(rule)}", "bold red")
+            self.mark("TRIPPED", f"{verdict.market} {words}{_hold(rule)}", "bold red")
         elif verdict.state is RuleState.PENDING and before is not RuleState.PENDING:
-            self._mark("beyond", f"{words}, not yet{_hold(rule)}", "yellow")
+            self.mark("beyond", f"{words}, not yet{_hold(rule)}", "yellow")
 
     def _once_decided(self, work: Work, say: Callable[[], None]) -> None:
         """The keeper sends before it lets anybody watch: what comes before the words of its own decision waits for them."""
@@ -156,25 +167,31 @@ class Story(Observer):
         else:
             self._early.setdefault(work.intent.id, []).append(say)
 
-    def _sent(self, times: Mapping[str, float]) -> None:
+    def _sent(self, work: Work, times: Mapping[str, float]) -> None:
+        if work.trail.secretly and work.trail.public and work.intent.id not in self._fallen_back:
+            self._fallen_back.add(work.intent.id)
+            why = "no builder has put it into a block" if work.trail.taken else "no builder takes it"
+            self.mark("FALLBACK", f"{why}: it goes to the public pool now", "bold red")
+            return
         stages = {"decided": "decided", "intent_durable": "on disk", "signed": "signed"}
         on_the_way = ", ".join(f"{word} {times[stage]:.0f}" for stage, word in stages.items() if stage in times)
-        self._mark("sent", f"{times['broadcast']:.1f} ms after the block: {on_the_way}", "cyan")
+        to = "to builders alone, " if work.trail.secretly and not work.trail.public else ""
+        self.mark("sent", f"{to}{times['broadcast']:.1f} ms after the block: {on_the_way}", "cyan")
 
     def _end(self, work: Work, outcome: Outcome) -> None:
         if _is_upkeep(work) and outcome.kind is OutcomeKind.INCLUDED:
             ended = f"the keeper ended it in block {outcome.block}: {short(str(outcome.tx_hash))}"
-            self._mark("run out", ended, "cyan")
+            self.mark("run out", ended, "cyan")
             return
         self._ended.add(work.intent.id)
         if outcome.block is not None:
             mined = f"{work.intent.action} in block {outcome.block}: {short(str(outcome.tx_hash))}"
-            self._mark("mined", mined, "cyan")
+            self.mark("mined", mined, "cyan")
         if outcome.kind is OutcomeKind.INCLUDED:
-            self._mark("read back", outcome.message, "bold green")
+            self.mark("read back", outcome.message, "bold green")
         else:
             words = f"{work.intent.action} on {work.intent.market}: {outcome.message}"
-            self._mark(outcome.kind.value, words, "bold red")
+            self.mark(outcome.kind.value, words, "bold red")
 
     # -- the end -----------------------------------------------------------------------------------------------------------------
 
@@ -210,7 +227,8 @@ class Story(Observer):
     def line(self, name: str, text: str) -> None:
         self.hanging(f"  {name:<10} ", text)
 
-    def _mark(self, word: str, text: str, style: str) -> None:
+    def mark(self, word: str, text: str, style: str) -> None:
+        """An event between two rows."""
         self.hanging(f"  {'':>5} {word:<9} ", text, style)
 
     def hanging(self, first: str, text: str, style: str | None = None) -> None:

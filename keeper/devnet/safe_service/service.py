@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeVar
-
-import uvicorn
+from typing import Self
 
 from keeper.devnet.rpc import RpcClient
 from keeper.devnet.safe_service.app import build_app
@@ -19,10 +15,7 @@ from keeper.devnet.safe_service.desk import Desk
 from keeper.devnet.safe_service.faults import Alter, Document, Fault
 from keeper.devnet.safe_service.gate import Gate
 from keeper.devnet.safe_service.watcher import Watcher
-
-_HOST = "127.0.0.1"
-_STARTED_POLL_S = 0.005
-_T = TypeVar("_T")
+from keeper.devnet.serving import HOST, Server, done_in, own_loop
 
 
 class SafeService:
@@ -41,7 +34,7 @@ class SafeService:
         self._gate = gate
         self._watcher = watcher
         self._alters = alters
-        self._server: _Server | None = None
+        self._server: Server | None = None
 
     @classmethod
     @asynccontextmanager
@@ -62,25 +55,18 @@ class SafeService:
         ``now_ms`` gives milliseconds since 1970 UTC and is called from another thread. ``port`` 0: a free one. ``index_delay_s``: from the moment
         a block is seen to the mark of what it executes. ``from_block``: where reading of the chain begins. Raises OSError for a port that is taken.
         """
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, name="devnet-safe-service")
-        thread.start()
-        try:
+        async with own_loop("devnet-safe-service") as loop:
             building = cls._build(node_url, chain_id, now_ms, port, api_key, index_delay_s, poll_s, from_block)
-            rpc, self = await _in(loop, building)
+            rpc, self = await done_in(loop, building)
             try:
                 yield self
             finally:
-                await _in(loop, self._close(rpc))
-        finally:
-            loop.call_soon_threadsafe(loop.stop)
-            await asyncio.to_thread(thread.join)
-            loop.close()
+                await done_in(loop, self._close(rpc))
 
     @property
     def url(self) -> str:
         """``http://127.0.0.1:PORT``, without a slash at its end."""
-        return f"http://{_HOST}:{self._port}"
+        return f"http://{HOST}:{self._port}"
 
     @property
     def asked(self) -> list[str]:
@@ -115,15 +101,15 @@ class SafeService:
 
     async def caught_up(self) -> None:
         """Waits until everything up to the newest block is marked, the delay included."""
-        await _in(self._loop, self._watcher.caught_up())
+        await done_in(self._loop, self._watcher.caught_up())
 
     async def go_down(self) -> None:
         """Connections are refused, open ones are closed. What it knows stays, and it goes on following the chain. Safe to call twice."""
-        await _in(self._loop, self._stop())
+        await done_in(self._loop, self._stop())
 
     async def come_up(self) -> None:
         """Answers again, on the same port. Raises OSError when somebody else took it."""
-        await _in(self._loop, self._start())
+        await done_in(self._loop, self._start())
 
     @classmethod
     async def _build(
@@ -159,7 +145,7 @@ class SafeService:
 
     async def _start(self) -> None:
         if self._server is None:
-            server = _Server(self._gate, self._port)
+            server = Server(self._gate, self._port)
             await server.start()
             self._port, self._server = server.port, server
 
@@ -176,35 +162,3 @@ class SafeService:
             await self._watcher.stop()
         finally:
             await rpc.close()
-
-
-class _Server:
-    """One life of the HTTP server, on a socket bound beforehand: a port of zero becomes a number before anybody asks for it."""
-
-    def __init__(self, gate: Gate, port: int) -> None:
-        # the protocol is named, or asyncio leaves Nagle's algorithm on and each answer takes 40 ms
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._socket.bind((_HOST, port))
-        except BaseException:
-            self._socket.close()
-            raise
-        self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(gate, http="h11", ws="none", lifespan="off", log_config=None, access_log=False)
-        self._uvicorn = uvicorn.Server(config)
-        self._serving: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
-        while not self._uvicorn.started and not self._serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(_STARTED_POLL_S)
-
-    async def stop(self) -> None:
-        self._uvicorn.should_exit = True
-        if self._serving is not None:
-            await self._serving
-
-
-async def _in(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -> _T:
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))

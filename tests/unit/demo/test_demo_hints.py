@@ -64,7 +64,7 @@ def test_keeper_command__as_a_module__names_the_interpreter(here: Path, monkeypa
 @pytest.mark.parametrize("scenario", hints.OTHERS)
 def test_afterwards__each_scenario__log_verify_forgery_and_another_scenario(here: Path, scenario: str) -> None:
     commands = [command for _, command in hints.afterwards(here / ".demo" / "x-1" / "keeper.yaml", scenario)]
-    log = "log --kind proposal" if scenario == "council" else "log"
+    log = {"council": "log --kind proposal", "private": "log --kind broadcast"}.get(scenario, "log")
     assert commands[:2] == [f".venv/bin/keeper audit .demo/x-1/keeper.yaml {verb}" for verb in (log, "verify")]
     assert len(commands) == 4
     assert commands[2].splitlines() == [

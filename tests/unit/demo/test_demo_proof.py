@@ -63,6 +63,17 @@ def test_find_failures__council__opened_again_is_as_it_should_be_and_still_pause
     assert find_failures("council", [ACTION], FACTS, VERIFIED) == ["ETH-PERP: paused is True on chain at block 20"]
 
 
+def test_find_failures__private__both_shaken_markets_stay_paused() -> None:
+    paused = {market: market in ("ETH-PERP", "BTC-PERP") for market in MARKETS}
+    both = replace(FACTS, effects=FACTS.effects * 2, paused=paused, sent=2)
+    actions = [ACTION, ACTION | {"market": "BTC-PERP"}]
+    assert find_failures("private", actions, both, VERIFIED) == []
+    assert find_failures("private", [ACTION, ACTION | {"market": "SOL-PERP"}], both, VERIFIED) != []
+    assert find_failures("private", actions, replace(both, paused=FACTS.paused), VERIFIED) == [
+        "BTC-PERP: paused is False on chain at block 20"
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

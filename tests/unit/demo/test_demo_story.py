@@ -146,3 +146,24 @@ def test_next_steps__commands_of_several_lines__are_indented_and_numbered() -> N
     told = Told()
     told.story.next_steps("Try next:", [("One:", "a \\\n  b"), ("Two:", "c")])
     assert told.lines() == ["", "Try next:", "  1. One:", "    a \\", "      b", "  2. Two:", "    c"]
+
+
+def test_sent__to_builders_and_then_publicly__the_fallback_is_told_once() -> None:
+    told = Told()
+    judged = verdicts(0.0592, 0.0)
+    told.tick(15, judged, acted="i1")
+    going = work()
+    going.trail.secretly = True
+    told.story.sent(going)
+    going.trail.public = True
+    told.story.sent(going)
+    told.story.sent(going)
+    text = "\n".join(told.lines())
+    assert told.marks()[-3:] == ["sent", "FALLBACK", "sent"]
+    assert (text.count("to builders alone"), text.count("no builder takes it")) == (1, 1)
+    other = work("i2")
+    told.tick(16, judged, acted="i2")
+    other.trail.secretly = other.trail.public = True
+    other.trail.taken.add("0x")
+    told.story.sent(other)
+    assert "no builder has put it into a block" in told.lines()[-2]

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from keeper.devnet.markets import DEFAULT_MARKETS, demo_market, to_answer
-from keeper.devnet.scenarios import SCENARIOS, SHAKEN, Scenario, calm, divergence, volatility
+from keeper.devnet.scenarios import SCENARIOS, SECOND, SHAKEN, Scenario, calm, divergence, private, volatility
 
 pytestmark = pytest.mark.unit
 
@@ -69,7 +69,7 @@ def test_scenario__every_price__fits_the_feed_exactly(name: str) -> None:
 
 
 def test_scenarios__first_is_the_default() -> None:
-    assert list(SCENARIOS) == ["divergence", "volatility", "calm", "breaker", "council"]
+    assert list(SCENARIOS) == ["divergence", "volatility", "calm", "breaker", "council", "private"]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -77,6 +77,8 @@ def test_scenario__other_markets__stay_calm(name: str) -> None:
     for seed in SEEDS:
         scenario = SCENARIOS[name](seed)
         for market in CALM_MARKETS:
+            if name == "private" and market == SECOND:
+                continue
             assert max(gaps(scenario, market)) <= Decimal("0.00041")
             for source in ("spot", "oracle"):
                 assert max(volatilities(scenario, market, source).values()) < CALM_VOLATILITY_AT_MOST
@@ -105,6 +107,18 @@ def test_divergence__oracle__is_near_spot_and_then_six_percent_below_to_the_end(
             else:
                 assert Decimal("-0.0625") < gap < Decimal("-0.0575")
         assert [step.phase for step in scenario.steps] == ["calm"] * 8 + ["off"] * 8
+
+
+def test_private__one_market_after_the_other__goes_six_percent_below_spot_and_stays() -> None:
+    for seed in SEEDS:
+        scenario = private(seed)
+        assert [step.phase for step in scenario.steps] == ["calm"] * 6 + ["off"] * 4 + ["again"] * 4
+        for market, phases in ((SHAKEN, ("off", "again")), (SECOND, ("again",))):
+            for step in scenario.steps:
+                gap = step.quote(market).oracle / step.quote(market).spot - 1
+                off = Decimal("-0.0625") < gap < Decimal("-0.0575")
+                assert off if step.phase in phases else abs(gap) <= Decimal("0.00041")
+            assert max(volatilities(scenario, market, "spot").values()) < CALM_VOLATILITY_AT_MOST
 
 
 def test_divergence__spot__never_moves_much() -> None:
