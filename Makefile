@@ -10,7 +10,7 @@ PYTEST = $(VENV)/python -m pytest -n $(JOBS) --dist loadfile
 FAST = unit or property or architecture
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-contracts prove gas check lint fmt bench lock clean
+.PHONY: help setup setup-dev demo test test-contracts conformance prove gas check lint fmt bench chaos lock clean
 
 help: ## this list
 	@echo "keeper: watches a protocol, pauses it when a rule trips, and proves what it did"
@@ -26,7 +26,7 @@ help: ## this list
 setup: ## what demo and keeper need: virtual environment, node packages, contracts
 	@$(BOOTSTRAP)
 
-setup-dev: ## the same with the tools of tests and checks, and ccxt for exchange sources
+setup-dev: ## the same with the tools of tests and checks, ccxt for exchange sources, boto3 for KMS
 	@$(BOOTSTRAP) --dev
 
 demo: setup ## the keeper end to end on a local chain; ARGS="--scenario volatility", JSON=1
@@ -37,6 +37,10 @@ test: test-contracts ## contracts with forge, then everything in Python; ARGS="-
 
 test-contracts: setup-dev ## the forge tests alone
 	@scripts/forge test
+
+conformance: ## our client of builders held against the `flashbots` package, which gets an environment of its own
+	@$(BOOTSTRAP) --reference
+	@$(VENV)/python -m pytest tests/conformance/reference $(ARGS)
 
 prove: ## proofs, static analysis, coverage and gas of the contracts; PART=symbolic
 	@$(BOOTSTRAP) --prove
@@ -60,6 +64,9 @@ fmt: setup-dev ## format, and mend what can be mended
 
 bench: setup-dev ## measurements against a named peer in the same run; BENCH=hot-path, JSON=1, ROWS=1000000
 	@$(VENV)/python -m bench $(BENCH) $(if $(JSON),--json) $(if $(ROWS),--rows $(ROWS))
+
+chaos: setup-dev ## seeded runs with faults and kill -9 at every step, and the builders' lottery; RUNS=500 SEED=7
+	@$(VENV)/python -m tests.support.chaos $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED))
 
 lock: ## write the lock files again (needs uv and npm)
 	@scripts/lock

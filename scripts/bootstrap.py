@@ -4,6 +4,7 @@
     python3 scripts/bootstrap.py            what running the keeper and its demo needs
     python3 scripts/bootstrap.py --dev      the tools of the tests and checks as well
     python3 scripts/bootstrap.py --prove    those, and in an environment of their own what `make prove` runs
+    python3 scripts/bootstrap.py --reference   the same with what `make conformance` runs
     python3 scripts/bootstrap.py --clean    back to a fresh clone: removes the demos' folder .demo too
 
 Only the standard library, since it runs before anything is installed. Each step is skipped while its stamp, a hash of
@@ -27,9 +28,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_NODE = 20
@@ -39,13 +41,28 @@ STATE = ROOT / ".setup"
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 NODE_TOOLS = ROOT / "node_modules" / ".bin"
-# The provers want other versions of what the keeper stands on, so they get an environment of their own.
-PROVERS = ".prove/venv"
+
+
+class Apart(NamedTuple):
+    """An environment of its own, for tools that want other versions of what the keeper stands on."""
+
+    name: str
+    """Of its steps; what is installed is called ``what``."""
+    what: str
+    folder: str
+    lock: str
+    programs: tuple[str, ...]
+    """Without one of them in its folder ``bin`` it is made good."""
+
+
+PROVERS = Apart("prover", "provers", ".prove/venv", "prove.txt", ("halmos", "slither"))
+# The `flashbots` package, which wants web3 below 7.
+REFERENCE = Apart("reference", "reference client", ".venv-reference", "reference.txt", ("python",))
 
 # Everything a set-up, a demo or a check leaves behind, the demo's databases in .demo too. Not here, because they are the
 # user's: .env and every other database.
 DEMOS = ".demo"
-GENERATED = (".venv", ".prove", "node_modules", "out", "cache", DEMOS, "keeper.egg-info", ".coverage")
+GENERATED = (".venv", ".prove", REFERENCE.folder, "node_modules", "out", "cache", DEMOS, "keeper.egg-info", ".coverage")
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache")
 HAS_PYTHON_CACHES = ("keeper", "tests", "bench", "scripts", "migrations")
 
@@ -257,12 +274,13 @@ def base_python() -> str:
     return str(Path(getattr(sys, "_base_executable", sys.executable) or sys.executable).resolve())
 
 
-def python_half(tools: Tools, dev: bool, prove: bool) -> bool:
+def python_half(tools: Tools, dev: bool, apart: Sequence[Apart]) -> bool:
     """The virtual environment and its packages. True when something had to be done."""
     packages = Stamp("python-packages")
     remade = virtual_environment(tools, packages)
     installed = install_packages(tools, packages, dev) or remade
-    return (prove and provers(tools)) or installed
+    changed = [environment_apart(tools, each) for each in apart]
+    return any(changed) or installed
 
 
 def virtual_environment(tools: Tools, packages: Stamp) -> bool:
@@ -340,25 +358,24 @@ def count_packages(lock: Path) -> int:
     return sum(1 for line in lock.read_text().splitlines() if "==" in line)
 
 
-def provers(tools: Tools) -> bool:
-    """halmos and slither, in their own environment. True when something had to be done."""
-    venv = ROOT / PROVERS
-    stamp = Stamp("prover-packages")
-    remade = make_environment(tools, stamp, Stamp("prover-environment"), venv, PROVERS)
-    lock = ROOT / "requirements" / "prove.txt"
+def environment_apart(tools: Tools, apart: Apart) -> bool:
+    """True when something had to be done."""
+    venv = ROOT / apart.folder
+    step = f"{apart.name}-packages"
+    stamp = Stamp(step)
+    remade = make_environment(tools, stamp, Stamp(f"{apart.name}-environment"), venv, apart.folder)
+    lock = ROOT / "requirements" / apart.lock
     wanted = digest(str(ROOT), lock)
-    there = (venv / "bin" / "halmos").exists() and (venv / "bin" / "slither").exists()
+    there = all((venv / "bin" / program).exists() for program in apart.programs)
     if stamp.read() == wanted and there and not stamp.cut_off():
         return remade
 
     def install() -> None:
         with stamp.writing(wanted):
-            remedy = "read the lines above; the full output is in .setup/prover-packages.log"
-            tools.run(
-                "prover-packages", [venv / "bin" / "python", *PIP_INSTALL, "--require-hashes", "-r", lock], remedy
-            )
+            remedy = f"read the lines above; the full output is in .setup/{step}.log"
+            tools.run(step, [venv / "bin" / "python", *PIP_INSTALL, "--require-hashes", "-r", lock], remedy)
 
-    timed("provers", f"installing {count_packages(lock)} packages, each checked against its hash", install)
+    timed(apart.what, f"installing {count_packages(lock)} packages, each checked against its hash", install)
     return True
 
 
@@ -441,13 +458,13 @@ def contract_sources() -> list[Path]:
 # ------------------------------------------------------------------------------------------------------------- commands
 
 
-def set_up(dev: bool, prove: bool = False) -> int:
+def set_up(dev: bool, apart: Sequence[Apart] = ()) -> int:
     began = time.monotonic()
     with one_at_a_time() as lock_fd:
         tools = Tools(lock_fd)
         with ThreadPoolExecutor(max_workers=2) as pool:
             try:
-                halves = [pool.submit(python_half, tools, dev, prove), pool.submit(node_half, tools)]
+                halves = [pool.submit(python_half, tools, dev, apart), pool.submit(node_half, tools)]
                 while not all(half.done() for half in halves):
                     time.sleep(0.05)  # not result(): a signal must reach this thread at once
             except KeyboardInterrupt:
@@ -514,6 +531,7 @@ def main() -> int:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dev", action="store_true", help="install the tools of the tests and checks too")
     what.add_argument("--prove", action="store_true", help="those, and what `make prove` runs")
+    what.add_argument("--reference", action="store_true", help="those of tests, and what `make conformance` runs")
     what.add_argument(
         "--clean", action="store_true", help="remove everything that is generated, .demo with its logs too"
     )
@@ -522,7 +540,10 @@ def main() -> int:
         signal.signal(name, interrupt)
     try:
         need_python()
-        return clean() if options.clean else set_up(options.dev or options.prove, options.prove)
+        if options.clean:
+            return clean()
+        apart = [each for each, wanted in ((PROVERS, options.prove), (REFERENCE, options.reference)) if wanted]
+        return set_up(options.dev or bool(apart), apart)
     except SetupFailed as failure:
         explain(failure)
         return 1

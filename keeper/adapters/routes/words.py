@@ -39,6 +39,7 @@ WORDINGS: tuple[tuple[SubmissionKind, tuple[str, ...]], ...] = (
             "feecap below chain minimum",
             "max fee per gas less than block base fee",
             "gas price below configured minimum",
+            "gas price below minimum",
             "gas price supplied is too low",
         ),
     ),

@@ -1,1 +1,1 @@
-"""Keys that sign transactions: an encrypted keystore, a key file."""
+"""Keys that sign transactions: an encrypted keystore, a key file, the environment, AWS KMS, a remote signer."""

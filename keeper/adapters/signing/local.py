@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from keeper.adapters.signing.curve import require_fast_backend
+from keeper.adapters.signing.envelope import Envelope
 from keeper.domain.checkpoint import text_digest
 from keeper.domain.council_words import Delegation, Withdrawal
 from keeper.domain.errors import SigningError
@@ -10,11 +12,6 @@ from keeper.domain.order import TripOrder
 from keeper.domain.safe import SafeTransaction
 
 # eth_account costs half a second to import, so it is imported where a key is really used: `keeper --help` never does.
-
-_BACKEND = "CoinCurveECCBackend"
-_ADDRESS_BYTES = 20
-_TYPE = b"\x02"
-"""Of EIP-2718: a transaction of EIP-1559."""
 
 
 class LocalSigner:
@@ -31,7 +28,7 @@ class LocalSigner:
         from eth_keys.datatypes import PrivateKey
         from eth_utils.exceptions import ValidationError
 
-        _require_fast_backend()
+        require_fast_backend()
         try:
             account = Account.from_key(key)
         except (TypeError, ValueError, ValidationError) as error:  # its text is left out: it may quote the key
@@ -39,11 +36,7 @@ class LocalSigner:
             raise SigningError(f"this is not a private key ({type(error).__name__})", remedy=remedy) from None
         self._key = PrivateKey(bytes(account.key))
         self._address: str = account.address
-        if expected_address and not same_address(expected_address, self._address):
-            raise SigningError(
-                f"the key belongs to {self._address}, not to {expected_address}",
-                remedy="name the key of that address, or correct the address",
-            )
+        require_address(expected_address, self._address)
 
     @property
     def address(self) -> str:
@@ -56,20 +49,8 @@ class LocalSigner:
         The bytes are those of ``eth_account``'s ``sign_transaction``, which takes three times as long to check what the type already says.
         Raises SigningError when a field cannot be encoded.
         """
-        import rlp  # type: ignore[import-untyped]
-        from eth_hash.auto import keccak
-        from rlp.exceptions import RLPException  # type: ignore[import-untyped]
-
-        try:
-            fields = _fields(transaction)
-            signature = self._key.sign_msg_hash(keccak(_TYPE + rlp.encode(fields)))
-            raw = _TYPE + rlp.encode([*fields, *(_quantity(part) for part in signature.vrs)])
-        except (TypeError, ValueError, OverflowError, RLPException) as error:
-            raise SigningError(
-                f"the transaction to {transaction.to} cannot be encoded ({type(error).__name__})",
-                remedy="this is a fault in the keeper: report it with the recorded intent",
-            ) from None
-        return SignedTransaction(raw="0x" + raw.hex(), tx_hash="0x" + keccak(raw).hex())
+        envelope = Envelope(transaction)
+        return envelope.signed(*self._key.sign_msg_hash(envelope.digest).vrs)
 
     async def sign_order(self, order: TripOrder) -> bytes:
         """Signs an order of several keepers; the same one gives the same 65 bytes (RFC 6979), r, s and v of 27 or 28."""
@@ -94,46 +75,15 @@ class LocalSigner:
         raise TypeError("a key is not pickled")
 
 
-def _fields(transaction: UnsignedTransaction) -> list[bytes | list[bytes]]:
-    """In the order of EIP-1559: chain id, nonce, priority fee, fee cap, gas limit, recipient, value, data, access list."""
-    recipient = bytes.fromhex(transaction.to.removeprefix("0x"))
-    if len(recipient) != _ADDRESS_BYTES:
-        raise ValueError("the recipient is not an address")  # empty would be encoded as the creation of a contract
-    return [
-        _quantity(transaction.chain_id),
-        _quantity(transaction.nonce),
-        _quantity(transaction.priority_fee_wei),
-        _quantity(transaction.max_fee_wei),
-        _quantity(transaction.gas_limit),
-        recipient,
-        b"",
-        transaction.data,
-        [],
-    ]
-
-
-def _quantity(number: int) -> bytes:
-    """Big-endian without leading zeros; zero is empty. Raises OverflowError below zero and above 256 bits."""
-    if number >> 256:
-        raise OverflowError("not a 256-bit quantity")
-    return number.to_bytes((number.bit_length() + 7) // 8, "big")
-
-
 def same_address(one: str, other: str) -> bool:
     """Whether two hex addresses name the same account; ``0x`` and case do not matter."""
     return one.lower().removeprefix("0x") == other.lower().removeprefix("0x")
 
 
-def _require_fast_backend() -> None:
-    """eth_keys falls back to pure Python in silence (8 to 13 ms a signature, not constant time), or is told to by ECC_BACKEND_CLASS."""
-    from eth_keys.backends import get_backend
-
-    try:
-        backend = type(get_backend()).__name__
-    except (ImportError, AttributeError, ValueError):
-        backend = "unknown"
-    if backend != _BACKEND:
+def require_address(expected: str, found: str) -> None:
+    """``expected`` is what the configuration says, empty: nothing. Raises SigningError when the key is another account's."""
+    if expected and not same_address(expected, found):
         raise SigningError(
-            f"eth_keys signs with {backend}, which is slow and leaks time",
-            remedy="install coincurve into this environment (make setup), and unset ECC_BACKEND_CLASS",
+            f"the key belongs to {found}, not to {expected}",
+            remedy="name the key of that address, or correct the address",
         )

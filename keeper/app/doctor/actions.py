@@ -1,4 +1,4 @@
-"""The signer, and whether each armed action would work right now."""
+"""Whether each armed action would work right now, and whether the keys can pay."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Sequence
 
 from keeper.adapters.chain.node import NodeClient
 from keeper.app.doctor.check import Check, Health
+from keeper.app.doctor.keys import Keys
 from keeper.app.doctor.sources import PRIMARY_FIRST
 from keeper.app.readiness import FEE_MARGIN, GAS_GUESS
 from keeper.app.remedies import of_node
 from keeper.app.resting import RESTING, Rest, behind_breaker, says_rest
-from keeper.app.wiring import open_signer
-from keeper.config import model, sending
+from keeper.config import model
 from keeper.domain.abi import parse_signature
 from keeper.domain.action import Action
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import KeeperError, MalformedAnswer, OutsideError, Refused
+from keeper.domain.errors import MalformedAnswer, OutsideError, Refused
 from keeper.domain.outcome import Outcome
 from keeper.execution.gate import not_adjusted, simulated
 from keeper.execution.planner import ArmedAction, arm
@@ -24,53 +24,44 @@ SIGNED_TOGETHER = parse_signature("WrongNumberOfSignatures(uint256,uint256)").se
 """What the breaker contract answers to one key where it asks for several."""
 
 
-async def examine_signer(config: sending.SignerConfig | None) -> tuple[Check, str | None]:
-    """Opens the key once; its address, if there is one."""
-    try:
-        signer = await open_signer(config)
-    except KeeperError as error:
-        return Check(
-            "signer", Health.FAIL, error.message, error.remedy or "correct `signer` in the configuration"
-        ), None
-    if signer is None:
-        message = "no signer: shadow mode only, and only actions by a Safe are simulated"
-        return Check("signer", Health.WARN, message), None
-    return Check("signer", Health.OK, signer.address), signer.address
-
-
 async def examine_actions(
-    config: model.Config, node: NodeClient, head: BlockStamp | str, sender: str | None
+    config: model.Config, node: NodeClient, head: BlockStamp | str, keys: Keys
 ) -> AsyncIterator[Check]:
-    """``head`` is the block to read at, or why there is none; ``sender`` the key's address. What a Safe does needs no key, and no ETH of it."""
+    """``head`` is the block to read at, or why there is none; each action is its lane's key's. What a Safe does needs no key, and no ETH of it."""
     safes = {route.name: route.address for route in config.routes if isinstance(route, model.SafeRoute)}
-    actions = [action for action in config.actions if sender is not None or action.route in safes]
-    if sender is None and not actions:
+    senders = [keys.sender, *keys.lanes.values()]
+    actions = [action for action in config.actions if action.route in safes or keys.of(action.lane) is not None]
+    if not any(senders) and not actions:
         return
     if isinstance(head, str):
         yield Check("actions", Health.FAIL, f"not simulated: {head}", PRIMARY_FIRST)
         return
     try:
-        if sender is not None:
-            yield await _balance([action for action in actions if action.route not in safes], node, head, sender)
+        paid = [action for action in actions if action.route not in safes]
+        for lane, sender in {"": keys.sender, **keys.lanes}.items():
+            if sender is not None:
+                yield await _balance(lane, [action for action in paid if action.lane == lane], node, head, sender)
         for action in actions:
-            armed = arm(action)
+            sender = keys.of(action.lane)
             if action.route in safes:
-                yield await _action(armed, node, head, safes[action.route], by_safe=True)
+                yield await _action(arm(action), node, head, safes[action.route], by_safe=True)
             elif sender is not None:
-                yield await _action(armed, node, head, sender)
+                yield await _action(arm(action), node, head, sender)
     except OutsideError as error:
         yield Check("actions", Health.FAIL, error.message, of_node(error))
 
 
-async def _balance(paid: Sequence[Action], node: NodeClient, head: BlockStamp, sender: str) -> Check:
-    """``paid`` are the actions that the key sends itself. Raises OutsideError."""
+async def _balance(lane: str, paid: Sequence[Action], node: NodeClient, head: BlockStamp, sender: str) -> Check:
+    """``paid`` are the actions that the key sends itself; ``lane`` is empty for the first key. Raises OutsideError."""
     nonce, balance = await node.account(sender)
     tip = await node.priority_fee_wei()
     needed = sum(action.gas_limit or GAS_GUESS for action in paid) * (head.next_base_fee_wei + tip) * FEE_MARGIN
     costs = f"every armed action at four times the current fee costs {needed} wei" if paid else "it pays for no action"
     health = Health.OK if balance >= needed else Health.FAIL
     remedy = "" if health is Health.OK else f"send ETH to {sender}"
-    return Check("balance", health, f"{balance} wei, nonce {nonce}; {costs}", remedy)
+    return Check(
+        f"balance of lane {lane}" if lane else "balance", health, f"{balance} wei, nonce {nonce}; {costs}", remedy
+    )
 
 
 async def _action(

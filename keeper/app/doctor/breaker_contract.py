@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from keeper.adapters.chain.node import NodeClient
@@ -38,7 +39,7 @@ class Seen:
     guardian: str
     frozen: bool
     limit_s: int
-    silent_at_s: int | None
+    silent_at_s: Mapping[str, int]
 
 
 async def not_a_breaker(address: str, code: bytes, node: NodeClient, head: BlockStamp, chain_id: int) -> str:
@@ -59,12 +60,12 @@ async def not_a_breaker(address: str, code: bytes, node: NodeClient, head: Block
     return ""
 
 
-async def ask(contract: Contract, node: NodeClient, head: BlockStamp, sender: str | None) -> Seen:
+async def ask(contract: Contract, node: NodeClient, head: BlockStamp, senders: Sequence[str]) -> Seen:
+    """Raises MalformedAnswer, OutsideError. ``senders`` are the keys that it must know."""
     views: list[tuple[str, tuple[str, ...]]] = [
         (view, ()) for view in (OWNER, PENDING_OWNER, GUARDIAN, FROZEN, SILENCE_LIMIT)
     ]
-    if sender is not None:
-        views.append((SILENT_AT, (sender,)))
+    views += [(SILENT_AT, (sender,)) for sender in senders]
     calls = [encode_call(FunctionCall(contract.address, view, args)) for view, args in views]
     results = await node.read(calls, head)
     values = [_value(view, result) for (view, _), result in zip(views, results, strict=True)]
@@ -74,7 +75,7 @@ async def ask(contract: Contract, node: NodeClient, head: BlockStamp, sender: st
         guardian=str(values[2]),
         frozen=bool(values[3]),
         limit_s=int(values[4]),
-        silent_at_s=int(values[5]) if sender is not None else None,
+        silent_at_s={sender: int(value) for sender, value in zip(senders, values[5:], strict=True)},
     )
 
 
@@ -103,8 +104,9 @@ async def council_checks(contract: Contract, seen: Seen, node: NodeClient) -> li
     return found or [Check(name, Health.OK, f"{seen.owner}; guardian {seen.guardian}")]
 
 
-def keeper_check(contract: Contract, seen: Seen, sender: str, head: BlockStamp) -> Check:
-    name, silent_at_s = f"{named(contract)} keeper", seen.silent_at_s or 0
+def keeper_check(contract: Contract, seen: Seen, lane: str, sender: str, head: BlockStamp) -> Check:
+    """``lane`` is empty for the first key."""
+    name, silent_at_s = f"{named(contract)} keeper{f' (lane {lane})' if lane else ''}", seen.silent_at_s[sender]
     add = f"{COUNCIL} adds it: addKeeper({sender})"
     if not silent_at_s:
         return Check(name, Health.FAIL, f"{sender} is no keeper of this contract, and trips nothing", add)

@@ -45,9 +45,9 @@ WRONG_BREAKER = "correct `breaker` or the action; or the council registers what 
 
 
 async def examine_breakers(
-    config: Config, node: NodeClient, head: BlockStamp | str, sender: str | None
+    config: Config, node: NodeClient, head: BlockStamp | str, senders: Mapping[str, str]
 ) -> AsyncIterator[Check]:
-    """``head`` is the block to read at, or why there is none; ``sender`` the key's address, if there is a key."""
+    """``head`` is the block to read at, or why there is none; ``senders`` the address of each key by its lane."""
     routes = [route for route in config.routes if isinstance(route, BreakerRoute)]
     if not routes:
         return
@@ -66,7 +66,7 @@ async def examine_breakers(
     for contract in contracts:
         mine = [each for each in armed if each.action.breaker and each.action.breaker.contract == contract.address]
         try:
-            async for check in _contract(contract, mine, node, head, config.chain.id, sender, orders, deployment):
+            async for check in _contract(contract, mine, node, head, config.chain.id, senders, orders, deployment):
                 yield check
         except MalformedAnswer as error:
             remedy = "correct the address of the route: it must be that of a CircuitBreaker on this chain"
@@ -81,7 +81,7 @@ async def _contract(
     node: NodeClient,
     head: BlockStamp,
     chain_id: int,
-    sender: str | None,
+    senders: Mapping[str, str],
     orders: set[str],
     deployment: Deployment | str | None,
 ) -> AsyncIterator[Check]:
@@ -91,12 +91,13 @@ async def _contract(
         remedy = "correct the address of the route, or `chain.id`"
         yield Check(named(contract), Health.FAIL, wrong, remedy)
         return
-    seen = await ask(contract, node, head, sender)
+    keys = contract.keys(senders)
+    seen = await ask(contract, node, head, list(keys.values()))
     yield identity_check(contract, seen)
     for check in await council_checks(contract, seen, node):
         yield check
-    if sender is not None:
-        yield keeper_check(contract, seen, sender, head)
+    for lane, sender in keys.items():
+        yield keeper_check(contract, seen, lane, sender, head)
     raw = await _registrations(contract, node, head)
     for each in armed:
         yield _action(each, seen, raw, head, orders)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from keeper.adapters.audit.checkpoints import SqlCheckpointBook
@@ -22,15 +23,15 @@ NAME = "checkpoints"
 GUIDE = "docs/operator/audit.md"
 
 
-async def examine_checkpoints(config: model.Config, sender: str | None) -> Check:
-    """``sender`` signs transactions. Nothing is signed, and nothing is given to a witness."""
+async def examine_checkpoints(config: model.Config, senders: Collection[str]) -> Check:
+    """``senders`` sign transactions. Nothing is signed, and nothing is given to a witness."""
     audit = config.audit
     if audit.checkpoints is None:
         message = f"none are made: the end of the log could be cut off, and nobody would see it; to sign it: {GUIDE}"
         return Check(NAME, Health.OK, message)
     try:
         identity = await open_identity(audit.checkpoints, audit.signer or "")
-        if identity.address == sender:
+        if identity.address in senders:
             raise same_key(identity.address)
         if identity.address in audit.witness_for.values():
             raise own_witness(identity.address)

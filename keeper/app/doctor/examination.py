@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from keeper.adapters.audit import migrate
-from keeper.app.doctor.actions import examine_actions, examine_signer
+from keeper.app.doctor.actions import examine_actions
 from keeper.app.doctor.breakers import examine_breakers
 from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.checkpoints import examine_checkpoints
 from keeper.app.doctor.comparing import compare
 from keeper.app.doctor.invariants import examine_invariants
+from keeper.app.doctor.keys import examine_keys
 from keeper.app.doctor.pages import examine_pages
+from keeper.app.doctor.relays import examine_relays
 from keeper.app.doctor.safes import examine_safes
 from keeper.app.doctor.sources import examine_sources
 from keeper.app.doctor.spool import examine_spool
@@ -68,14 +70,18 @@ async def examine(config: model.Config) -> AsyncIterator[Check]:
 async def _what_is_done(config: model.Config, asked: Asked) -> AsyncIterator[Check]:
     """The key, what it may do, and what must be true afterwards."""
     node = asked.seat.node
-    signer, sender = await examine_signer(config.signer)
-    yield signer
-    yield await examine_checkpoints(config, sender)
-    async for check in examine_breakers(config, node, asked.block, sender):
+    keys = await examine_keys(config)
+    for check in keys.checks:
+        yield check
+    sender = keys.sender
+    yield await examine_checkpoints(config, keys.addresses)
+    async for check in examine_relays(config, keys.addresses):
+        yield check
+    async for check in examine_breakers(config, node, asked.block, keys.senders):
         yield check
     async for check in examine_safes(config, node, asked.block, sender):
         yield check
-    async for check in examine_actions(config, node, asked.block, sender):
+    async for check in examine_actions(config, node, asked.block, keys):
         yield check
     async for check in examine_invariants(config, node, asked.block):
         yield check

@@ -20,6 +20,7 @@ POOR, REFUSED = SubmissionKind.INSUFFICIENT_FUNDS, SubmissionKind.REFUSED
         ("geth", "nonce too low: next nonce 5, tx nonce 3", LOW),
         ("geth", "replacement transaction underpriced", CHEAP),
         ("geth", "transaction underpriced: tip needed 1, tip permitted 0", CHEAP),
+        ("geth", "transaction gas price below minimum: gas tip cap 0, minimum needed 1", CHEAP),
         ("geth", "max fee per gas less than block base fee: address 0x1, maxFeePerGas: 1, baseFee: 2", CHEAP),
         ("geth", "insufficient funds for gas * price + value: balance 0, tx cost 21000, overshot 21000", POOR),
         ("geth", "nonce too high: address 0x1, tx: 9 state: 5", REFUSED),
