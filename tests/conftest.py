@@ -11,6 +11,7 @@ import structlog
 import keeper.adapters  # noqa: F401 - before any test imports eth_account: it keeps the recursion limit as it is
 from keeper.app.compiled import forget_outdated
 from tests.support.postgres import postgres_server, postgres_url  # noqa: F401 - here, so that there is one server and not one for each module
+from tests.support.secrets_plugin import *  # noqa: F403 - no test may show a secret
 
 forget_outdated()
 
@@ -48,5 +49,9 @@ def _no_logger_of_another_test() -> None:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the developer's shell exports for a keeper must not decide a test."""
     for name in list(os.environ):  # noqa: TID251
-        if name.startswith("KEEPER_"):
+        if name.startswith(("KEEPER_", "AWS_")):
             monkeypatch.delenv(name)
+    # Nobody's credentials are looked for: not in a home, and not at the address where a machine in a cloud finds its own.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 
 from keeper.adapters.audit.checkpoints import SqlCheckpointBook
@@ -21,13 +22,13 @@ from keeper.ports.witness import Witness
 PLACE = "audit.checkpoints.identity"
 
 
-async def open_signing(config: model.Config, sender: str | None) -> Signing | None:
-    """None where the configuration has no checkpoints. ``sender`` signs transactions, and must be another key. Raises SigningError."""
+async def open_signing(config: model.Config, senders: Collection[str]) -> Signing | None:
+    """None where the configuration has no checkpoints. ``senders`` sign transactions, and must be other keys. Raises SigningError."""
     made = config.audit.checkpoints
     if made is None:
         return None
     identity = await open_identity(made, config.audit.signer or "")
-    if identity.address == sender:
+    if identity.address in senders:
         raise same_key(identity.address)
     if identity.address in config.audit.witness_for.values():
         raise own_witness(identity.address)
@@ -55,7 +56,7 @@ async def open_identity(config: CheckpointConfig, expected: str = "") -> LocalSi
 def same_key(address: str) -> SigningError:
     """The identity is the key of ``signer``."""
     return SigningError(
-        f"the key of `{PLACE}` is that of `signer` ({address}): a key that sends transactions must not sign texts as well",
+        f"the key of `{PLACE}` is that of `signer` or of a lane ({address}): a key that sends transactions must not sign texts as well",
         remedy="make a key of its own, which needs no funds and no rights: docs/operator/audit.md",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from keeper.domain.errors import Interrupted, KeeperError, OutsideError, StoreUnavailable, WrongChain
+from keeper.domain.errors import Interrupted, KeeperError, OutsideError, SignerAway, StoreUnavailable, WrongChain
 
 
 class Exit(IntEnum):
@@ -22,6 +22,6 @@ def exit_code(error: KeeperError) -> Exit:
     """What was written down wrong is 2 (a node of another chain included), what does not answer is 3."""
     if isinstance(error, Interrupted):
         return Exit.INTERRUPTED
-    if isinstance(error, OutsideError | StoreUnavailable) and not isinstance(error, WrongChain):
+    if isinstance(error, OutsideError | SignerAway | StoreUnavailable) and not isinstance(error, WrongChain):
         return Exit.OUTSIDE
     return Exit.USAGE

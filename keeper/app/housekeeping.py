@@ -6,6 +6,7 @@ from typing import Final
 
 from keeper.adapters.audit.archiving import SqlRetention
 from keeper.app import records
+from keeper.app.canary import Canary
 from keeper.app.checkpoints import Checkpoints
 from keeper.app.faults import Faults
 from keeper.app.jobs import Job, Jobs
@@ -19,6 +20,8 @@ from keeper.execution.executor import Executor
 READINESS_S: Final = 30.0
 VERIFICATION_S: Final = 300.0
 REBROADCAST_S: Final = 12.0
+WARM_S: Final = 45.0
+"""Connections to builders are kept open for longer than this, here and on most servers."""
 
 
 class Housekeeping:
@@ -39,6 +42,10 @@ class Housekeeping:
             Job("verification", VERIFICATION_S, self.verify),
             Job("rebroadcast", REBROADCAST_S, self._executor.rebroadcast),
         ]
+        for one in self._parts.proving:
+            canary = Canary(one.route, self._faults)
+            jobs.append(Job(f"canary:{one.route.name}", one.every_ms / 1000, canary.run, at_once=True))
+            jobs.append(Job(f"connections:{one.route.name}", WARM_S, one.route.warm, at_once=True))
         if (every_s := self.checkpoints.every_s) is not None:
             jobs.append(Job("checkpoints", every_s, self.checkpoints.make))
         if (retention := self._retention()) is not None:

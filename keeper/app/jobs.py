@@ -18,10 +18,12 @@ from keeper.app import records
 from keeper.domain.record import Draft
 from keeper.ports.clock import Clock
 
+_FIRST = " (first)"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """``run`` is called every ``every_s`` seconds.
+    """``run`` is called every ``every_s`` seconds, with ``at_once`` for the first time when the schedule begins.
 
     Misfire policy of all jobs: one that could not start within ``grace_s`` is left out and recorded as missed; runs that piled up become one;
     a job never runs beside itself.
@@ -30,6 +32,7 @@ class Job:
     name: str
     every_s: float
     run: Callable[[], Awaitable[None]]
+    at_once: bool = False
 
     @property
     def grace_s(self) -> int:
@@ -44,6 +47,7 @@ class Jobs:
         self._record = record
         self._failing: set[str] = set()
         self._left_out: set[str] = set()
+        self._at_once = [job for job in jobs if job.at_once]
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         for job in jobs:
             self._scheduler.add_job(
@@ -63,6 +67,9 @@ class Jobs:
     def start(self) -> None:
         """Begins; needs a running event loop."""
         self._scheduler.start()
+        for job in self._at_once:
+            run, grace_s = _as_coroutine_function(job.run), job.grace_s
+            self._scheduler.add_job(run, id=job.name + _FIRST, name=job.name, misfire_grace_time=grace_s)
 
     def stop(self) -> None:
         """Lets go without waiting for the next run."""
@@ -71,7 +78,7 @@ class Jobs:
             self._scheduler.shutdown(wait=False)
 
     def _heard(self, event: JobEvent) -> None:
-        name = event.job_id
+        name = event.job_id.removesuffix(_FIRST)
         if event.code in WHY_LEFT_OUT:
             if name not in self._left_out:
                 self._left_out.add(name)

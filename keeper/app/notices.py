@@ -12,6 +12,8 @@ from keeper.domain.decision import BreakerEvent, Decision, DecisionReason, Incid
 from keeper.domain.observation import Observation, Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.verdict import Severity, Verdict, VerdictReason
+from keeper.execution.journal import Fallback
+from keeper.execution.purse import Withheld
 from keeper.execution.work import Work
 from keeper.ports.notifier import Notice
 
@@ -83,6 +85,32 @@ def of_outcome(work: Work, outcome: Outcome) -> Notice:
     lines.append(f"incident {intent.incident}")
     title = f"{intent.market}: {intent.action} {outcome.kind} ({outcome.reason})"
     return Notice(f"outcome/{intent.id}", title, "\n".join(line for line in lines if line), severity)
+
+
+def of_fallback(work: Work, fallback: Fallback) -> Notice:
+    """What was for block builders alone is public from now on: everybody can see it before it is in a block."""
+    intent = work.intent
+    attempt = work.last_attempt
+    sent = f"transaction {attempt.tx_hash}, nonce {attempt.nonce}" if attempt is not None else ""
+    what = "builders go on getting it too; look at the private route: keeper doctor CONFIG"
+    body = "\n".join(line for line in (fallback.message, sent, what, f"incident {intent.incident}") if line)
+    title = f"{intent.market}: {intent.action} is sent publicly ({fallback.reason})"
+    return Notice(f"fallback/{intent.id}", title, body, Severity.WARNING)
+
+
+def of_withheld(work: Work, withheld: Withheld) -> Notice:
+    """An action that no block takes may not cost more."""
+    intent = work.intent
+    attempt = work.last_attempt
+    still = "nothing was sent yet; it is tried again at each block, until it expires"
+    if attempt is not None:
+        still = f"transaction {attempt.tx_hash} (nonce {attempt.nonce}) is sent again at each block, until it expires"
+    remedy = (
+        "raise `limits.gas_budget_eth_per_action` or `gas_budget_eth_per_day`, or act by hand if the market is at risk"
+    )
+    body = "\n".join([withheld.message, still, remedy, f"incident {intent.incident}"])
+    title = f"{intent.market}: no more is offered for {intent.action}"
+    return Notice(f"budget/{intent.id}", title, body, Severity.CRITICAL)
 
 
 def of_alert(decision: Decision) -> Notice:

@@ -10,6 +10,7 @@ from keeper.adapters.audit.verify import Verification
 from keeper.app.checkpoints import Signing
 from keeper.app.keeping import Keeping
 from keeper.app.nodes import Nodes
+from keeper.app.sending import Proving
 from keeper.config.model import Config
 from keeper.engine import Engine
 from keeper.execution.executor import Edges
@@ -28,6 +29,7 @@ class Parts:
 
     ``order_books`` are by breaker contract: where keepers leave what several of them must sign. ``keeping`` looks at invariants.
     ``proposal_services`` are by the route's name: where owners of a Safe leave what they sign. ``signing`` makes checkpoints of the log.
+    ``proving`` has the routes to builders that are to be asked regularly.
     ``clock_ahead_ms``: by how much the keeper's clock is ahead of the machine's, which was set back.
     """
 
@@ -48,6 +50,7 @@ class Parts:
     safe_signer: SafeSigner | None = None
     proposal_services: Mapping[str, ProposalService] = field(default_factory=dict)
     signing: Signing | None = None
+    proving: Sequence[Proving] = ()
     clock_ahead_ms: Callable[[], int] = lambda: 0
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from keeper.app.faults import Faults
 from keeper.app.resting import RESTING, Rest, behind_breaker, says_rest
+from keeper.domain.action import UPKEEP_LANE, Action
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, Unreachable
 from keeper.domain.evm import Simulation
@@ -14,6 +15,7 @@ from keeper.domain.outcome import Outcome
 from keeper.domain.verdict import Severity
 from keeper.execution.executor import Edges, Executor
 from keeper.execution.gate import not_adjusted, simulated
+from keeper.execution.pen import Pen
 from keeper.execution.planner import ArmedAction
 from keeper.execution.reverts import is_revert, revert_data
 from keeper.ports.clock import Clock
@@ -61,17 +63,19 @@ class Readiness:
         return self._edges.clock
 
     async def probe(self) -> None:
-        """Every armed action, and the balance. Raises OutsideError when the node does not answer."""
-        sender = self._executor.sender
-        if sender is None:
+        """Every armed action from the key that sends it, and the balance of each key. Raises OutsideError when the node does not answer."""
+        if self._executor.sender is None:
             return
         head = await self._edges.chain.head()
         await self._executor.refresh(head)
         for armed in self._armed.values():
-            await self._probe(armed, sender)
-        self._balance(head.next_base_fee_wei, sender)
+            await self._probe(armed)
+        for lane in self._edges.senders:
+            self._balance(lane, head.next_base_fee_wei)
 
-    async def _probe(self, armed: ArmedAction, sender: str) -> None:
+    async def _probe(self, armed: ArmedAction) -> None:
+        sender = self._executor.sender_of(armed.action)
+        assert sender is not None, "there is a first key"
         part = f"readiness:{armed.action.market}/{armed.action.name}"
         head = await self._edges.chain.head()
         try:
@@ -134,21 +138,26 @@ class Readiness:
         else:
             self._faults.down(part, outcome.reason, outcome.message, outcome.remedy, severity=Severity.CRITICAL)
 
-    def _pays(self, armed: ArmedAction) -> bool:
-        return armed.action.route not in self._safes or armed.action.route in self._executing
+    def _payer(self, action: Action) -> Pen | None:
+        """Whose key pays for it; None where the owners of a Safe do."""
+        if action.route not in self._safes:
+            return self._executor.lanes.of_action(action)
+        return self._executor.lanes.named(UPKEEP_LANE) if action.route in self._executing else None
 
-    def _balance(self, next_base_fee_wei: int, sender: str) -> None:
-        lane = self._executor.lane
-        if lane is None:
+    def _balance(self, name: str, next_base_fee_wei: int) -> None:
+        """Of the key of this lane, which is empty for the first one."""
+        pen, part = self._executor.lanes.named(name), f"balance:{name}" if name else "balance"
+        if pen.lane is None:
             return
-        gas = sum(armed.action.gas_limit or GAS_GUESS for armed in self._armed.values() if self._pays(armed))
-        needed = gas * (next_base_fee_wei + lane.priority_fee_wei) * FEE_MARGIN
-        if lane.balance_wei < needed:
-            message = f"{sender} has {lane.balance_wei} wei; {needed} wei would pay for every armed action"
-            remedy = f"send ETH to {sender}"
-            self._faults.down("balance", "low", message, remedy, severity=Severity.CRITICAL)
+        paid = [each.action.gas_limit or GAS_GUESS for each in self._armed.values() if self._payer(each.action) is pen]
+        gas = sum(paid) or (GAS_GUESS if name == UPKEEP_LANE else 0)
+        needed = gas * (next_base_fee_wei + pen.lane.priority_fee_wei) * FEE_MARGIN
+        if pen.lane.balance_wei < needed:
+            message = f"{pen.sender} has {pen.lane.balance_wei} wei; {needed} wei would pay for every armed action"
+            remedy = f"send ETH to {pen.sender}"
+            self._faults.down(part, "low", message, remedy, severity=Severity.CRITICAL)
         else:
-            self._faults.up("balance")
+            self._faults.up(part)
 
 
 async def unreachable_is_a_fault(probe: Readiness, faults: Faults) -> None:

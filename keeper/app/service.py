@@ -17,9 +17,10 @@ from keeper.app.breakers.own import is_own, own_actions
 from keeper.app.breakers.registered import contracts_in
 from keeper.app.clock_watch import ClockWatch
 from keeper.app.connecting import Connecting
-from keeper.app.council.desks import desks_of, for_people
+from keeper.app.council.desks import desks_of
 from keeper.app.council.opening import safe_routes
 from keeper.app.courier import Courier
+from keeper.app.executing import executor_of, terms_of
 from keeper.app.faults import Fault, Faults
 from keeper.app.grades import Grades
 from keeper.app.heads import newest_and_announced
@@ -39,7 +40,6 @@ from keeper.app.supervision import BACKOFF_S, Supervision
 from keeper.app.switches import Switches
 from keeper.app.telling import Telling
 from keeper.app.watch import Watch
-from keeper.config.model import Mode
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import AuditError, OutsideError, Unreachable, WrongChain
 from keeper.domain.intervention import Intervention, InterventionKind
@@ -51,7 +51,6 @@ from keeper.domain.testimony import Disputed
 from keeper.domain.verdict import Severity
 from keeper.engine.evidence import judged_body, seen_body
 from keeper.engine.recorded import inputs_body
-from keeper.execution.executor import Executor, Terms
 from keeper.execution.work import Work
 
 FIRST_POLL_S = 3.0
@@ -73,12 +72,12 @@ class Service:
         self._log_health = LogHealth(parts.edges.store, self._faults)
         self._clock_watch = ClockWatch(self._clock, parts.clock_ahead_ms, parts.edges.store, self._faults)
         config = parts.config
-        aside, live = for_people(parts), config.keeper.mode is Mode.LIVE
-        terms = Terms(config.chain.id, config.chain.confirmations, live=live, aside=aside)
+        terms = terms_of(parts)
         contracts = contracts_in(parts.armed.values(), config.routes)
-        upkeep = own_actions(contracts, parts.edges.signer.address if parts.edges.signer else None)
-        armed = {key: each for key, each in parts.armed.items() if key not in aside} | upkeep
-        self._executor = Executor(parts.edges, terms, armed, self._ended, self._observer.sent)
+        upkeep = own_actions(contracts, parts.edges.senders)
+        armed = {key: each for key, each in parts.armed.items() if key not in terms.aside} | upkeep
+        tell = self._courier.put
+        self._executor = executor_of(parts, terms, armed, self._ended, self._observer.sent, self._faults, tell)
         self._connecting = Connecting(parts.edges, config.chain.id, self._executor, self._faults)
         self._watch = Watch(
             parts.edges.chain,
@@ -267,6 +266,7 @@ class Service:
 
     async def _finish(self, reason: str, background: list[asyncio.Task[None]]) -> None:
         """Leaves nothing unsaid: waiting notices and records, the verdict on the log, the last record."""
+        await self._executor.settle(DRAIN_S)
         await self._remembering.finish(self._state)
         self._log_health.hurry()
         await self._courier.drain(DRAIN_S)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 
 from keeper.adapters.audit.verify import verify_newest
 from keeper.adapters.clock import SystemClock
@@ -15,12 +14,7 @@ from keeper.adapters.notify.log import LogNotifier
 from keeper.adapters.orders.opening import open_order_book
 from keeper.adapters.prices.exchange import ExchangeSource, VenueSettings, bars_for
 from keeper.adapters.prices.http import HttpSource
-from keeper.adapters.routes.dry_run import DryRunRoute
-from keeper.adapters.routes.public import PublicRoute
 from keeper.adapters.safe.service import SafeTransactionService
-from keeper.adapters.signing.key_file import open_key_file
-from keeper.adapters.signing.keystore import open_keystore
-from keeper.adapters.signing.local import LocalSigner
 from keeper.app.chain_sources import open_chain_source
 from keeper.app.checkpoint_parts import open_signing
 from keeper.app.compiled import forget_outdated
@@ -30,10 +24,12 @@ from keeper.app.nodes import address_of as address_of
 from keeper.app.nodes import open_nodes
 from keeper.app.opening_log import open_log
 from keeper.app.parts import Parts
-from keeper.config import model, sending
+from keeper.app.sending import open_ways
+from keeper.app.signers import able_to, open_lanes, open_signer, why_unable
+from keeper.config import model
 from keeper.domain.venue import Guards
 from keeper.engine import compile_engine
-from keeper.execution.edges import Edges, Way
+from keeper.execution.edges import Edges
 from keeper.execution.planner import arm
 from keeper.ports.clock import Clock
 from keeper.ports.notifier import Notifier
@@ -54,13 +50,14 @@ async def build(config: model.Config) -> Parts:
     engine = compile_engine(config.engine)
     await asyncio.to_thread(engine.warm_up)
     signer = await open_signer(config.signer)
-    signing = await open_signing(config, signer.address if signer is not None else None)
-    store = await open_log(config.audit, clock)
+    if live and (unable := why_unable(config, signer)) is not None:
+        raise unable
+    lanes = await open_lanes(config, signer)
+    senders = [one.address for one in (signer, *lanes.values()) if one is not None]
+    signing = await open_signing(config, senders)
     nodes = open_nodes(config.chain, clock)
-    ways: dict[str, Way] = {}
-    for route in config.routes:
-        # A breaker contract is one more address that transactions go to: they travel as all others do.
-        ways[route.name] = Way(PublicRoute(route.name, nodes.broadcasters) if live else DryRunRoute(route.name))
+    ways = await open_ways(config, nodes.broadcasters, clock, senders)
+    store = await open_log(config.audit, clock)
     chain_sources, feed_sources = open_sources(config.sources, clock)
     notifiers = [await open_notifier(each, number) for number, each in enumerate(config.notify)]
     armed = [arm(action) for action in config.actions]
@@ -72,6 +69,7 @@ async def build(config: model.Config) -> Parts:
     future = open_future(config.chain)
     keeping = Keeping(config.invariants, nodes.fleet, future)
     closers: list[Callable[[], Awaitable[None]]] = [store.close, nodes.close, future.close]
+    closers += ways.closers
     closers += [each.close for each in feed_sources]
     closers += [each.close for each in notifiers]
     closers += [each.close for each in books.values()]
@@ -86,7 +84,8 @@ async def build(config: model.Config) -> Parts:
             chain=nodes.fleet,
             accounts=nodes.fleet,
             signer=signer,
-            ways=ways,
+            lanes=lanes,
+            ways=ways.by_route,
             clock=clock,
             keeps=keeping.broken,
         ),
@@ -96,13 +95,14 @@ async def build(config: model.Config) -> Parts:
         armed={each.key: each for each in armed},
         verify_newest=partial(asyncio.to_thread, verify_newest, config.audit.url.reveal(), VERIFIED_RECORDS),
         closers=closers,
-        order_signer=signer,
+        order_signer=able_to(signer),
         order_books=books,
-        safe_signer=signer,
+        safe_signer=able_to(signer),
         proposal_services=services,
         future=future,
         keeping=keeping,
         signing=signing,
+        proving=ways.proving,
         clock_ahead_ms=clock.ahead_ms,
     )
 
@@ -121,17 +121,6 @@ def open_order_books(config: model.Config) -> dict[str, OrderBook]:
         return {}
     routes = [route for route in config.routes if isinstance(route, model.BreakerRoute)]
     return {route.address: open_order_book(route.orders.reveal()) for route in routes if route.orders is not None}
-
-
-async def open_signer(config: sending.SignerConfig | None) -> LocalSigner | None:
-    """The key, decrypted. Raises SigningError."""
-    match config:
-        case sending.KeystoreSigner():
-            return await open_keystore(Path(config.path), config.password.reveal())
-        case sending.KeyFileSigner():
-            return await open_key_file(Path(config.path))
-        case None:
-            return None
 
 
 def open_sources(sources: tuple[model.Source, ...], clock: Clock) -> tuple[list[ChainSource], list[FeedSource]]:

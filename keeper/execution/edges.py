@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keeper.domain.action import Call
+from keeper.domain.budget import NO_BUDGET, Budget
 from keeper.domain.outcome import Outcome
 from keeper.execution.planner import ArmedAction
 from keeper.ports.audit import AuditStore
@@ -35,7 +36,8 @@ class Way:
 class Edges:
     """Everything outside that carrying out an action needs. ``ways`` are by the route's name in the configuration.
 
-    ``signer`` None is possible in shadow mode only. ``keeps`` None: nobody looks at invariants.
+    ``signer`` is the first key, None is possible in shadow mode only; ``lanes`` are further keys by name, each with nonces of its own.
+    ``keeps`` None: nobody looks at invariants.
     """
 
     store: AuditStore
@@ -45,16 +47,25 @@ class Edges:
     ways: Mapping[str, Way]
     clock: Clock
     keeps: Keeps | None = None
+    lanes: Mapping[str, Signer] = field(default_factory=dict)
+
+    @property
+    def senders(self) -> dict[str, str]:
+        """The address of each key by its lane, of which the first has an empty name."""
+        first = {"": self.signer.address} if self.signer is not None else {}
+        return first | {name: signer.address for name, signer in self.lanes.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """``live`` False: decide, check, record, never sign. ``confirmations`` 1: the block of the receipt is enough.
 
-    ``aside`` are the (market, action) that somebody else carries out: their open intents are left alone, unless they have attempts.
+    ``budget`` is what gas may cost. ``aside`` are the (market, action) that somebody else carries out: their open intents are left alone,
+    unless they have attempts.
     """
 
     chain_id: int
     confirmations: int
     live: bool
     aside: frozenset[tuple[str, str]] = frozenset()
+    budget: Budget = NO_BUDGET

@@ -64,8 +64,10 @@ def expired(work: Work) -> Outcome:
     message = f"{why} before the action expired"
     if work.trouble is not None:
         message += f" ({work.trouble.message})"
-    elif work.answer is not None and work.answer.kind not in ACCEPTED:
-        message += f" ({work.answer.kind}: {work.answer.message})"
+    elif (said := work.answer or work.private) is not None and said.kind not in ACCEPTED:
+        message += f" ({said.kind}: {said.message})"
+    elif work.withheld:
+        message += f" ({work.withheld})"
     attempt = None if work.never_sent else work.last_attempt
     if attempt is not None:
         message += f"; transaction {attempt.tx_hash} (nonce {attempt.nonce}) is not known to be mined and may still be"
@@ -125,6 +127,18 @@ def nonce_taken(attempt: Attempt) -> Outcome:
         Reason.NONCE_TAKEN,
         f"nonce {attempt.nonce} of {attempt.sender} was used by another transaction",
         remedy=f"use the key for nothing but the keeper; {BY_HAND}",
+    )
+
+
+def nonce_lost(attempt: Attempt) -> Outcome:
+    """Nodes say again and again that the nonce is used, and nobody knows a receipt of ours."""
+    return Outcome(
+        OutcomeKind.FAILED,
+        Reason.NONCE_TAKEN,
+        f"nonce {attempt.nonce} of {attempt.sender} is used, say those that transaction {attempt.tx_hash} was sent to, "
+        "and no receipt of it is known; if it was mined, the node that is read from does not know it yet",
+        remedy=f"look the transaction up elsewhere; check that all nodes follow the same chain; {BY_HAND}",
+        tx_hash=attempt.tx_hash,
     )
 
 

@@ -28,12 +28,22 @@ def offer(next_base_fee_wei: int, priority_fee_wei: int, blocks: int = BLOCKS_AH
     return Fees(base + priority_fee_wei, priority_fee_wei)
 
 
+def raised(old: Fees) -> Fees:
+    """The least that replaces ``old``: 12.5 % more on both fields."""
+    return Fees(_raised(old.max_fee_wei), _raised(old.priority_fee_wei))
+
+
 def bump(old: Fees, next_base_fee_wei: int, priority_fee_wei: int) -> Fees:
     """A replacement for ``old``: at least 12.5 % more on both fields, and no less than a fresh offer."""
-    fresh = offer(next_base_fee_wei, priority_fee_wei)
-    return Fees(
-        max(_raised(old.max_fee_wei), fresh.max_fee_wei), max(_raised(old.priority_fee_wei), fresh.priority_fee_wei)
-    )
+    least, fresh = raised(old), offer(next_base_fee_wei, priority_fee_wei)
+    return Fees(max(least.max_fee_wei, fresh.max_fee_wei), max(least.priority_fee_wei, fresh.priority_fee_wei))
+
+
+def escalate(old: Fees, next_base_fee_wei: int, priority_fee_wei: int) -> Fees:
+    """A replacement for what a block has passed over: twice the tip, at least 12.5 % more on both fields, and no less than a fresh offer."""
+    least = raised(old)
+    tip = max(2 * old.priority_fee_wei, least.priority_fee_wei, priority_fee_wei)
+    return Fees(max(least.max_fee_wei, offer(next_base_fee_wei, tip).max_fee_wei), tip)
 
 
 def _raised(wei: int) -> int:

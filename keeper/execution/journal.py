@@ -5,7 +5,9 @@ Amounts in wei and times in ms are decimal text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 from keeper.domain.adjustment import adjustment_body
 from keeper.domain.circuit_breaker import breaker_name, evidence_of
@@ -14,9 +16,33 @@ from keeper.domain.intent import Attempt, Intent
 from keeper.domain.outcome import Outcome
 from keeper.domain.record import Draft, Json, RecordKind
 from keeper.execution.planner import ArmedAction
-from keeper.ports.route import Submission, SubmissionKind
+from keeper.ports.route import Answer, Submission, SubmissionKind
 
 ACCEPTED = frozenset({SubmissionKind.ACCEPTED, SubmissionKind.KNOWN})
+
+
+class FallbackReason(StrEnum):
+    REFUSED = "refused"
+    """No builder takes it."""
+    NOT_INCLUDED = "not-included"
+    """Builders took it, and so many blocks came without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Why what was for builders alone is sent publicly too. ``blocks`` is how many blocks have come since it was first sent to them."""
+
+    reason: FallbackReason
+    blocks: int
+    detail: str = ""
+
+    @property
+    def message(self) -> str:
+        """One line."""
+        if self.reason is FallbackReason.REFUSED:
+            return "sent publicly, since no builder takes it" + (f" ({self.detail})" if self.detail else "")
+        plural = "" if self.blocks == 1 else "s"
+        return f"sent publicly, since {self.blocks} block{plural} came without it"
 
 
 def intent_draft(intent: Intent, armed: ArmedAction, sender: str | None) -> Draft:
@@ -62,16 +88,86 @@ def attempt_draft(intent: Intent, attempt: Attempt) -> Draft:
     return _draft(RecordKind.ATTEMPT, intent, attempt.signed_ms, body)
 
 
-def broadcast_draft(intent: Intent, attempt: Attempt, route: str, submission: Submission, at_ms: int) -> Draft:
-    """What the route answered."""
+def broadcast_draft(
+    intent: Intent, attempt: Attempt, route: str, submission: Submission, block: int, at_ms: int, *, public: bool
+) -> Draft:
+    """What the route answered. ``block`` is the number of the newest block; not ``public``: the route leads to builders alone."""
     body: dict[str, Json] = {
         "tx_hash": attempt.tx_hash,
         "route": route,
+        "public": public,
         "accepted": submission.kind in ACCEPTED,
         "answer": submission.kind.value,
         "message": submission.message,
+        "block": block,
+        "answers": _answers(submission.answers),
     }
     return _draft(RecordKind.BROADCAST, intent, at_ms, body)
+
+
+def fallback_draft(
+    intent: Intent,
+    attempt: Attempt,
+    route: str,
+    fallback: Fallback,
+    submission: Submission | None,
+    block: int,
+    at_ms: int,
+) -> Draft:
+    """From now on it may be sent publicly, by ``route``. ``submission`` is what builders said last. Written before anything is public."""
+    body: dict[str, Json] = {
+        "tx_hash": attempt.tx_hash,
+        "route": route,
+        "public": True,
+        "accepted": False,
+        "answer": "fallback",
+        "message": fallback.message,
+        "block": block,
+        "answers": _answers(submission.answers if submission is not None else ()),
+        "fallback": {"reason": fallback.reason.value, "blocks": fallback.blocks},
+    }
+    return _draft(RecordKind.BROADCAST, intent, at_ms, body)
+
+
+def withheld_draft(intent: Intent, attempt: Attempt, route: str, message: str, block: int, at_ms: int) -> Draft:
+    """No more is offered than this attempt does, which is only sent again."""
+    body: dict[str, Json] = {
+        "tx_hash": attempt.tx_hash,
+        "route": route,
+        "accepted": False,
+        "answer": "no-more-offered",
+        "message": message,
+        "block": block,
+        "withheld": True,
+    }
+    return _draft(RecordKind.BROADCAST, intent, at_ms, body)
+
+
+def withdrawn_draft(intent: Intent, attempt: Attempt, route: str, answers: Sequence[Answer], at_ms: int) -> Draft:
+    """Builders were asked to forget what they had accepted of an intent that ended without being mined. Written after its end."""
+    body: dict[str, Json] = {
+        "tx_hash": attempt.tx_hash,
+        "route": route,
+        "accepted": False,
+        "answer": "withdrawn",
+        "message": "builders were asked to forget it",
+        "answers": _answers(answers),
+        "withdrawn": True,
+    }
+    return _draft(RecordKind.BROADCAST, intent, at_ms, body)
+
+
+def _answers(answers: Sequence[Answer]) -> list[Json]:
+    return [
+        {
+            "to": each.to,
+            "method": each.method,
+            "answer": each.kind.value,
+            "message": each.message,
+            "ms": f"{each.ms:.3f}",
+        }
+        for each in answers
+    ]
 
 
 def receipt_draft(intent: Intent, receipt: Receipt, at_ms: int) -> Draft:

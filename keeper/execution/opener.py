@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition
@@ -11,6 +12,7 @@ from keeper.domain.outcome import Outcome
 from keeper.execution import endings, opening, written
 from keeper.execution.edges import Edges, Terms
 from keeper.execution.gate import Declined
+from keeper.execution.lanes import Lanes
 from keeper.execution.pen import Pen
 from keeper.execution.planner import ArmedAction
 from keeper.execution.work import Work
@@ -20,25 +22,23 @@ OPENING_TRIES = 3
 
 
 class Opener:
-    """``open_works`` by intent id is shared with the executor, and so is ``sending``: who holds it may take a nonce."""
+    """``open_works`` by intent id is shared with the executor. What is opened here has a mandate from before it is signed until it ends."""
 
     def __init__(
         self,
         edges: Edges,
         terms: Terms,
-        pen: Pen,
+        lanes: Lanes,
         armed: Mapping[tuple[str, str], ArmedAction],
         open_works: dict[str, Work],
-        sending: asyncio.Lock,
         on_outcome: Callable[[Work, Outcome], None],
         declined: Declined,
     ) -> None:
         self._edges = edges
         self._terms = terms
-        self._pen = pen
+        self._lanes = lanes
         self._armed = armed
         self._open = open_works
-        self._sending = sending
         self._on_outcome = on_outcome
         self._declined = declined
         self._opening = asyncio.Lock()
@@ -63,19 +63,19 @@ class Opener:
         self, items: Sequence[opening.Item], block: BlockStamp, marks: Mapping[str, float]
     ) -> Sequence[Work]:
         for tries_left in reversed(range(OPENING_TRIES)):
-            planned = opening.plan(items, list(self._open.values()), self._pen.sender, marks)
+            planned = opening.plan(items, list(self._open.values()), self._sender, marks)
+            for work in planned.works:
+                self._lanes.mandates.give(work.intent.id, self._sender(work), work.call)
             try:
-                if self._pen.sender is not None:
-                    accounts = self._edges.accounts
-                    await opening.simulate_meanwhile(planned, accounts, self._pen.sender, block, self._declined)
+                await opening.simulate_meanwhile(planned, self._edges.accounts, self._sender, block, self._declined)
                 await self._append_signed(planned)
             except (IntentAlreadyOpen, InvalidTransition):
-                planned.drop()
+                self._drop(planned)
                 await self._take_up_all()
                 if tries_left == 0:
                     await self._give_up_opening(items, planned)
             except BaseException:
-                planned.drop()
+                self._drop(planned)
                 self.recovery_due = True  # it may be in the database all the same
                 raise
             else:
@@ -84,13 +84,15 @@ class Opener:
 
     async def _append_signed(self, planned: opening.Opening) -> None:
         """The intents in one commit, with their first attempts where these can be signed at once."""
-        # Whoever holds the lock may be waiting for a node: then the intents are written alone, which does not wait for anybody.
-        if not self._terms.live or self._sending.locked():
-            await self._edges.store.append(planned.drafts)
-            self._opened(planned.works)
-            return
-        async with self._sending:  # until the attempts are known, so that nobody takes the same nonce
-            planned = await opening.sign_ahead(planned, self._pen, self._open.values())
+        async with AsyncExitStack() as turns:  # until the attempts are known, so that nobody takes the same nonce
+            mine: list[Pen] = []
+            for pen in dict.fromkeys(self._lanes.of(work) for work in planned.works) if self._terms.live else ():
+                # Whoever has the turn may be waiting for a node: then the intents are written alone, which does not wait for anybody.
+                if pen.sending.free:
+                    await turns.enter_async_context(pen.sending)
+                    mine.append(pen)
+            if mine:
+                planned = await opening.sign_ahead(planned, mine, self._lanes.of, self._open.values())
             await self._edges.store.append(planned.drafts)
             self._opened(planned.works)
 
@@ -102,6 +104,14 @@ class Opener:
                 work.marks["signed"] = durable
             self._open[work.intent.id] = work
 
+    def _sender(self, work: Work) -> str | None:
+        return self._lanes.of(work).sender
+
+    def _drop(self, planned: opening.Opening) -> None:
+        planned.drop()
+        for work in planned.works:
+            self._lanes.mandates.take_back(work.intent.id)
+
     async def _give_up_opening(self, items: Sequence[opening.Item], planned: opening.Opening) -> None:
         """What was decided is recorded all the same, and that nothing came of it is told."""
         endings_of = [(work, endings.already_open(work)) for work in planned.works]
@@ -111,10 +121,13 @@ class Opener:
 
     async def _take_up_all(self) -> None:
         known = set(self._open)  # before the look: what is closed while we look must not be taken up again
-        if self._pen.sender is not None:
-            self._pen.remember(await written.offers(self._edges.store, self._terms.chain_id, self._pen.sender))
+        for pen in self._lanes.pens:
+            if pen.sender is not None:
+                pen.remember(await written.offers(self._edges.store, self._terms.chain_id, pen.sender))
         for intent in await self._edges.store.open_intents():
             elsewhere = (intent.market, intent.action) in self._terms.aside and not intent.attempts
             if intent.id not in known and not elsewhere:
-                self._open[intent.id] = await written.take_up(self._edges.store, self._armed, intent)
+                work = self._open[intent.id] = await written.take_up(self._edges.store, self._armed, intent)
+                if work.armed is not None:  # nothing more is signed of what the configuration does not have any more
+                    self._lanes.mandates.give(intent.id, self._sender(work), work.call)
         self.recovery_due = False

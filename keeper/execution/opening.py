@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keeper.domain.action import Call
@@ -35,7 +35,11 @@ class Opening:
             work.drop_simulation()
 
 
-def plan(items: Sequence[Item], open_works: Sequence[Work], sender: str | None, marks: Mapping[str, float]) -> Opening:
+SenderOf = Callable[[Work], str | None]
+"""The address of the key that signs it; None without a key."""
+
+
+def plan(items: Sequence[Item], open_works: Sequence[Work], sender_of: SenderOf, marks: Mapping[str, float]) -> Opening:
     """An intent for every order whose (market, action) has none, open or of an earlier item.
 
     A parameter's new value is made of its current one here; one that another intent is changing is as good as unknown.
@@ -60,42 +64,48 @@ def plan(items: Sequence[Item], open_works: Sequence[Work], sender: str | None, 
             changing.add(armed.effect_call)
         work = Work(intent_of(order, armed), armed, dict(marks))
         works.append(work)
-        drafts.append(journal.intent_draft(work.intent, armed, sender))
+        drafts.append(journal.intent_draft(work.intent, armed, sender_of(work)))
     return Opening(tuple(drafts), tuple(works))
 
 
 async def simulate_meanwhile(
     opening: Opening,
     accounts: AccountReader,
-    sender: str,
+    sender_of: SenderOf,
     block: BlockStamp,
     declined: Declined,
 ) -> None:
     """Asks for the simulations before the intents are written: both must be done before anything is sent. What is ``declined`` needs none."""
     for work in opening.works:
-        armed = work.armed
-        if armed is None or not_adjusted(armed) is not None or declined.outcome(armed) is not None:
+        armed, sender = work.armed, sender_of(work)
+        if armed is None or sender is None or not_adjusted(armed) is not None or declined.outcome(armed) is not None:
             continue
         if already_there(armed, work.intent.effect_before) is None:
             work.simulation = asyncio.ensure_future(accounts.simulate(work.call, sender, block))
     # They are on their way before the writing begins: two threads that both want the interpreter would hold each other up.
+    if all(work.simulation is None for work in opening.works):
+        return
     await asyncio.sleep(0)  # the tasks send
     await asyncio.sleep(0)  # uvloop hands over to the socket what was sent in the turn before
 
 
-async def sign_ahead(opening: Opening, pen: Pen, open_works: Iterable[Work]) -> Opening:
+async def sign_ahead(
+    opening: Opening, pens: Collection[Pen], pen_of: Callable[[Work], Pen], open_works: Iterable[Work]
+) -> Opening:
     """The first attempt of every intent that is being simulated, where signing needs no question to the chain: it becomes durable with its intent.
 
     A disk takes its time for each commit, so two would be most of the way from a head to a sent transaction. Nothing is sent before both
-    the commit and the simulation are done. What cannot be signed now stays open, and is signed when it is carried out.
+    the commit and the simulation are done. What cannot be signed now stays open, and is signed when it is carried out. ``pens`` are those whose
+    turn the caller has; one whose key takes its time signs nothing here but what it has signed beforehand.
     """
     signed: dict[str, Draft] = {}
     before = list(open_works)
     for work in opening.works:
-        if work.simulation is None or not pen.knows_enough(work):
+        pen = pen_of(work)
+        if pen not in pens or work.simulation is None or not pen.knows_enough(work):
             continue
         try:
-            attempt = await pen.write(work, [*before, *opening.works], replaces=None)
+            attempt = await pen.write(work, [*before, *opening.works], replaces=None, patient=False)
         except OutsideError:
             continue
         if isinstance(attempt, Attempt):

@@ -8,20 +8,27 @@ from dataclasses import dataclass, replace
 
 from keeper.domain.action import ActionKind, Call
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import OutsideError, Refused, SigningError
+from keeper.domain.budget import NO_BUDGET
+from keeper.domain.errors import OutsideError, Refused, SignerAway, SigningError
 from keeper.domain.evm import SignedTransaction, UnsignedTransaction
 from keeper.domain.intent import Attempt
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
-from keeper.execution.fees import BLOCKS_AHEAD, Fees, bump, offer
+from keeper.execution.bidding import Bid
+from keeper.execution.fees import BLOCKS_AHEAD, Fees, bump, escalate, offer, raised
+from keeper.execution.mandate import MandatedSigner, within
 from keeper.execution.planner import ArmedAction
+from keeper.execution.purse import Purse, Withheld
 from keeper.execution.reverts import explain, is_revert, revert_data
 from keeper.execution.work import Work
 from keeper.ports.chain import AccountReader, ChainReader
 from keeper.ports.clock import Clock
-from keeper.ports.signer import Signer
 
 GAS_MARGIN = (13, 10)
 """The node's estimate of the gas limit times 1.3: state may change until the block."""
+QUICK_S = 0.05
+"""A key that takes longer is somewhere else: nobody waits for it who has something else to do."""
+PATIENCE_S = 5.0
+"""A key that takes longer does not answer: what was to be signed is tried again at the next head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +41,50 @@ class Lane:
     offer: Fees
 
 
+class Turn:
+    """Whoever has it may take a nonce, and nobody else meanwhile."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._wanted = 0
+
+    @property
+    def free(self) -> bool:
+        """Whether it can be had without any waiting; a lock that is handed over is not locked for a moment."""
+        return self._wanted == 0
+
+    async def __aenter__(self) -> None:
+        self._wanted += 1
+        try:
+            await self._lock.acquire()
+        except BaseException:
+            self._wanted -= 1
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+        self._wanted -= 1
+
+
+def signed_beforehand(armed: ArmedAction) -> bool:
+    """Whether the call is known before a trip: it does not follow from the current value, and rests on no decision. Upkeep can wait."""
+    action = armed.action
+    return action.adjustment is None and action.breaker is None and action.kind is not ActionKind.UPKEEP
+
+
 class Pen:
-    """One per signing key. ``head`` is the newest block seen."""
+    """One per signing key. ``head`` is the newest block seen. ``slow``: the last signature took so long that nobody should wait for the next."""
 
     def __init__(
-        self, chain: ChainReader, accounts: AccountReader, signer: Signer | None, clock: Clock, chain_id: int
+        self,
+        chain: ChainReader,
+        accounts: AccountReader,
+        signer: MandatedSigner | None,
+        clock: Clock,
+        chain_id: int,
+        purse: Purse | None = None,
     ) -> None:
+        self._purse = purse if purse is not None else Purse(NO_BUDGET)
         self._chain = chain
         self._accounts = accounts
         self._signer = signer
@@ -50,6 +95,8 @@ class Pen:
         self._signed_before: dict[UnsignedTransaction, SignedTransaction] = {}
         self.head: BlockStamp | None = None
         self.lane: Lane | None = None
+        self.sending = Turn()
+        self.slow = False
 
     @property
     def sender(self) -> str | None:
@@ -97,35 +144,51 @@ class Pen:
             nonce += 1
         return nonce
 
-    async def sign_beforehand(self, armed: Iterable[ArmedAction], open_works: Iterable[Work]) -> None:
-        """Signs what ``write`` would sign next for each action, so that a trip only has to take it; what the last call signed is forgotten.
+    async def sign_beforehand(
+        self, armed: Iterable[ArmedAction], open_works: Iterable[Work], *, patient: bool = False
+    ) -> None:
+        """Signs what ``write`` would sign next for each action, so that a trip only has to take it; what is not wanted any more is forgotten.
 
-        A key that does not answer is no error here: whoever needs it is told.
+        A key that does not answer is no error here: whoever needs it is told. Not ``patient``: it ends when the key turns out to be slow.
         """
         if self._signer is None or self.lane is None or self.head is None:
             return
+        open_works, wanted = list(open_works), list[UnsignedTransaction]()
         nonce, fees = self.next_nonce(open_works), self._first_fees(self.lane, self.head)
-        ready: dict[UnsignedTransaction, SignedTransaction] = {}
+        over = within(self._purse.budget)
         for each in armed:
             gas_limit = each.action.gas_limit or self._gas.get(each.key)
-            # What follows from the current value, or rests on a decision, is signed when that is known.
-            known = each.action.adjustment is None and each.action.breaker is None
-            if gas_limit is not None and known and each.action.kind is not ActionKind.UPKEEP:
+            if gas_limit is not None and signed_beforehand(each):
                 transaction = self._transaction(each.call, nonce, fees, gas_limit)
-                signed = self._signed_before.get(transaction)
-                if signed is None:
-                    try:
-                        signed = await self._signer.sign(transaction)
-                    except (SigningError, OutsideError):
-                        break
-                    await asyncio.sleep(0)  # a head must not wait for the rest
-                ready[transaction] = signed
-        self._signed_before = ready
+                if not over(transaction):  # less is offered then, which is found out when it is due
+                    wanted.append(transaction)
+        before = self._signed_before
+        ready = self._signed_before = {each: before[each] for each in wanted if each in before}
+        for transaction in wanted:
+            if transaction in ready:
+                continue
+            try:
+                signed = await self._sign(transaction, PATIENCE_S if patient else QUICK_S)
+            except (SigningError, OutsideError):
+                return
+            ready[transaction] = signed
+            await asyncio.sleep(0)  # a head must not wait for the rest
+            if ready is not self._signed_before:
+                return  # others are wanted by now
 
-    async def write(self, work: Work, open_works: Iterable[Work], replaces: Attempt | None) -> Attempt | Outcome:
-        """A signed attempt, not sent and not yet recorded; or the reason why there can be none.
+    async def write(
+        self,
+        work: Work,
+        open_works: Iterable[Work],
+        replaces: Attempt | None,
+        *,
+        bid: Bid = Bid.KEEP_UP,
+        patient: bool = True,
+    ) -> Attempt | Outcome | Withheld:
+        """A signed attempt, not sent and not yet recorded; or the reason why there can be none, Withheld where the budget does not allow it.
 
-        ``replaces`` keeps that attempt's nonce and outbids it. Raises OutsideError when something had to be asked and was not answered.
+        ``replaces`` keeps that attempt's nonce and outbids it, as ``bid`` says. Raises OutsideError when something had to be asked and was not
+        answered; not ``patient``: also when the key is slow and this was not signed beforehand.
         """
         if self._signer is None:
             return _cannot_sign("no signer is configured", "configure `signer`")
@@ -134,18 +197,29 @@ class Pen:
         assert self.lane is not None, "refresh sets the lane when there is a signer"
         assert self.head is not None, "refresh sets the head"
         fees = self._first_fees(self.lane, self.head)
-        nonce = self.next_nonce(open_works)
+        nonce, base_fee_wei = self.next_nonce(open_works), self.head.next_base_fee_wei
+        least = Fees(base_fee_wei + 1, 1)
         if replaces is not None:
             old = Fees(replaces.max_fee_wei, replaces.priority_fee_wei)
-            fees = bump(old, self.head.next_base_fee_wei, self.lane.priority_fee_wei)
+            rise = escalate if bid is Bid.PRESS else bump
+            fees = rise(old, base_fee_wei, self.lane.priority_fee_wei)
+            least = replace(raised(old), max_fee_wei=max(raised(old).max_fee_wei, least.max_fee_wei))
             nonce = replaces.nonce
-        while (nonce, fees) in self._offers:  # a second one with the same hash, or one that no node could tell apart
-            fees = replace(fees, max_fee_wei=fees.max_fee_wei + 1)
         try:
             # A replacement is not estimated: the attempt it replaces may be in the newest block, where the call has nothing left to do.
             gas_limit = replaces.gas_limit if replaces else await self._gas_limit(work, self._signer.address)
+            fitted = self._purse.fitted(work, fees, least, base_fee_wei, gas_limit, open_works, self._clock.now_ms())
+            if isinstance(fitted, Withheld):
+                return fitted
+            # Not a second one with the same hash, or one that no node could tell apart; a limit that was reached leaves room below only.
+            step = 1 if fitted == fees else -1
+            fees = fitted
+            while (nonce, fees) in self._offers:
+                fees = Fees(fees.max_fee_wei + step, min(fees.priority_fee_wei, fees.max_fee_wei + step))
             transaction = self._transaction(work.call, nonce, fees, gas_limit)
-            signed = self._signed_before.get(transaction) or await self._signer.sign(transaction)
+            signed = self._signed_before.get(transaction)
+            if signed is None:
+                signed = await self._sign(transaction, PATIENCE_S if patient else QUICK_S)
         except Refused as refused:
             if not is_revert(refused):
                 raise
@@ -159,7 +233,6 @@ class Pen:
         except SigningError as error:
             return _cannot_sign(error.message, error.remedy)
         self._offers.add((nonce, fees))
-        work.offered_at = self.head.number
         return Attempt(
             intent=work.intent.id,
             number=len(work.intent.attempts) + 1,
@@ -182,6 +255,34 @@ class Pen:
         if lane.offer.max_fee_wei >= needed.max_fee_wei:
             return lane.offer
         return offer(head.next_base_fee_wei, lane.priority_fee_wei)
+
+    async def _sign(self, transaction: UnsignedTransaction, limit_s: float) -> SignedTransaction:
+        """Raises SigningError; OutsideError where the key is away or takes longer than ``limit_s``, at once where it is known to be slow."""
+        assert self._signer is not None, "the caller has looked"
+        if self.slow and limit_s <= QUICK_S:
+            raise self._no_answer(limit_s)
+        was_slow: list[bool] = []
+        # A key in this process never gives way to the loop, so that this is never called however busy the machine is.
+        watch = asyncio.get_running_loop().call_later(QUICK_S, self._is_slow, was_slow)
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._signer.sign(transaction)
+        except SignerAway as away:
+            raise OutsideError(away.message, remedy=away.remedy) from None  # the same may be asked again
+        except TimeoutError:
+            self._is_slow(was_slow)
+            raise self._no_answer(limit_s) from None
+        finally:
+            watch.cancel()
+            self.slow = bool(was_slow)
+
+    def _is_slow(self, noted: list[bool]) -> None:
+        self.slow = True
+        noted.append(True)
+
+    def _no_answer(self, limit_s: float) -> OutsideError:
+        remedy = "look at the service that holds the key; it is asked again at the next block"
+        return OutsideError(f"the key {self.sender} did not sign within {limit_s:g} s", remedy=remedy)
 
     def _transaction(self, call: Call, nonce: int, fees: Fees, gas_limit: int) -> UnsignedTransaction:
         return UnsignedTransaction(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from keeper.domain.action import Call
-from keeper.domain.block import BlockStamp
 from keeper.domain.errors import OutsideError
 from keeper.domain.evm import Receipt, Simulation
 from keeper.domain.intent import Attempt, Intent, IntentTrigger, advance
 from keeper.execution.planner import ArmedAction
-from keeper.ports.route import Submission
+from keeper.execution.trail import Trail
+from keeper.ports.route import Submission, SubmissionKind
 
+Heard = tuple[SubmissionKind, dict[tuple[str, str], SubmissionKind]]
+"""An answer as a whole, and that of each other side by (its name, the method)."""
 UNKNOWN = "unknown"
 """``Intent.effect_before`` when the view did not answer."""
 
@@ -43,9 +44,13 @@ class Work:
     ``mined`` is the receipt that was written down, ``trouble`` what the last drive stopped at. ``unsure``: a write failed, so the journal
     may be further than ``intent``. ``cleared``: the gate let the call through, so that an attempt may be sent.
     ``unsent``: the nonces of attempts that this run signed and has never sent, so that others may take them.
-    ``offered_at`` is the number of the block after which the newest attempt was signed, 0 for one of an earlier run.
+    ``trail`` says which ways it has gone. ``answer`` and ``private`` are what was last said to the newest attempt in public and by builders.
+    ``heard`` has, by way and attempt, what was recorded of that; ``told`` is the attempt that was last told to be accepted, ``asked`` the
+    attempt and the block that builders were last asked with. ``low_at`` are the blocks, in a row, at which the nonce was said to be used.
+    ``withheld`` says why no more was offered, when it last had to be.
     ``read_at`` is the hash of the block at which ``effect_before`` was read, as far as this run knows. ``blind``: the call was made of a
     current value that cannot be read any more, so what was sent is only watched. ``ends_ms`` is its end in monotonic milliseconds.
+    ``patient``: whoever drives it has time for a key that is slow.
     """
 
     intent: Intent
@@ -59,9 +64,16 @@ class Work:
     cleared: bool = False
     unsent: frozenset[int] = frozenset()
     read_at: str = ""
-    offered_at: int = 0
     blind: bool = False
     ends_ms: float | None = None
+    trail: Trail = field(default_factory=Trail)
+    private: Submission | None = None
+    heard: dict[tuple[str, str], Heard] = field(default_factory=dict)
+    told: str = ""
+    withheld: str = ""
+    asked: tuple[str, int] = ("", -1)
+    low_at: set[int] = field(default_factory=set)
+    patient: bool = True
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -73,6 +85,11 @@ class Work:
     def call(self) -> Call:
         """The call as it was written down, which is the only one that may be signed for this intent."""
         return Call(self.intent.to, bytes.fromhex(self.intent.data.removeprefix("0x")))
+
+    @property
+    def route(self) -> str:
+        """The route's name in the configuration, as the intent was written down; empty where nobody knows."""
+        return self.trail.route or (self.armed.action.route if self.armed is not None else "")
 
     @property
     def last_attempt(self) -> Attempt | None:
@@ -91,22 +108,23 @@ class Work:
     def add(self, attempt: Attempt) -> None:
         """One more attempt, which may be sent from now on."""
         self.unsent -= {attempt.nonce}
+        if self.last_attempt is None or self.last_attempt.nonce != attempt.nonce:
+            self.low_at.clear()
+        self.answer = self.private = None
         state = advance(self.intent.state, IntentTrigger.SIGN)
         self.intent = replace(self.intent, state=state, attempts=(*self.intent.attempts, attempt))
+
+    def forget_answers(self) -> None:
+        """It has to be sent again, whatever was said before: a reorganisation took it out of its block, or nobody knows what was written down."""
+        self.answer = self.private = None
+        self.told, self.asked = "", ("", -1)
+        self.heard.clear()
+        self.low_at.clear()
 
     def timeline_ms(self) -> dict[str, float]:
         """Each stage's time since the head was announced."""
         start = self.marks.get("head", 0.0)
         return {stage: at - start for stage, at in self.marks.items()} if "head" in self.marks else {}
-
-    def holds_up(self, others: Iterable[Work], head: BlockStamp | None) -> bool:
-        """Whether others wait for the nonce of the newest attempt, and a whole block has passed it over."""
-        last = self.last_attempt
-        if last is None or head is None or head.number < self.offered_at + 2:
-            return False
-        return any(
-            sender == last.sender and nonce > last.nonce for other in others for sender, nonce in other.held_nonces
-        )
 
     def expired(self, now_ms: int, monotonic_ms: float) -> bool:
         """Where the clock is behind the one of the run that wrote it, it gets the time that it had then, and no more."""

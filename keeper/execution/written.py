@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from keeper.domain.evm import Receipt
 from keeper.domain.intent import Intent, IntentState
@@ -10,12 +11,14 @@ from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.domain.record import Record, RecordKind, RecordQuery
 from keeper.execution.fees import Fees
 from keeper.execution.planner import ArmedAction
+from keeper.execution.trail import Trail
 from keeper.execution.work import Work
 from keeper.ports.audit import AuditStore
 
 NEWEST_OF_ACTION = 50
 """An intent's own records are among the newest of its action on its market: no second one is open beside it."""
 NEWEST_ATTEMPTS = 1_000
+PAGE = 500
 
 
 async def take_up(store: AuditStore, armed: Mapping[tuple[str, str], ArmedAction], intent: Intent) -> Work:
@@ -29,20 +32,55 @@ async def take_up(store: AuditStore, armed: Mapping[tuple[str, str], ArmedAction
     # A first attempt is written down before its simulation has answered; any later step says that the gate had let the call through.
     first = intent.state is IntentState.SIGNED and len(intent.attempts) == 1
     cleared = now is None or not (first or intent.state is IntentState.OPEN)
-    return Work(intent, now, mined=mined, cleared=cleared, blind=now is None and await _adjusts(store, intent))
+    opened = await _newest(store, intent, RecordKind.INTENT)
+    # Made of a current value: without the action nobody can tell whether it is still right.
+    blind = now is None and opened is not None and "adjustment" in opened.body
+    trail = await _trail(store, intent, opened)
+    return Work(intent, now, mined=mined, cleared=cleared, blind=blind, trail=trail)
 
 
-async def _adjusts(store: AuditStore, intent: Intent) -> bool:
-    """Whether the call was made of a current value, as it was written down."""
-    record = await _newest(store, intent, RecordKind.INTENT)
-    return record is not None and "adjustment" in record.body
+async def _trail(store: AuditStore, intent: Intent, opened: Record | None) -> Trail:
+    """Which ways the intent went."""
+    trail = Trail(str(opened.body.get("route", "")) if opened is not None else "")
+    after = opened.seq if opened is not None else 0
+    while opened is not None:
+        query = RecordQuery(
+            market=intent.market, action=intent.action, kinds=(RecordKind.BROADCAST,), after=after, limit=PAGE
+        )
+        page = await store.page(query)
+        for record in page:
+            if record.intent == intent.id:
+                trail.note(record.body)
+        if len(page) < PAGE:
+            break
+        after = page[-1].seq
+    return trail
+
+
+async def paid(store: AuditStore, since_ms: int) -> dict[str, tuple[Receipt, int]]:
+    """The transactions of ours that were mined since then and still are, by hash, each with the time at which it was written down in ms."""
+    found: dict[str, tuple[Receipt, int]] = {}
+    after = 0
+    while True:
+        query = RecordQuery(kinds=(RecordKind.RECEIPT,), since_ms=since_ms, after=after, limit=PAGE)
+        page = await store.page(query)
+        for record in page:
+            if "gone" in record.body:
+                found.pop(str(record.body["tx_hash"]), None)
+            else:
+                found[str(record.body["tx_hash"])] = (_receipt(record), _ms(record.at))
+        if len(page) < PAGE:
+            return found
+        after = page[-1].seq
 
 
 async def receipt_of(store: AuditStore, intent: Intent) -> Receipt | None:
     """The receipt that the intent was last mined by, as it was written down."""
     record = await _newest(store, intent, RecordKind.RECEIPT)
-    if record is None or "gone" in record.body:
-        return None
+    return None if record is None or "gone" in record.body else _receipt(record)
+
+
+def _receipt(record: Record) -> Receipt:
     body = record.body
     return Receipt(
         tx_hash=str(body["tx_hash"]),
@@ -80,6 +118,10 @@ async def offers(store: AuditStore, chain_id: int, sender: str) -> set[tuple[int
             fees = Fees(int(str(body["max_fee_wei"])), int(str(body["priority_fee_wei"])))
             found.add((int(str(body["nonce"])), fees))
     return found
+
+
+def _ms(at: str) -> int:
+    return (datetime.fromisoformat(at) - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
 
 
 async def _newest(store: AuditStore, intent: Intent, kind: RecordKind) -> Record | None:

@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.architecture
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = {"help", "setup", "demo", "test", "prove", "check", "bench", "clean"}
+TARGETS = {"help", "setup", "demo", "test", "conformance", "prove", "check", "bench", "clean"}
 
 
 def drawn_folders(text: str) -> set[str]:

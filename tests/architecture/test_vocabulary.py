@@ -39,6 +39,7 @@ def drawn_tree() -> dict[str, str]:
                 "Running",
                 "Busy",
                 "Interrupted",
+                "Away",
             )
         ):
             continue

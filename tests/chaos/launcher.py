@@ -3,7 +3,8 @@
 TRACE is a file that gets each step as it is reached. ORDER is ``observe``, or ``SIGNAL:before|after:STEP:N``: the process sends itself that
 signal right before or right after the N-th time of that step. Steps are the calls by which a keeper leaves a trace outside of itself:
 ``append`` (one commit to the log, named by the kinds of its records, a proposal's by its step), ``apply`` (the journal's part, inside of that
-commit), ``sign``, ``sign safe`` (what goes to a Safe's service), ``propose`` and ``submit``. Nothing in the keeper knows of it.
+commit), ``sign``, ``sign safe`` (what goes to a Safe's service), ``propose``, ``submit``, ``submit to builders`` and ``withdraw``. Nothing in the
+keeper knows of it.
 """
 
 from __future__ import annotations
@@ -107,16 +108,25 @@ def replace(owner: type, name: str, by: Callable[..., Any]) -> None:
 
 def main() -> None:
     trace, order, *command = sys.argv[1:]
+    from keeper.app.cli import main as keeper
+
+    instrument(Trap(Path(trace), order))
+    keeper(command)
+
+
+def instrument(trap: Trap) -> None:
+    """Lays the trap around every step of this process."""
     from keeper.adapters.audit.sqlite_database import SqliteDatabase
     from keeper.adapters.audit.store import SqlAuditStore
+    from keeper.adapters.routes.private import PrivateRoute
     from keeper.adapters.routes.public import PublicRoute
     from keeper.adapters.safe.service import SafeTransactionService
     from keeper.adapters.signing.local import LocalSigner
-    from keeper.app.cli import main as keeper
 
-    trap = Trap(Path(trace), order)
     replace(SqlAuditStore, "append", around(trap, commit_name, SqlAuditStore.append))
     replace(PublicRoute, "submit", around(trap, lambda *_: "submit", PublicRoute.submit))
+    replace(PrivateRoute, "submit", around(trap, lambda *_: "submit to builders", PrivateRoute.submit))
+    replace(PrivateRoute, "withdraw", around(trap, lambda *_: "withdraw", PrivateRoute.withdraw))
     replace(LocalSigner, "sign", around(trap, lambda *_: "sign", LocalSigner.sign))
     replace(LocalSigner, "sign_safe", around(trap, lambda *_: "sign safe", LocalSigner.sign_safe))
     replace(SafeTransactionService, "propose", around(trap, lambda *_: "propose", SafeTransactionService.propose))
@@ -124,7 +134,6 @@ def main() -> None:
     replace(
         SqliteDatabase, "_append", lambda store, cursor, ready: append(store, Journal(cursor, trap, store.sql), ready)
     )
-    keeper(command)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Scene:
 
     async def look(self, sender: str | None = OTHER.address, **changes: Any) -> Check:
         config: Any = SimpleNamespace(audit=replace(self.audit, **changes))
-        return await examine_checkpoints(config, sender)
+        return await examine_checkpoints(config, [sender] if sender else [])
 
     def with_witnesses(self, *witnesses: FileWitnessConfig | UrlWitness) -> CheckpointConfig:
         assert self.audit.checkpoints is not None

@@ -6,10 +6,11 @@ The data are not part of the repository; without them these tests are skipped.
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -42,6 +43,8 @@ pytestmark = [
     ),
 ]
 
+KNOWN = 20
+"""So many bars of a venue reach beyond the volume's window of 15 minutes."""
 QUIET, RUN = "control_2023-03-01_09_1m_multivenue.csv.gz", "usdc_depeg_2023-03-10_13_1m.csv.gz"
 PLACES = {
     "usdc-kraken": ("kraken", "USDCUSD"),
@@ -81,45 +84,56 @@ def slowly(name: str, config: Config) -> Iterator[Snapshot]:
             own = bars[PLACES[source.name]]
             while over[source.name] < len(own) and own[over[source.name]].open_ms + BAR_MS <= now_ms:
                 over[source.name] += 1
-            if known := own[: over[source.name]]:
+            if known := own[max(0, over[source.name] - KNOWN) : over[source.name]]:
                 said[source.name] = _judged(source, known, now_ms)
         yield Snapshot(BlockStamp(number, hex(number), hex(number - 1), now_ms // 1000), now_ms, said)
 
 
 def _bars(name: str) -> dict[tuple[str, str], list[Bar]]:
-    """The bars of each (venue, symbol), oldest first. Bars without a volume (mid prices) are left out."""
-    found = defaultdict(list)
+    """The bars of each (venue, symbol) of ``PLACES``, oldest first. Bars without a volume (mid prices) are left out."""
+    found, wanted = defaultdict(list), set(PLACES.values())
     with gzip.open(DATA / name, "rt", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["volume"]:
-                open_ms = int(datetime.fromisoformat(row["timestamp_utc"]).timestamp()) * 1000
-                bar = Bar(open_ms, Decimal(row["close"]), Decimal(row["volume"]))
-                found[row["venue"], row["symbol"]].append(bar)
+        rows = csv.reader(file)
+        title = next(rows)
+        at, venue, symbol, close, volume = map(title.index, ("timestamp_utc", "venue", "symbol", "close", "volume"))
+        for row in rows:
+            place = row[venue], row[symbol]
+            if row[volume] and place in wanted:
+                open_ms = int(datetime.fromisoformat(row[at]).timestamp()) * 1000
+                found[place].append(Bar(open_ms, Decimal(row[close]), Decimal(row[volume])))
     return found
 
 
 def _judged(source: ExchangeSource, known: list[Bar], now_ms: int) -> Observation:
     guards = Guards(source.max_age_ms, source.min_volume, source.volume_window_ms)
-    window = [bar for bar in known[-20:] if bar.open_ms + BAR_MS > now_ms - source.volume_window_ms]
+    window = [bar for bar in known if bar.open_ms + BAR_MS > now_ms - source.volume_window_ms]
     said = judge(source.name, Quote(known[-1].close), window, guards, now_ms)
     return Observation(
         source.name, said.value, Unit.PRICE, now_ms, said.at_ms, quality=said.quality, reason=said.reason
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config() -> Config:
     return loads(CONFIG.encode(), folder=Path("/somewhere"), environ={})
 
 
+@pytest.fixture(scope="module")
+def lived(config: Config) -> Callable[[str], Sequence[Snapshot]]:
+    """``slowly`` of a file, once for all tests: a snapshot does not change."""
+    return functools.cache(lambda name: tuple(slowly(name, config)))
+
+
 @pytest.mark.parametrize("name", [QUIET, RUN])
-def test_guards__at_every_minute__are_those_of_the_venues(name: str, config: Config) -> None:
+def test_guards__at_every_minute__are_those_of_the_venues(
+    name: str, config: Config, lived: Callable[[str], Sequence[Snapshot]]
+) -> None:
     data = read([DATA / name])
     sources = [one for one in config.sources if isinstance(one, ExchangeSource)]
     tracks = {one.name: track_of(one, [data.series[PLACES[one.name]]]) for one in sources}
     specs = {one.name: one for one in config.engine.sources}
     differing, seen = [], Counter[Quality]()
-    for shot in slowly(name, config):
+    for shot in lived(name):
         for source, track in tracks.items():
             place = int(np.searchsorted(track.known_ms, shot.at_ms, side="right")) - 1
             ours = grade(specs[source], observation(specs[source], track, place) if place >= 0 else None, shot.at_ms)
@@ -136,20 +150,22 @@ def _float(value: Decimal | None) -> float | None:
 
 
 @pytest.mark.parametrize("name", [QUIET, RUN])
-def test_replay__of_a_file__trips_when_the_live_engine_does(name: str, config: Config, tmp_path: Path) -> None:
+def test_replay__of_a_file__trips_when_the_live_engine_does(
+    name: str, config: Config, lived: Callable[[str], Sequence[Snapshot]], tmp_path: Path
+) -> None:
     path = tmp_path / "keeper.yaml"
     path.write_text(CONFIG, encoding="utf-8")
     done = in_process("--json", "replay", path, DATA / name)
     assert done.code == 0, done.err
     (market,) = json.loads(done.out)["markets"].values()
-    assert [trip["at"] for trip in market["trips"]] == list(_live(config, name))
+    assert [trip["at"] for trip in market["trips"]] == list(_live(config, lived(name)))
     assert (len(market["trips"]) > 0) is (name == RUN)
 
 
-def _live(config: Config, name: str) -> Iterator[str]:
+def _live(config: Config, shots: Sequence[Snapshot]) -> Iterator[str]:
     engine = compile_engine(config.engine)
     state = engine.initial_state()
-    for shot in slowly(name, config):
+    for shot in shots:
         state, tick = engine.tick(state, shot)
         for event in tick.incidents:
             if event.phase is IncidentPhase.OPENED:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from keeper.adapters.clock import SystemClock
 from keeper.devnet.toolchain import load_artifact
 from keeper.domain.record import RecordKind
 from tests.support.keeper_inside import Inside, inside
@@ -25,6 +26,8 @@ from tests.support.webhook import Webhook, webhook
 
 pytestmark = pytest.mark.integration
 
+PACE_MS = 400
+"""From block to block, by the keeper's clock: a window goes by in some fifteen blocks, whatever the machine needs for them."""
 TRUTH: Lie = lambda _, result: result  # noqa: E731
 FEED_SCALE = 10**8
 HOLD = "{agree: 2, deadline: 10s, otherwise: hold}"
@@ -53,10 +56,23 @@ def told_price(told: Decimal, true: Decimal) -> Lie:
     return lie
 
 
+class MovedClock:
+    """The machine's clock, which is set ahead instead of waited for."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._ahead_ms = 0
+        true_ns = SystemClock._read_ns
+        patch.setattr(SystemClock, "_read_ns", lambda clock: true_ns(clock) + self._ahead_ms * 1_000_000)
+
+    def pass_by(self, length_ms: int) -> None:
+        self._ahead_ms += length_ms
+
+
 @dataclass
 class Course:
     """A keeper with a primary and a verify endpoint that tell the truth but for the blocks at which the test says otherwise."""
 
+    clock: MovedClock
     stage: Stage
     primary: LyingNode
     verify: LyingNode
@@ -80,7 +96,7 @@ class Course:
     async def lied_interval(self, liar: LyingNode, lie: Lie) -> int:
         """The same, and the lie is the last price of its sampling interval: a true one in the same interval would take its place."""
         number = await self.lied_block(liar, lie)
-        await asyncio.sleep(SAMPLING_MS / 1000)
+        self.clock.pass_by(SAMPLING_MS)
         return number
 
     async def agreed_block(self) -> int:
@@ -94,7 +110,8 @@ class Course:
         async with asyncio.timeout(PATIENCE_S):
             while not done():
                 await self.block()
-                await asyncio.sleep(0.1)
+                self.clock.pass_by(PACE_MS)
+                await asyncio.sleep(0.05)
 
     def disagrees(self) -> bool:
         return any(fault.part == "witness:verify-1" for fault in self.service.faults)
@@ -134,7 +151,14 @@ class Course:
 
 @asynccontextmanager
 async def course(
-    folder: Path, *, signal: str = GAP, hold: str = "", clear: str = LASTING, quorum: str = HOLD, vault: bool = False
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    *,
+    signal: str = GAP,
+    hold: str = "",
+    clear: str = LASTING,
+    quorum: str = HOLD,
+    vault: bool = False,
 ) -> AsyncIterator[Course]:
     """``vault``: the rate of one is a source too, with a cap; it is 1."""
     async with AsyncExitStack() as stack:
@@ -160,7 +184,7 @@ async def course(
         stage.config.write_text(text, "utf-8")
         service = await stack.enter_async_context(inside(stage.config))
         await service.watching()
-        made = Course(stage, primary, verify, service, hook)
+        made = Course(MovedClock(patch), stage, primary, verify, service, hook)
         await made.mine_until(lambda: stage.evaluated() > 0 and made.verdict()["reason"] == "inside-threshold")
         assert made.decisions() == []
         assert stage.records(RecordKind.FAULT) == []
@@ -194,9 +218,9 @@ def assert_held_for(decision: dict[str, Any], block: int, *, met: bool) -> None:
 
 
 async def test_hysteresis__primary_lied_for_one_block__held_while_tripped_until_all_see_a_breach(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with course(tmp_path) as c:
+    async with course(tmp_path, monkeypatch) as c:
         lied = await c.lied_block(c.primary, told_price(OFF, FAIR))
         assert_held_for(c.decisions()[0], lied, met=False)
         await c.agreed_block()
@@ -227,9 +251,9 @@ async def test_hysteresis__primary_lied_for_one_block__held_while_tripped_until_
 
 
 async def test_hysteresis__verify_lied_for_one_block__found_out_and_a_true_breach_later_is_not_held(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with course(tmp_path) as c:
+    async with course(tmp_path, monkeypatch) as c:
         await c.lied_block(c.verify, told_price(OFF, FAIR))
         await c.agreed_block()
         assert c.decisions() == []
@@ -243,9 +267,9 @@ async def test_hysteresis__verify_lied_for_one_block__found_out_and_a_true_breac
 
 
 async def test_hysteresis__verify_hid_the_breach_for_one_block__held_there_and_paused_when_all_see_it(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with course(tmp_path) as c:
+    async with course(tmp_path, monkeypatch) as c:
         await c.stage.shock()
         lied = await c.lied_block(c.verify, told_price(FAIR, OFF))
         assert_held_for(c.decisions()[0], lied, met=False)
@@ -262,9 +286,9 @@ async def test_hysteresis__verify_hid_the_breach_for_one_block__held_there_and_p
 
 
 async def test_window__primary_lied_for_one_block__held_while_the_lie_is_in_it_and_clear_without_it(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with course(tmp_path, signal=SWINGS, clear=AT_ONCE) as c:
+    async with course(tmp_path, monkeypatch, signal=SWINGS, clear=AT_ONCE) as c:
         lied = await c.lied_interval(c.primary, told_price(OFF, FAIR))
         await c.agreed_block()
         await c.mine_until(lambda: c.verdict()["state"] == "clear")
@@ -290,15 +314,15 @@ async def test_window__primary_lied_for_one_block__held_while_the_lie_is_in_it_a
 
 @pytest.mark.parametrize("who", ["primary", "verify"])
 async def test_window__a_true_shock_while_the_lie_is_in_it__paused_as_soon_as_the_lie_has_left(
-    tmp_path: Path, who: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
-    async with course(tmp_path, signal=SWINGS, clear=AT_ONCE) as c:
+    async with course(tmp_path, monkeypatch, signal=SWINGS, clear=AT_ONCE) as c:
         liar = c.primary if who == "primary" else c.verify
         lied = await c.lied_interval(liar, told_price(OFF, FAIR))
         await c.agreed_block()
         assert bool(c.decisions()) is (who == "primary"), "what the verify node alone says trips nothing"
         left_ms = c.at_ms(lied) + WINDOW_MS
-        await c.mine_until(lambda: c.at_ms(c.stage.evaluated()) >= left_ms - WINDOW_MS // 3)
+        await c.mine_until(lambda: c.at_ms(c.stage.evaluated()) >= left_ms - WINDOW_MS // 2)
         await c.stage.shock()
         shocked = await c.block()
         await c.mine_until(lambda: bool(c.stage.outcomes()))
@@ -314,11 +338,13 @@ async def test_window__a_true_shock_while_the_lie_is_in_it__paused_as_soon_as_th
         c.stage.assert_log_holds()
 
 
-async def test_window__slow_blocks__the_return_after_the_lie_counts_from_the_block_after_it(tmp_path: Path) -> None:
+async def test_window__slow_blocks__the_return_after_the_lie_counts_from_the_block_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The way back from the lie enters the window with the next block, and is in it for a whole window from there."""
-    async with course(tmp_path, signal=SWINGS, clear=AT_ONCE) as c:
+    async with course(tmp_path, monkeypatch, signal=SWINGS, clear=AT_ONCE) as c:
         lied = await c.lied_interval(c.primary, told_price(OFF, FAIR))
-        await asyncio.sleep(WINDOW_MS / 2 / 1000)
+        c.clock.pass_by(WINDOW_MS // 2)
         back = await c.agreed_block()
         assert c.at_ms(back) - c.at_ms(lied) >= WINDOW_MS / 2
         await c.mine_until(lambda: c.verdict()["state"] == "clear")
@@ -330,8 +356,10 @@ async def test_window__slow_blocks__the_return_after_the_lie_counts_from_the_blo
         assert await c.stage.sent() == []
 
 
-async def test_window__pending_at_the_lie_and_tripped_at_a_block_that_all_agree_about__held(tmp_path: Path) -> None:
-    async with course(tmp_path, signal=SWINGS, hold=", for: 2 blocks", clear=LASTING) as c:
+async def test_window__pending_at_the_lie_and_tripped_at_a_block_that_all_agree_about__held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with course(tmp_path, monkeypatch, signal=SWINGS, hold=", for: 2 blocks", clear=LASTING) as c:
         lied = await c.lied_interval(c.primary, told_price(OFF, FAIR))
         assert c.decisions() == []
         assert c.verdict()["state"] == "pending"
@@ -346,8 +374,10 @@ async def test_window__pending_at_the_lie_and_tripped_at_a_block_that_all_agree_
 # -- the configuration says to act, and to record --------------------------------------------------------------------------------
 
 
-async def test_act__primary_lied__paused_on_its_word_recorded_and_told(tmp_path: Path) -> None:
-    async with course(tmp_path, quorum=ACT) as c:
+async def test_act__primary_lied__paused_on_its_word_recorded_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with course(tmp_path, monkeypatch, quorum=ACT) as c:
         lied = await c.lied_block(c.primary, told_price(OFF, FAIR))
         await c.mine_until(lambda: bool(c.stage.outcomes()))
         await until(lambda: bool(c.told("goes ahead although too few nodes agree")))
@@ -360,8 +390,10 @@ async def test_act__primary_lied__paused_on_its_word_recorded_and_told(tmp_path:
         c.stage.assert_log_holds()
 
 
-async def test_act__all_agree_and_the_rule_rests_on_a_lie__paused_recorded_and_told(tmp_path: Path) -> None:
-    async with course(tmp_path, signal=SWINGS, hold=", for: 2 blocks", quorum=ACT) as c:
+async def test_act__all_agree_and_the_rule_rests_on_a_lie__paused_recorded_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with course(tmp_path, monkeypatch, signal=SWINGS, hold=", for: 2 blocks", quorum=ACT) as c:
         lied = await c.lied_interval(c.primary, told_price(OFF, FAIR))
         assert c.decisions() == []
         tripped = await c.agreed_block()
@@ -377,8 +409,8 @@ async def test_act__all_agree_and_the_rule_rests_on_a_lie__paused_recorded_and_t
         c.stage.assert_log_holds()
 
 
-async def test_act__verify_lied__paused_recorded_and_told(tmp_path: Path) -> None:
-    async with course(tmp_path, quorum=ACT) as c:
+async def test_act__verify_lied__paused_recorded_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with course(tmp_path, monkeypatch, quorum=ACT) as c:
         await c.stage.shock()
         lied = await c.lied_block(c.verify, told_price(FAIR, OFF))
         await c.mine_until(lambda: bool(c.stage.outcomes()))
@@ -394,9 +426,9 @@ async def test_act__verify_lied__paused_recorded_and_told(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("who", ["primary", "verify"])
 async def test_vault__one_node_told_half_the_rate_for_one_block__the_growth_cap_forgets_it(
-    tmp_path: Path, who: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
-    async with course(tmp_path, vault=True) as c:
+    async with course(tmp_path, monkeypatch, vault=True) as c:
         assert c.share_rate(c.stage.evaluated()) == ("1", "ok")
         lied = await c.lied_block(c.primary if who == "primary" else c.verify, halved_rate)
         assert c.share_rate(lied) == ("0.5" if who == "primary" else "1", "ok")

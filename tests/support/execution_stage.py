@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -16,6 +17,7 @@ from keeper.domain.abi import parse_signature
 from keeper.domain.action import Action, ActionKind, Effect, FunctionCall, SafeSide
 from keeper.domain.adjustment import NEW, Adjustment
 from keeper.domain.block import BlockStamp
+from keeper.domain.budget import NO_BUDGET, Budget
 from keeper.domain.errors import SigningError, StoreUnavailable, Unreachable
 from keeper.domain.evm import SignedTransaction, UnsignedTransaction
 from keeper.domain.intent import Attempt, Intent
@@ -23,7 +25,10 @@ from keeper.domain.outcome import Outcome
 from keeper.domain.record import GENESIS, Draft, Json, Record, RecordKind
 from keeper.execution.edges import Keeps, Way
 from keeper.execution.executor import Edges, Executor, Terms
+from keeper.execution.journal import Fallback
+from keeper.execution.mandate import Unmandated
 from keeper.execution.planner import ArmedAction, arm
+from keeper.execution.purse import Withheld
 from keeper.execution.work import Order, Work
 from keeper.ports.route import Submission, SubmissionKind
 
@@ -184,12 +189,14 @@ class StageStore(MemoryAuditStore):
 
 
 class StageSigner:
-    """A real key; ``broken`` makes it refuse."""
+    """A real key; ``broken`` makes it refuse, and with ``held`` it answers when that is set, as one that is elsewhere."""
 
     def __init__(self, events: list[str], key: bytes = KEY) -> None:
         self._signer = LocalSigner(key)
         self._events = events
         self.broken = False
+        self.held: asyncio.Event | None = None
+        self.signed: list[UnsignedTransaction] = []
 
     @property
     def address(self) -> str:
@@ -197,6 +204,9 @@ class StageSigner:
 
     async def sign(self, transaction: UnsignedTransaction) -> SignedTransaction:
         self._events.append("sign")
+        self.signed.append(transaction)
+        if self.held is not None:
+            await self.held.wait()
         if self.broken:
             raise SigningError("the key does not answer", remedy="plug it in")
         return await self._signer.sign(transaction)
@@ -217,10 +227,12 @@ class StageRoute:
         self.answers: list[Submission | str] = []
         self.always: Submission | None = None
         self.sent: list[Attempt] = []
+        self.check: Callable[[Attempt], None] = lambda _: None
 
     async def submit(self, attempt: Attempt, block: int) -> Submission:
         written = [record.body["tx_hash"] for record in self._store.all() if record.kind is RecordKind.ATTEMPT]
         assert attempt.tx_hash in written, "an attempt is sent that is not written down"
+        self.check(attempt)
         self._events.append("submit")
         self.sent.append(attempt)
         answer = self.answers.pop(0) if self.answers else self.always
@@ -259,7 +271,12 @@ class Stage:
     store_faults: Faults = field(default_factory=Faults)
     outcomes: list[tuple[str, Outcome]] = field(default_factory=list)
     told_sent: list[str] = field(default_factory=list)
+    withheld: list[tuple[str, str]] = field(default_factory=list)
+    fallbacks: list[tuple[str, Fallback]] = field(default_factory=list)
+    budget: Budget = NO_BUDGET
     confirmations: int = 1
+    lanes: dict[str, StageSigner] = field(default_factory=dict)
+    refused: list[Unmandated] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clock = StageClock()
@@ -268,6 +285,7 @@ class Stage:
         self.store = StageStore(self.store_faults, self.events)
         self.signer = StageSigner(self.events)
         self.route = StageRoute(self.chain, self.store, self.events)
+        self.ways = {"public": Way(self.route)}
         self.chain.fund(self.signer.address, ETHER)
         self.block = self.chain.mine()
         self._decisions = count(1)
@@ -286,12 +304,29 @@ class Stage:
             chain=self.chain,
             accounts=self.chain,
             signer=None if without_signer else (signer or self.signer),
-            ways={"public": Way(self.route)},
+            ways=self.ways,
             clock=self.clock,
             keeps=keeps,
+            lanes=self.lanes,
         )
-        terms = Terms(31337, self.confirmations, live=live)
-        return Executor(edges, terms, {each.key: each for each in armed or (pause(),)}, self._ended, self._sent)
+        terms = Terms(31337, self.confirmations, live=live, budget=self.budget)
+        return Executor(
+            edges,
+            terms,
+            {each.key: each for each in armed or (pause(),)},
+            self._ended,
+            self._sent,
+            self.refused.append,
+            on_fallback=self._fell_back,
+            on_withheld=self._withheld,
+        )
+
+    def add_lane(self, name: str, signer: StageSigner) -> StageSigner:
+        """One more key, which can pay."""
+        self.lanes[name] = signer
+        self.chain.fund(signer.address, ETHER)
+        self.block = self.chain.mine()
+        return signer
 
     async def ready(self, *armed: ArmedAction, live: bool = True, measured: bool = False) -> Executor:
         """One that knows its nonce, as after start-up; ``measured``: and the gas of its actions, as after the first readiness probe."""
@@ -359,6 +394,13 @@ class Stage:
         accepted = [record for record in self.records(RecordKind.BROADCAST) if record.body["accepted"]]
         assert accepted, "it is told before it is written down"
         self.told_sent.append(work.last_attempt.tx_hash)
+
+    def _fell_back(self, work: Work, fallback: Fallback) -> None:
+        assert "fallback" in self.bodies(RecordKind.BROADCAST)[-1], "it is told before it is written down"
+        self.fallbacks.append((work.intent.id, fallback))
+
+    def _withheld(self, work: Work, withheld: Withheld) -> None:
+        self.withheld.append((work.intent.id, withheld.message))
 
     def _ended(self, work: Work, outcome: Outcome) -> None:
         written = [record for record in self.records(RecordKind.OUTCOME) if record.body["reason"] == outcome.reason]

@@ -20,6 +20,7 @@ for _name in (
     "keeper.app.wiring",
     "keeper.signals.divergence",
     "tests.chaos.launcher",
+    "tests.support.chaos.child",
     "tests.support.forked_keeper",
 ):
     import_module(_name)

@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import typer.main
 
+from tests.support import secrets_seen
 from tests.support.keeper_stage import PATIENCE_S, until
 
 KEEPER = Path(sys.executable).with_name("keeper")
@@ -39,6 +40,10 @@ class Done:
     code: int
     out: str
     err: str
+
+    def __post_init__(self) -> None:
+        secrets_seen.note(self.out, "standard output of a command")
+        secrets_seen.note(self.err, "standard error of a command")
 
 
 def keeper(

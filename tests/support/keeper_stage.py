@@ -53,12 +53,16 @@ class Setup:
     more_sources: str = ""
     more_endpoints: str = ""
     audit: str = "sqlite:///keeper.db"
+    routes: str = "{public: {kind: public}}"
+    route: str = "public"
+    public_after: str = ""
 
 
 def configuration(world: World, setup: Setup) -> str:
     """The YAML."""
     target = setup.target or world.exchange
     gas = f"\n    gas_limit: {setup.gas_limit}" if setup.gas_limit is not None else ""
+    after = f"\n    public_after: {setup.public_after}" if setup.public_after else ""
     return f"""\
 keeper: {{name: test, mode: {setup.mode}}}
 chain:
@@ -69,7 +73,7 @@ chain:
   confirmations: {setup.confirmations}
 audit: {{url: "{setup.audit}"}}
 signer: {setup.signer}
-routes: {{public: {{kind: public}}}}
+routes: {setup.routes}
 notify:
 {"".join(f"  - {each}" + chr(10) for each in setup.notify)}\
 sources:
@@ -95,10 +99,10 @@ actions:
     args: ["{{id}}"]
     read: {{call: "paused(bytes32)(bool)", args: ["{{id}}"], expect: "true"}}
     undo: {{call: "unpauseMarket(bytes32)", args: ["{{id}}"]}}
-    route: public
+    route: {setup.route}
     cooldown: {setup.cooldown}
     retry: {setup.retry}
-    expires: {setup.expires}{gas}
+    expires: {setup.expires}{gas}{after}
 """
 
 
@@ -109,6 +113,7 @@ class Stage:
     world: World
     folder: Path
     key: Account = field(init=False)
+    _made: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.key = self.world.keeper
@@ -148,9 +153,11 @@ class Stage:
             return []
         found: list[Record] = []
         query = RecordQuery(kinds=kinds, limit=1_000, full=True)
-        while page := page_sync(self.url, replace(query, after=found[-1].seq if found else 0)):
+        while True:
+            page = page_sync(self.url, replace(query, after=found[-1].seq if found else 0))
             found += page
-        return found
+            if len(page) < query.limit:
+                return found
 
     def kinds(self) -> list[str]:
         return [record.kind.value for record in self.records()]
@@ -167,8 +174,11 @@ class Stage:
 
     def evaluated(self) -> int:
         """The newest block with a tick record; 0 before the first."""
-        ticks = self.records(RecordKind.TICK)
-        block: Any = ticks[-1].body["block"] if ticks else {"number": 0}
+        if not self._has_log():
+            return 0
+        # the newest alone: this is asked every few milliseconds, and the service may run in the same process
+        newest = page_sync(self.url, RecordQuery(kinds=(RecordKind.TICK,), newest_first=True, limit=1))
+        block: Any = newest[0].body["block"] if newest else {"number": 0}
         return int(block["number"])
 
     async def mine_until(self, done: Callable[[], bool], *, ended: Callable[[], bool] = lambda: False) -> None:
@@ -219,9 +229,13 @@ class Stage:
     def _has_log(self) -> bool:
         if not self.database.exists():
             return False
-        with closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True)) as connection:
-            tables = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'alembic_version'").fetchone()
-            return bool(tables[0]) and connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+        if not self._made:  # once there, its tables stay
+            with closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True)) as connection:
+                tables = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'alembic_version'")
+                self._made = tables.fetchone() == (1,) and (
+                    connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+                )
+        return self._made
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -347,6 +347,6 @@ def _raw(identifier: str) -> bytes:
 
 def created(sender: str, nonce: int) -> str:
     """Where a contract stands that this account makes with this nonce."""
-    import rlp  # type: ignore[import-untyped]
+    import rlp
 
     return checksum_address(keccak256(rlp.encode([bytes.fromhex(sender[2:]), nonce]))[12:])

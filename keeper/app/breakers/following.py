@@ -77,8 +77,9 @@ class Breakers:
         self._lasting = lasting
         self._hear, self._record, self._tell = hear, record, tell
         self._incidents = incidents
-        self._reader = Reader(edges.chain, contracts, executor.sender)
-        self._trippers = Trippers(events, edges.store, executor.sender)
+        self._senders = edges.senders
+        self._reader = Reader(edges.chain, contracts, self._senders)
+        self._trippers = Trippers(events, edges.store, self._senders.values())
         self._health = Health(faults)
         self._upkeep = Upkeep(contracts, executor, edges, faults, live=live, tell=tell)
         self._of_key = {key: one for each in contracts for one in each.breakers for key in one.keys}
@@ -140,7 +141,7 @@ class Breakers:
                 self._health.wrong(contract, answers)
                 continue
             self._seen.append((contract, answers))
-            self._health.look(contract, answers, self._executor.sender, block.timestamp_s)
+            self._health.look(contract, answers, self._senders, block.timestamp_s)
             for breaker in contract.breakers:
                 self._follow(breaker, answers, block)
         before = block.number if self._looked_at is None else min(self._looked_at, block.number)

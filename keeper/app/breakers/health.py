@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from keeper.app.breakers.registered import Answers, Breaker, Contract
 from keeper.app.faults import Faults
 from keeper.domain.circuit_breaker import BreakerStatus, utc
@@ -23,7 +25,9 @@ REGISTER = "let the council register it as reviewed, or correct `breaker` of the
 
 
 class Health:
-    """Three kinds of parts: ``breaker:ROUTE`` (the contract), ``breaker:ROUTE/NAME`` (one breaker), ``breaker-key:ROUTE`` (the keeper there)."""
+    """Three kinds of parts: ``breaker:ROUTE`` (the contract), ``breaker:ROUTE/NAME`` (one breaker), ``breaker-key:ROUTE`` (the keeper there; with
+    ``/LANE`` for a further key).
+    """
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -35,8 +39,8 @@ class Health:
             f"breaker:{contract.route}", WRONG_CONTRACT, message, "correct `address` of the route, or `chain.id`"
         )
 
-    def look(self, contract: Contract, answers: Answers, sender: str | None, now_s: int) -> None:
-        """What the contract said at a block of this time."""
+    def look(self, contract: Contract, answers: Answers, senders: Mapping[str, str], now_s: int) -> None:
+        """What the contract said at a block of this time. ``senders`` has the address of each key by its lane."""
         part = f"breaker:{contract.route}"
         if answers.frozen:
             remedy = "let the council unfreeze it when it is safe; until then act by hand"
@@ -45,8 +49,9 @@ class Health:
             self._faults.up(part)
         for breaker in contract.breakers:
             self._breaker(breaker, answers)
-        if sender is not None and answers.silent_at_s is not None:
-            self._key(contract, sender, answers.silent_at_s, answers.limit_s, now_s)
+        for lane, silent_at_s in answers.silent_at_s.items():
+            part = f"breaker-key:{contract.route}/{lane}" if lane else f"breaker-key:{contract.route}"
+            self._key(part, contract, senders[lane], silent_at_s, answers.limit_s, now_s)
 
     def _breaker(self, breaker: Breaker, answers: Answers) -> None:
         part, state = part_of(breaker), answers.states[breaker.id]
@@ -62,8 +67,8 @@ class Health:
         else:
             self._faults.up(part)
 
-    def _key(self, contract: Contract, sender: str, silent_at_s: int, limit_s: int, now_s: int) -> None:
-        part, again = f"breaker-key:{contract.route}", f"let the council call addKeeper({sender})"
+    def _key(self, part: str, contract: Contract, sender: str, silent_at_s: int, limit_s: int, now_s: int) -> None:
+        again = f"let the council call addKeeper({sender})"
         if silent_at_s == 0:
             remedy = f"if it was revoked because it may be stolen: a new key, never this one; else {again}"
             self._down(part, NOT_A_KEEPER, f"{sender} is no keeper of {contract.address}", remedy)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from keeper.app.breakers.registered import Breaker, Contract
-from keeper.domain.action import Action, ActionKind, Effect, FunctionCall, SafeSide
+from keeper.domain.action import UPKEEP_LANE, Action, ActionKind, Effect, FunctionCall, SafeSide
 from keeper.domain.circuit_breaker import HEARTBEAT, SILENT_AT, STATUS_OF, BreakerStatus, expire_call
 from keeper.execution.planner import ArmedAction, arm
 
@@ -15,6 +15,8 @@ EXPIRES_MS = 60_000
 NOBODY = "keeper"
 """The market of a heartbeat, which is for none."""
 NEVER = str((1 << 256) - 1)
+NO_SECRET = 0
+"""Blocks to builders alone: where the contract is reached through them, the public may see a sign of life at once, and it must not wait for them."""
 
 Key = tuple[str, str]
 
@@ -34,17 +36,17 @@ def expire_key(breaker: Breaker) -> Key:
     return market, f"expire:{action}"
 
 
-def heartbeat_key(contract: Contract) -> Key:
-    return NOBODY, f"heartbeat:{contract.route}"
+def heartbeat_key(contract: Contract, lane: str = "") -> Key:
+    return NOBODY, f"heartbeat:{contract.route}:{lane}" if lane else f"heartbeat:{contract.route}"
 
 
-def own_actions(contracts: Iterable[Contract], sender: str | None) -> dict[Key, ArmedAction]:
-    """Everything that this key may have to do there; nothing without a key."""
-    if sender is None:
+def own_actions(contracts: Iterable[Contract], senders: Mapping[str, str]) -> dict[Key, ArmedAction]:
+    """Everything that these keys (address by lane) may have to do there; nothing without a key."""
+    if not senders:
         return {}
     found = []
     for contract in contracts:
-        found.append(_heartbeat(contract, sender))
+        found += [_heartbeat(contract, lane, sender) for lane, sender in contract.keys(senders).items()]
         found += [_expire(breaker) for breaker in contract.breakers]
     return {each.key: each for each in found}
 
@@ -59,13 +61,17 @@ def _expire(breaker: Breaker) -> ArmedAction:
     read = FunctionCall(breaker.contract, STATUS_OF, (breaker.id,))
     effect = Effect(read, str(int(BreakerStatus.READY)))
     call = expire_call(breaker.contract, breaker.id)
-    return arm(Action(action, market, ActionKind.UPKEEP, call, effect, breaker.route, EXPIRES_MS))
+    upkeep = Action(action, market, ActionKind.UPKEEP, call, effect, breaker.route, EXPIRES_MS, lane=UPKEEP_LANE)
+    return arm(replace(upkeep, public_after=NO_SECRET))
 
 
-def _heartbeat(contract: Contract, sender: str) -> ArmedAction:
-    market, action = heartbeat_key(contract)
+def _heartbeat(contract: Contract, lane: str, sender: str) -> ArmedAction:
+    """From the key that would trip: the contract counts each for itself."""
+    market, action = heartbeat_key(contract, lane)
     effect = Effect(FunctionCall(contract.address, SILENT_AT, (sender,)), NEVER)
     call = FunctionCall(contract.address, HEARTBEAT)
-    upkeep = ActionKind.UPKEEP
-    armed = arm(Action(action, market, upkeep, call, effect, contract.route, EXPIRES_MS, safe_side=SafeSide.HIGHER))
+    upkeep = Action(
+        action, market, ActionKind.UPKEEP, call, effect, contract.route, EXPIRES_MS, lane=lane, public_after=NO_SECRET
+    )
+    armed = arm(replace(upkeep, safe_side=SafeSide.HIGHER))
     return ArmedHeartbeat(armed.action, armed.call, armed.effect_call, armed.effect_view)

@@ -61,24 +61,32 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One contract with the breakers that are used of it. ``route`` is the first that leads there."""
+    """One contract with the breakers that are used of it. ``route`` is the first that leads there.
+
+    ``lanes`` names the keys that must be keepers there: those that its actions are sent from, and the first (empty) where several sign together.
+    """
 
     address: str
     route: str
     heartbeat_ms: int
     breakers: tuple[Breaker, ...]
+    lanes: tuple[str, ...] = ("",)
+
+    def keys(self, senders: Mapping[str, str]) -> dict[str, str]:
+        """The address of each of these keys by its lane. ``senders`` has those of all lanes."""
+        return {lane: senders[lane] for lane in self.lanes if lane in senders}
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a contract said at one block. ``silent_at_s`` is None where the keeper has no key.
+    """What a contract said at one block. ``silent_at_s`` has the time for each key by its lane, and nothing where the keeper has none.
 
     ``misfits`` has the (market, action) whose breaker is another one than the action says, and what differs.
     """
 
     frozen: bool
     limit_s: int
-    silent_at_s: int | None
+    silent_at_s: Mapping[str, int]
     states: Mapping[str, BreakerState]
     terms: Mapping[str, BreakerTerms] = field(default_factory=dict)
     misfits: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -95,24 +103,28 @@ class _Known:
 
 def contracts_in(armed: Iterable[ArmedAction], routes: Iterable[RouteConfig]) -> tuple[Contract, ...]:
     """Every contract that an action goes through, in their order. Of several routes to one contract the shortest interval counts."""
-    heartbeat_ms = {each.name: each.heartbeat_ms for each in routes if isinstance(each, BreakerRoute)}
+    leading = {each.name: each for each in routes if isinstance(each, BreakerRoute)}
     using: dict[tuple[str, str], list[ArmedAction]] = {}
     led: dict[str, list[str]] = {}
+    lanes: dict[str, list[str]] = {}
     for each in armed:
         trip = each.action.breaker
         if trip is not None:
             using.setdefault((trip.contract, trip.id), []).append(each)
             led.setdefault(trip.contract, []).append(each.action.route)
+            sent_from = ["", each.action.lane] if leading[each.action.route].orders is not None else [each.action.lane]
+            lanes.setdefault(trip.contract, []).extend(sent_from)
     return tuple(
         Contract(
             address,
             names[0],
-            min(heartbeat_ms[name] for name in names),
+            min(leading[name].heartbeat_ms for name in names),
             tuple(
                 Breaker(*place, names[0], tuple(each.key for each in used), tuple(used))
                 for place, used in using.items()
                 if place[0] == address
             ),
+            tuple(dict.fromkeys(lanes[address])),
         )
         for address, names in led.items()
     )
@@ -124,16 +136,17 @@ class Reader:
     What a breaker is stays the same while it is registered: that is asked again only when its nonce says that something happened.
     """
 
-    def __init__(self, chain: ChainReader, contracts: Sequence[Contract], sender: str | None) -> None:
+    def __init__(self, chain: ChainReader, contracts: Sequence[Contract], senders: Mapping[str, str]) -> None:
+        """``senders`` has the address of each key by its lane."""
         self._chain = chain
         self._contracts = contracts
-        self._sender = sender
+        self._senders = senders
         self._known: dict[tuple[str, str], _Known] = {}
         self._calls: list[Call] = []
         for contract in contracts:
             self._calls += [encode_call(FunctionCall(contract.address, view)) for view in (FROZEN, SILENCE_LIMIT)]
-            if sender is not None:
-                self._calls.append(encode_call(FunctionCall(contract.address, SILENT_AT, (sender,))))
+            keys = contract.keys(senders).values()
+            self._calls += [encode_call(FunctionCall(contract.address, SILENT_AT, (key,))) for key in keys]
             self._calls += [view_call(contract.address, STATE_OF, each.id) for each in contract.breakers]
 
     @property
@@ -164,7 +177,8 @@ class Reader:
 
     def _first(self, contract: Contract, results: Iterator[CallResult]) -> Answers | MalformedAnswer:
         """Takes the contract's answers from ``results``, all of them whatever they say."""
-        views = [FROZEN, SILENCE_LIMIT, *([SILENT_AT] if self._sender else []), *(STATE_OF for _ in contract.breakers)]
+        keys = contract.keys(self._senders)
+        views = [FROZEN, SILENCE_LIMIT, *(SILENT_AT for _ in keys), *(STATE_OF for _ in contract.breakers)]
         mine = list(islice(results, len(views)))
         try:
             said = [_data(result, view) for view, result in zip(views, mine, strict=True)]
@@ -172,7 +186,7 @@ class Reader:
             return Answers(
                 frozen=bool(decode_values(("bool",), said[0])[0]),
                 limit_s=_number(said[1]),
-                silent_at_s=_number(said[2]) if self._sender else None,
+                silent_at_s={lane: _number(data) for lane, data in zip(keys, said[2:], strict=False)},
                 states={each.id: decode_state(data) for each, data in zip(contract.breakers, states, strict=True)},
             )
         except MalformedAnswer as error:

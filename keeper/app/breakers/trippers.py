@@ -29,12 +29,12 @@ class Tripper:
 
 
 class Trippers:
-    """``sender`` is the keeper's own address, None without a key."""
+    """``senders`` are the addresses of the keeper's own keys."""
 
-    def __init__(self, events: EventReader | None, store: AuditStore, sender: str | None) -> None:
+    def __init__(self, events: EventReader | None, store: AuditStore, senders: Collection[str]) -> None:
         self._events = events
         self._store = store
-        self._sender = sender
+        self._senders = {sender.lower() for sender in senders}
 
     async def find(self, breaker: Breaker, first: int, last: int, sent: Collection[str]) -> Tripper | str:
         """Of the newest trip in these blocks; or why it is not known. ``sent`` are the hashes that this run knows as its own."""
@@ -53,7 +53,7 @@ class Trippers:
 
     async def _tripper(self, log: Log, sent: Collection[str]) -> Tripper:
         keeper = checksum_address(bytes.fromhex(log.topics[2][-40:])) if len(log.topics) > 2 else "an unknown address"
-        own_key = self._sender is not None and keeper.lower() == self._sender.lower()
+        own_key = keeper.lower() in self._senders
         ours = log.tx_hash in sent or (own_key and await self._is_written_down(log.tx_hash))
         return Tripper(keeper, log.tx_hash, ours, own_key)
 

@@ -1,4 +1,4 @@
-"""Sends what is due at a breaker contract, one transaction at a time and only while nothing else is on its way: a pause goes first."""
+"""Sends what is due at a breaker contract, one transaction at a time and only while nothing else of the key is on its way: a pause goes first."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Upkeep:
         tell: Callable[[Notice], None],
     ) -> None:
         self._executor = executor
-        self._armed = own_actions(contracts, executor.sender)
+        self._armed = own_actions(contracts, edges.senders)
         self._accounts = edges.accounts
         self._clock = edges.clock
         self._faults = faults
@@ -90,10 +90,10 @@ class Upkeep:
         for key in self._armed.keys() - {one.key for one in due}:
             self._faults.up(_part(key), "not due any more")
         for one in due:
-            if self._executor.open_works or self._clock.monotonic_ms() < self._not_before_ms.get(one.key, 0):
+            if self._busy(one.key) or self._clock.monotonic_ms() < self._not_before_ms.get(one.key, 0):
                 continue
             armed = await self._measured(one.key)
-            if armed is not None and not self._executor.open_works:  # a rule may have tripped while the node was asked
+            if armed is not None and not self._busy(one.key):  # a rule may have tripped while the node was asked
                 await self._send(one, armed, block)
 
     def ended(self, work: Work, outcome: Outcome) -> None:
@@ -107,6 +107,9 @@ class Upkeep:
         self._put_off(work.key)
         self._tell(words.of_upkeep(work, outcome))
 
+    def _busy(self, key: Key) -> bool:
+        return self._executor.lanes.is_busy(self._armed[key].action, self._executor.open_works)
+
     def _put_off(self, key: Key) -> None:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
@@ -115,7 +118,7 @@ class Upkeep:
     async def _measured(self, key: Key) -> ArmedAction | None:
         """The action with a gas limit of now: another undo call may cost more, or have nothing to do. None when it would revert, or nobody knows."""
         armed = self._armed[key]
-        sender = self._executor.sender
+        sender = self._executor.sender_of(armed.action)
         assert sender is not None, "without a key there are no actions of its own"
         try:
             gas = await self._accounts.gas(armed.call, sender)
@@ -167,10 +170,10 @@ def _ends(seen: Sequence[tuple[Contract, Answers]], now_s: int, mine: Collection
 
 
 def _signs_of_life(seen: Sequence[tuple[Contract, Answers]], now_s: int) -> list[_Due]:
-    """Where the key was last heard of too long ago: the interval of the route, or half of the contract's limit where that is shorter."""
+    """Where a key was last heard of too long ago: the interval of the route, or half of the contract's limit where that is shorter."""
     found = []
-    for contract, answers in seen:
-        silent_at_s = answers.silent_at_s
+    keys = [(contract, answers, *each) for contract, answers in seen for each in answers.silent_at_s.items()]
+    for contract, answers, lane, silent_at_s in keys:
         if not silent_at_s or now_s >= silent_at_s:
             continue  # it is no keeper there, or none any more: the call would revert
         heard_s = silent_at_s - answers.limit_s - 1
@@ -179,7 +182,7 @@ def _signs_of_life(seen: Sequence[tuple[Contract, Answers]], now_s: int) -> list
             why = (
                 f"last heard of at {utc(heard_s)}, {now_s - heard_s} s ago; a sign of life is due every {interval_s} s"
             )
-            found.append(_Due(heartbeat_key(contract), str(silent_at_s), why, interval_s // 2))
+            found.append(_Due(heartbeat_key(contract, lane), str(silent_at_s), why, interval_s // 2))
     return found
 
 

@@ -106,7 +106,7 @@ async def _sign(output: Output, config: str, file: Path) -> int:
     from keeper.adapters.clock import SystemClock
     from keeper.app.breakers.pledges import Pledges
     from keeper.app.breakers.views import live_keepers
-    from keeper.app.wiring import open_signer
+    from keeper.app.signers import able_to, open_signer
     from keeper.config.model import Mode
     from keeper.domain.order import SignedOrder
 
@@ -116,9 +116,11 @@ async def _sign(output: Output, config: str, file: Path) -> int:
             raise UnitError(
                 "`mode` is shadow: nothing is signed", remedy="sign with the configuration of a live keeper"
             )
-        signer = await open_signer(table.config.signer)
-        if signer is None:
+        key = await open_signer(table.config.signer)
+        if key is None:
             raise UnitError("no signer is configured", remedy="configure `signer`")
+        if (signer := able_to(key)) is None:
+            raise UnitError("`signer` signs transactions alone", remedy="sign with a keystore, a key file or AWS KMS")
         row = (await _rows(table, [given]))[0]
         asked = await live_keepers(table.chain, given.order.contract, {signer.address, given.signer}, table.block)
         why = _worthless(row, table.block.timestamp_s, {signer.address, given.signer} - asked)

@@ -143,7 +143,7 @@ def _listed(place: Place) -> str:
 
 async def _delegate(config: Config, named: str | None) -> str:
     """The address of an argument, or the keeper's. Raises UnitError, SigningError."""
-    from keeper.app.wiring import open_signer
+    from keeper.app.signers import open_signer
     from keeper.domain.address import parse_address
 
     if named is not None:

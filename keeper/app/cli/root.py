@@ -63,6 +63,7 @@ class Scenario(StrEnum):
     CALM = "calm"
     BREAKER = "breaker"
     COUNCIL = "council"
+    PRIVATE = "private"
 
 
 class Preset(StrEnum):

@@ -66,6 +66,10 @@ def _attempt(body: Body, where: str) -> str:
 
 
 def _broadcast(body: Body, where: str) -> str:
+    from keeper.execution.trail import NO_ANSWERS  # with it comes a package that few logs need
+
+    if body.keys() & NO_ANSWERS:
+        return f"{where}: {body['message']}"
     return f"{where}: {body['answer']} by {body['route']} {body['message']}".rstrip()
 
 

@@ -15,12 +15,13 @@ What is held back is told as a fault, and is for people: ``keeper council CONFIG
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from keeper.app import records
 from keeper.app.council.ledger import Proposed, Step, What
 from keeper.app.faults import Faults
-from keeper.domain.action import Action, ActionKind, Call, Effect, FunctionCall, SafeSide
+from keeper.domain.action import UPKEEP_LANE, Action, ActionKind, Call, Effect, FunctionCall, SafeSide
 from keeper.domain.block import BlockStamp
 from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.proposal import Confirmation, SafeState
@@ -66,7 +67,8 @@ def armed_execution(transaction: SafeTransaction, signatures: bytes, route: str,
     call = FunctionCall(transaction.safe, EXEC_TRANSACTION.removesuffix("(bool)"), args)
     effect = Effect(FunctionCall(transaction.safe, "nonce()(uint256)"), str(transaction.nonce + 1))
     name = PREFIX + transaction.hash_text[2:10]
-    return arm(Action(name, market, ActionKind.UPKEEP, call, effect, route, EXPIRES_MS, safe_side=SafeSide.HIGHER))
+    action = Action(name, market, ActionKind.UPKEEP, call, effect, route, EXPIRES_MS, lane=UPKEEP_LANE)
+    return arm(replace(action, safe_side=SafeSide.HIGHER))
 
 
 def is_fresh(proposed: Proposed, word: Confirmation) -> bool:

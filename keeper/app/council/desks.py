@@ -18,7 +18,7 @@ from keeper.app.council.told import Gathering
 from keeper.app.council.vigil import Vigil
 from keeper.app.faults import Faults
 from keeper.app.parts import Parts
-from keeper.domain.action import ActionKind
+from keeper.domain.action import UPKEEP_LANE, ActionKind
 from keeper.domain.block import BlockStamp
 from keeper.domain.decision import IncidentEvent
 from keeper.domain.errors import AuditError, Unreachable
@@ -115,7 +115,13 @@ def desks_of(
         proposer = Proposer(route, service, ledger, parts.safe_signer, edges.clock, filing)
         carrying = None
         if route.execute:
-            check = Checking(edges.accounts, parts.keeping, parts.armed, route.multisend, lambda: executor.sender)
+            check = Checking(
+                edges.accounts,
+                parts.keeping,
+                parts.armed,
+                route.multisend,
+                lambda: executor.lanes.named(UPKEEP_LANE).sender,
+            )
             carrying = carriers[route.name] = Carrying(
                 executor,
                 edges.clock,

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from keeper.adapters.audit.store import SqlAuditStore
 from keeper.adapters.clock import SystemClock
-from keeper.adapters.signing.local import LocalSigner
 from keeper.app.council.council import Council
 from keeper.app.council.explaining import Explainer, Joint
 from keeper.app.council.filing import Filing
@@ -23,7 +22,8 @@ from keeper.app.council.told import Gathering
 from keeper.app.futures import open_future
 from keeper.app.keeping import Keeping
 from keeper.app.nodes import open_nodes
-from keeper.app.wiring import open_service, open_signer
+from keeper.app.signers import able_to, open_signer
+from keeper.app.wiring import open_service
 from keeper.config.model import Config, SafeRoute
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import SigningError, UnitError
@@ -117,12 +117,14 @@ async def open_council(config: Config, name: str | None = None) -> AsyncIterator
         )
 
 
-async def _signer(config: Config) -> tuple[LocalSigner | None, str]:
+async def _signer(config: Config) -> tuple[SafeSigner | None, str]:
     """The keeper's key, or why it cannot be used: a member who looks or signs has a key of their own, and not the keeper's."""
     try:
-        return await open_signer(config.signer), ""
+        signer = await open_signer(config.signer)
     except SigningError as error:
         return None, error.message
+    able = able_to(signer)
+    return able, "it signs transactions alone" if signer is not None and able is None else ""
 
 
 def _joint(config: Config, chain: ChainReader, future: StateAfter, clock: Clock) -> Joint:

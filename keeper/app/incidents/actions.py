@@ -21,6 +21,7 @@ from keeper.app.incidents.fields import (
 from keeper.app.incidents.figures import of_action
 from keeper.app.incidents.story import Action, Decided, Effect, Ending, Proposal, Seen, Sent
 from keeper.domain.record import Record, RecordKind
+from keeper.execution.trail import NO_ANSWERS
 
 MEANINGS: Final[Mapping[str, str]] = {
     "tripped": "the rule tripped",
@@ -102,6 +103,8 @@ class _Told:
                 said = " ".join(part for part in (text(body, "answer"), "by", text(body, "route")) if part)
                 message = text(body, "message")
                 words = f"{said}: {message}" if message and message != name else said
+                if body.keys() & NO_ANSWERS:
+                    words = message
                 self.sent[name] = replace(self._known(record), answers=(*self._known(record).answers, words))
             case RecordKind.RECEIPT if body.get("gone"):
                 self.sent[name] = replace(

@@ -15,6 +15,7 @@ from keeper.app.incidents.people import step_words
 from keeper.app.incidents.story import CoursePoint, Instant, Judgement, Moment, Onset, Rule, Source, Theme
 from keeper.domain.record import Record, RecordKind
 from keeper.domain.text import printable
+from keeper.execution.trail import NO_ANSWERS
 
 WORDS_MAX: Final = 400
 OWN_LOG: Final = "log"
@@ -94,6 +95,8 @@ def words_of(record: Record, *, share: bool = False) -> str:  # noqa: C901 one e
             return f"written down: {record.action} by {text(body, 'call')} on {text(body, 'to')}{now}"
         case RecordKind.ATTEMPT:
             return f"signed for {record.action}: nonce {text(body, 'nonce')}, transaction {text(body, 'tx_hash')}"
+        case RecordKind.BROADCAST if body.keys() & NO_ANSWERS:
+            return f"{record.action}: {text(body, 'message')}"
         case RecordKind.BROADCAST:
             message = text(body, "message")
             more = f" ({message})" if message and message != text(body, "tx_hash") else ""

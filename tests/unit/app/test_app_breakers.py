@@ -83,7 +83,7 @@ class Scene:
         """A new keeper on the same log, as after a restart."""
         stage = self.stage
         edges = Edges(stage.store, stage.chain, stage.chain, stage.signer, {"public": Way(stage.route)}, stage.clock)
-        own = own_actions([CONTRACT], stage.signer.address)
+        own = own_actions([CONTRACT], edges.senders)
         armed = {pause().key: pause()} | own
         self.executor = Executor(edges, Terms(31337, 1, live=live), armed, self._ended)
         lasting: Any = SimpleNamespace(run_out=self.run_out.append)
@@ -156,12 +156,12 @@ def test_contracts__of_the_armed_actions__each_breaker_once_with_all_that_trip_i
 
 
 def test_own_actions__names__are_none_of_the_configuration() -> None:
-    own = own_actions([CONTRACT], TARGET)
+    own = own_actions([CONTRACT], {"": TARGET})
     assert set(own) == {(MARKET, END), ("keeper", SIGN)}
     assert all(is_own(key) for key in own)
     assert not is_own((MARKET, ACTION))
     assert {one.action.kind for one in own.values()} == {ActionKind.UPKEEP}
-    assert own_actions([CONTRACT], None) == {}
+    assert own_actions([CONTRACT], {}) == {}
 
 
 async def test_nothing_goes_through_a_breaker__nothing_is_asked() -> None:

@@ -219,6 +219,26 @@ async def test_jobs__every_way_to_write_a_coroutine__is_awaited(heard: Heard) ->
         jobs.stop()
 
 
+async def test_jobs__at_once__runs_when_the_schedule_begins_and_is_one_job(heard: Heard) -> None:
+    ran = asyncio.Event()
+
+    async def run() -> None:
+        ran.set()
+        raise ValueError("x")
+
+    jobs = jobs_of(heard, Job("canary", 3600, run, at_once=True), Job("other", 3600, nothing))
+    assert len(jobs._scheduler.get_jobs()) == 2
+    jobs.start()
+    try:
+        await asyncio.wait_for(ran.wait(), 60)
+        while not told(heard):  # noqa: ASYNC110 - heard a moment after the run
+            await asyncio.sleep(0.001)
+    finally:
+        jobs.stop()
+    jobs._heard(executed("canary"))
+    assert told(heard) == [("canary", "failing"), ("canary", "recovered")]
+
+
 async def test_jobs__stopped_in_the_middle_of_a_run__leaves_no_failure(heard: Heard) -> None:
     begun = asyncio.Event()
 

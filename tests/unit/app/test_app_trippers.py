@@ -38,7 +38,7 @@ class Away(MemoryAuditStore):
 
 def trippers(store: MemoryAuditStore) -> Trippers:
     events: Any = Events()
-    return Trippers(events, store, TARGET)
+    return Trippers(events, store, {TARGET})
 
 
 async def test_trip__own_key_and_nowhere_in_the_log__is_not_ours() -> None:

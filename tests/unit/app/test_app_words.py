@@ -358,7 +358,7 @@ def test_notice__incident_of_a_warning__is_a_warning() -> None:
 # -- exit codes ---------------------------------------------------------------------------------------------------------------
 
 ERRORS = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, KeeperError)]
-OUTSIDE = {"OutsideError", "Unreachable", "Busy", "Refused", "MalformedAnswer", "StoreUnavailable"}
+OUTSIDE = {"OutsideError", "Unreachable", "Busy", "Refused", "MalformedAnswer", "SignerAway", "StoreUnavailable"}
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)

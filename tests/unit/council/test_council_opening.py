@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from keeper.adapters.signing.remote import RemoteSigner
 from keeper.app.council import opening
 from keeper.app.council.ledger import Place, What
 from keeper.config.sending import KeyFileSigner
@@ -44,3 +45,11 @@ async def test_signer__the_keepers_key_is_not_there__is_said_where_it_is_needed(
     with pytest.raises(UnitError, match="the keeper's key cannot be used here") as error:
         await world.council.propose(draft, what=What.BY_HAND, place=Place())
     assert "not there" in error.value.message
+
+
+async def test_signer__it_signs_transactions_alone__is_said_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def remote(_: object) -> RemoteSigner:
+        return RemoteSigner("https://signer.example", TARGET)
+
+    monkeypatch.setattr(opening, "open_signer", remote)
+    assert await opening._signer(configured(Path("nowhere"))) == (None, "it signs transactions alone")

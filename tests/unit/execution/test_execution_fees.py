@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from keeper.adapters.chain.fees import next_base_fee_wei
-from keeper.execution.fees import BLOCKS_AHEAD, Fees, bump, offer
+from keeper.execution.fees import BLOCKS_AHEAD, Fees, bump, escalate, offer, raised
 
 pytestmark = pytest.mark.unit
 
@@ -60,3 +60,25 @@ def test_bump__eight_times__stays_below_three_times_the_first() -> None:
     for _ in range(7):
         fees = bump(fees, 0, 0)
     assert 2 * first.max_fee_wei < fees.max_fee_wei < 3 * first.max_fee_wei
+
+
+@pytest.mark.parametrize("old_max", [1, 9, 10, GWEI, 10**18 + 1])
+@pytest.mark.parametrize("old_tip", [0, 1, 9, GWEI])
+def test_escalate__any_old_offer__doubles_the_tip_and_raises_both_fields_enough(old_max: int, old_tip: int) -> None:
+    old = Fees(old_max + old_tip, old_tip)
+    new = escalate(old, 0, 0)
+    assert new.priority_fee_wei == max(2 * old_tip, 1)
+    assert new.max_fee_wei * 10 >= old.max_fee_wei * 11
+    assert new.priority_fee_wei <= new.max_fee_wei
+
+
+@pytest.mark.parametrize(("fresh_tip_wei", "tip_wei"), [(1_600, 1_600), (1_601, 1_601), (1_599, 1_600)])
+def test_escalate__base_fee_has_run_away__is_no_less_than_a_fresh_offer_with_that_tip(
+    fresh_tip_wei: int, tip_wei: int
+) -> None:
+    assert escalate(Fees(8_000, 800), GWEI, fresh_tip_wei) == offer(GWEI, tip_wei)
+
+
+def test_raised__is_an_eighth_more() -> None:
+    assert raised(Fees(8_000, 800)) == Fees(9_000, 900)
+    assert raised(Fees(1, 0)) == Fees(2, 1)

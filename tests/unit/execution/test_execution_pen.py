@@ -12,6 +12,7 @@ from keeper.domain.errors import Refused, Unreachable
 from keeper.domain.intent import Attempt, Intent, IntentState
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.execution.fees import Fees, offer
+from keeper.execution.mandate import MandatedSigner, Mandates
 from keeper.execution.pen import Lane, Pen
 from keeper.execution.planner import ArmedAction
 from keeper.execution.work import Work
@@ -30,7 +31,9 @@ def make_work(armed: ArmedAction | None = None, name: str = "pause", *attempts: 
 
 
 def make_pen(stage: Stage, signer: StageSigner | None = None) -> Pen:
-    return Pen(stage.chain, stage.chain, signer or stage.signer, stage.clock, 31337)
+    key = signer or stage.signer
+    mandates = Mandates(31337, [(key.address, call) for call in (pause().call, limit().call)])
+    return Pen(stage.chain, stage.chain, MandatedSigner(key, mandates), stage.clock, 31337)
 
 
 def known_nonce(pen: Pen) -> int | None:

@@ -37,7 +37,7 @@ DONE = Outcome(OutcomeKind.INCLUDED, Reason.EFFECT_VERIFIED, "it is paused", tx_
 DRAFTS = {
     "intent": journal.intent_draft(INTENT, pause(), SENDER),
     "attempt": journal.attempt_draft(INTENT, ATTEMPT),
-    "broadcast": journal.broadcast_draft(INTENT, ATTEMPT, "public", SENT, T0 + 2),
+    "broadcast": journal.broadcast_draft(INTENT, ATTEMPT, "public", SENT, 7, T0 + 2, public=True),
     "receipt": journal.receipt_draft(INTENT, RECEIPT, T0 + 3),
     "gone": journal.receipt_gone_draft(INTENT, HASH, T0 + 3),
     "effect": journal.effect_draft(INTENT, pause(), "true", 9, T0 + 4),
@@ -83,7 +83,7 @@ def test_drafts__read_by_the_store__are_what_was_meant() -> None:
 
 @pytest.mark.parametrize("kind", SubmissionKind)
 def test_broadcast__each_answer__moves_the_intent_only_when_it_is_a_yes(kind: SubmissionKind) -> None:
-    draft = journal.broadcast_draft(INTENT, ATTEMPT, "public", Submission(kind, "words"), T0)
+    draft = journal.broadcast_draft(INTENT, ATTEMPT, "public", Submission(kind, "words"), 7, T0, public=True)
     yes = kind in (SubmissionKind.ACCEPTED, SubmissionKind.KNOWN)
     assert change(draft) == Moved("i-1", IntentTrigger.SEND if yes else None, HASH)
     assert (draft.body["answer"], draft.body["message"], draft.body["route"]) == (kind.value, "words", "public")

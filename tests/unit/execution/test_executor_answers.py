@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -12,7 +13,8 @@ from keeper.domain.block import BlockStamp
 from keeper.domain.evm import CallResult
 from keeper.domain.outcome import OutcomeKind, Reason
 from keeper.domain.record import RecordKind
-from keeper.execution.executor import MAX_ATTEMPTS
+from keeper.execution.bidding import MAX_ATTEMPTS, MAX_PRESSED
+from keeper.execution.fees import offer
 from keeper.ports.route import Submission, SubmissionKind
 from tests.support.execution_stage import ETHER, OTHER_KEY, VAULT, Stage, StageSigner, limit, pause
 
@@ -128,32 +130,48 @@ async def test_underpriced__for_ever__stops_signing_and_says_why_it_expired() ->
     assert "underpriced: the node's words" in stage.outcome.message
 
 
-async def test_passed_over__while_another_waits_behind__is_outbid_once_a_whole_block_has_gone_by() -> None:
+async def test_passed_over__by_each_block__is_outbid_with_twice_the_tip() -> None:
     stage = Stage()
     stage.route.always = says(SubmissionKind.ACCEPTED)  # taken, and put into no block
-    armed = [pause(expires_ms=1_000_000), pause(name="other", expires_ms=1_000_000)]
-    executor = await stage.ready(*armed)
-    await stage.act(executor, *armed)
+    executor = await stage.ready(pause(expires_ms=1_000_000))
+    await stage.act(executor, pause(expires_ms=1_000_000))
     await executor.on_head(stage.block)
-    await stage.head(executor)
-    first, behind = stage.route.sent
-    assert (first.nonce, behind.nonce) == (0, 1)
-    await stage.head(executor)
-    (replacement,) = stage.route.sent[2:]
-    assert replacement.nonce == first.nonce
-    assert replacement.max_fee_wei * 8 >= first.max_fee_wei * 9
-    await stage.head(executor)
-    assert len(stage.route.sent) == 3, "the new offer has its block first"
+    assert len(stage.route.sent) == 1, "no block has come since"
+    for _ in range(3):
+        await stage.head(executor)
+        await executor.on_head(stage.block)
+    assert len(stage.route.sent) == 4
+    assert {attempt.nonce for attempt in stage.route.sent} == {0}
+    for old, new in pairwise(stage.route.sent):
+        assert new.priority_fee_wei == 2 * old.priority_fee_wei
+        assert new.max_fee_wei * 8 >= old.max_fee_wei * 9
+        assert new.max_fee_wei >= offer(stage.block.next_base_fee_wei, new.priority_fee_wei, 1).max_fee_wei
 
 
-async def test_passed_over__with_nobody_behind__is_let_be() -> None:
+async def test_passed_over__and_somebody_else_brought_it_about__nothing_more_is_offered() -> None:
+    stage = Stage()
+    stage.route.always = says(SubmissionKind.ACCEPTED)
+    executor = await stage.ready()
+    await stage.act(executor)
+    stage.chain.store(VAULT, paused=1)
+    await stage.head(executor)
+    assert (stage.outcome.kind, stage.outcome.reason) == (OutcomeKind.SUPERSEDED, Reason.ALREADY_IN_EFFECT)
+    assert len(stage.route.sent) == 1
+
+
+async def test_passed_over__without_a_budget__stops_at_the_bound_is_repeated_and_told_once() -> None:
     stage = Stage()
     stage.route.always = says(SubmissionKind.ACCEPTED)
     executor = await stage.ready(pause(expires_ms=1_000_000))
     await stage.act(executor, pause(expires_ms=1_000_000))
-    for _ in range(4):
+    for _ in range(MAX_PRESSED + 3):
         await stage.head(executor)
-    assert len(stage.route.sent) == 1
+    assert stage.events.count("sign") == MAX_PRESSED
+    assert len(stage.route.sent) == MAX_PRESSED + 4, "and the last one again at each head"
+    assert len({attempt.tx_hash for attempt in stage.route.sent}) == MAX_PRESSED
+    ((_, why),) = stage.withheld
+    assert "no budget says" in why
+    assert [body["answer"] for body in stage.bodies(RecordKind.BROADCAST)].count("no-more-offered") == 1
 
 
 async def test_base_fee_runs_away__accepted_attempt__is_outbid_in_time() -> None:

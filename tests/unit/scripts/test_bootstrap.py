@@ -58,13 +58,14 @@ def python_files(root: Path, kinds: tuple[str, ...] = ("run", "dev")) -> None:
     (root / ".venv" / "bin" / "keeper").touch()
 
 
-def prover_files(root: Path) -> None:
+def apart_files(root: Path, folder: str, lock: str, programs: tuple[str, ...]) -> None:
     (root / "requirements").mkdir(exist_ok=True)
-    (root / "requirements" / "prove.txt").write_text("halmos==1 --hash=sha256:00\n")
-    (root / ".prove" / "venv" / "bin").mkdir(parents=True)
-    for name in ("halmos", "slither"):
-        (root / ".prove" / "venv" / "bin" / name).touch()
-    (root / ".prove" / "venv" / "bin" / "python").symlink_to(sys.executable)
+    (root / "requirements" / lock).write_text("tool==1 --hash=sha256:00\n")
+    (root / folder / "bin").mkdir(parents=True)
+    for name in programs:
+        (root / folder / "bin" / name).touch()
+    (root / folder / "bin" / "python").unlink(missing_ok=True)
+    (root / folder / "bin" / "python").symlink_to(sys.executable)
 
 
 def node_files(root: Path) -> None:
@@ -177,38 +178,59 @@ def test_packages__when_something_they_depend_on_changed__are_installed_again(
     assert bootstrap.install_packages(Recorder(), stamp, dev=False)
 
 
-def test_provers__first_run__are_installed_with_hashes_into_their_own_environment(
-    bootstrap: ModuleType, tmp_path: Path
+APART = [
+    ("PROVERS", ".prove/venv", "prove.txt", ("halmos", "slither")),
+    ("REFERENCE", ".venv-reference", "reference.txt", ("python",)),
+]
+
+
+@pytest.mark.parametrize(("which", "folder", "lock", "programs"), APART)
+def test_apart__first_run__is_installed_with_hashes_into_its_own_environment(
+    bootstrap: ModuleType, tmp_path: Path, which: str, folder: str, lock: str, programs: tuple[str, ...]
 ) -> None:
-    prover_files(tmp_path)
+    apart_files(tmp_path, folder, lock, programs)
     tools = Recorder()
-    assert bootstrap.provers(tools)
+    assert bootstrap.environment_apart(tools, getattr(bootstrap, which))
     [install] = tools.commands
-    assert install[0] == str(tmp_path / ".prove" / "venv" / "bin" / "python")
-    assert install[-3:] == ["--require-hashes", "-r", str(tmp_path / "requirements" / "prove.txt")]
+    assert install[0] == str(tmp_path / folder / "bin" / "python")
+    assert install[-3:] == ["--require-hashes", "-r", str(tmp_path / "requirements" / lock)]
     assert "--no-deps" in install
 
 
-def test_provers__second_run__does_nothing(bootstrap: ModuleType, tmp_path: Path) -> None:
-    prover_files(tmp_path)
-    bootstrap.provers(Recorder())
+@pytest.mark.parametrize(("which", "folder", "lock", "programs"), APART)
+def test_apart__second_run__does_nothing(
+    bootstrap: ModuleType, tmp_path: Path, which: str, folder: str, lock: str, programs: tuple[str, ...]
+) -> None:
+    apart_files(tmp_path, folder, lock, programs)
+    bootstrap.environment_apart(Recorder(), getattr(bootstrap, which))
     tools = Recorder()
-    assert not bootstrap.provers(tools)
+    assert not bootstrap.environment_apart(tools, getattr(bootstrap, which))
     assert tools.commands == []
 
 
 @pytest.mark.parametrize("change", ["requirements/prove.txt", ".prove/venv/bin/halmos", ".prove/venv/bin/slither"])
-def test_provers__when_something_they_depend_on_changed__are_installed_again(
+def test_apart__when_something_it_depends_on_changed__is_installed_again(
     bootstrap: ModuleType, tmp_path: Path, change: str
 ) -> None:
-    prover_files(tmp_path)
-    bootstrap.provers(Recorder())
+    apart_files(tmp_path, *APART[0][1:])
+    bootstrap.environment_apart(Recorder(), bootstrap.PROVERS)
     (tmp_path / change).unlink()
     if change.endswith("txt"):
         (tmp_path / change).write_text("halmos==2 --hash=sha256:00\n")
     tools = Recorder()
-    assert bootstrap.provers(tools)
+    assert bootstrap.environment_apart(tools, bootstrap.PROVERS)
     assert len(tools.commands) == 1
+
+
+def test_apart__its_python_is_gone__is_made_and_installed_anew(bootstrap: ModuleType, tmp_path: Path) -> None:
+    apart_files(tmp_path, *APART[1][1:])
+    bootstrap.environment_apart(Recorder(), bootstrap.REFERENCE)
+    (tmp_path / ".venv-reference" / "bin" / "python").unlink()
+    tools = Recorder()
+    assert bootstrap.environment_apart(tools, bootstrap.REFERENCE)
+    made, installed = tools.commands
+    assert made[-1] == str(tmp_path / ".venv-reference")
+    assert installed[-1].endswith("reference.txt")
 
 
 def test_environment__after_packages_were_cut_off__is_made_anew(bootstrap: ModuleType, tmp_path: Path) -> None:

@@ -1,0 +1,138 @@
+"""The search for secrets itself: what is shown is found, wherever that is; what people write down on purpose is not."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.keeper_process import environment
+from tests.support.secrets_seen import KEY, MAX_FILE_BYTES, NODE_KEYS, SENTINEL, find, find_in_files
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+LEAKY = """
+import logging
+from pathlib import Path
+import pytest
+from keeper.domain.errors import SigningError
+from tests.support.keeper_process import Done
+
+SECRET = {secret!r}
+
+def test_quiet(tmp_path):
+    (tmp_path / "keeper.key").write_text(SECRET)
+
+def test_prints():
+    print("the key is", SECRET)
+
+def test_logs():
+    logging.getLogger("keeper").error("the key is %s", SECRET)
+
+def test_error_that_is_caught():
+    with pytest.raises(SigningError):
+        raise SigningError("bad", remedy="look at " + SECRET)
+
+def test_error_that_is_not():
+    raise ValueError(SECRET)
+
+def test_command():
+    Done(0, SECRET, "")
+"""
+WRITES = """
+def test_writes(tmp_path):
+    (tmp_path / "keeper.db").write_bytes(b"record" + {secret!r}.encode())
+"""
+
+
+def inner(folder: Path, source: str) -> str:
+    """What pytest says of these tests, under the same rules."""
+    (folder / "test_inner.py").write_text(source.format(secret=SENTINEL))
+    command = [sys.executable, "-m", "pytest", "-p", "tests.support.secrets_plugin", "-p", "no:cacheprovider"]
+    # The folder's name says that secrets are there on purpose: this session's own search leaves it out.
+    command += ["-p", "no:xdist", "-rfEp", "--tb=short", "--basetemp", str(folder / "secrets"), "-c", os.devnull]
+    done = subprocess.run(
+        [*command, "--rootdir", str(folder), str(folder / "test_inner.py")],
+        cwd=ROOT,
+        env=environment({"PYTHONPATH": str(ROOT)}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_session__tests_that_show_a_secret__fail_by_name_and_the_others_pass(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    said = inner(folder, LEAKY)
+    assert re.search(r"^PASSED .*::test_quiet$", said, re.MULTILINE), said
+    for name in ("prints", "logs", "error_that_is_caught", "error_that_is_not", "command"):
+        assert re.search(rf"^FAILED .*::test_{name}\b", said, re.MULTILINE), said
+    assert "5 failed, 1 passed in" in said, said
+    assert said.count("shows a secret: sentinel...") >= 5
+    assert "files of tests" not in said, "a file that holds a key on purpose is none"
+
+
+def test_session__a_database_with_a_secret__is_an_error_at_its_end_that_names_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    said = inner(folder, WRITES)
+    assert "files of tests show secrets" in said, said
+    assert "test_writes0/keeper.db shows a secret: sentinel..." in said, said
+
+
+def test_find__a_private_key_in_any_writing__is_found() -> None:
+    raw = bytes.fromhex(KEY)
+    number, shown_bytes = str(int(KEY, 16)).encode(), repr(raw).encode()
+    for shown in (KEY.encode(), b"0x" + KEY.encode(), KEY.upper().encode(), raw, number, shown_bytes):
+        assert find(b"before " + shown + b" after", "here"), shown
+    assert not find(raw[::-1] + KEY[:-1].encode(), "here")
+
+
+@pytest.mark.parametrize("key", NODE_KEYS)
+def test_find__a_key_of_the_development_node__is_found_as_text_and_as_bytes(key: str) -> None:
+    assert [len(find(shown, "here")) for shown in (f"0x{key}".encode(), bytes.fromhex(key))] == [1, 1]
+
+
+def test_find__what_is_told__does_not_repeat_the_secret() -> None:
+    (leak,) = find(f"x {SENTINEL} y".encode(), "here")
+    assert SENTINEL not in str(leak)
+
+
+def test_find_in_files__in_a_row_of_a_database__is_found(tmp_path: Path) -> None:
+    held = tmp_path / "secrets" / "test_0"
+    held.mkdir(parents=True)
+    with closing(sqlite3.connect(held / "log.db")) as database:
+        database.execute("CREATE TABLE records (body TEXT)")
+        database.execute("INSERT INTO records VALUES (?)", (f'{{"message": "{SENTINEL}"}}',))
+        database.commit()
+    assert [leak.where for leak in find_in_files(held.parent)] == ["test_0/log.db"]
+
+
+@pytest.mark.parametrize("name", ["keeper.key", "key", "k", "keystore.json", ".env", "keeper.yaml", "identity.json"])
+def test_find_in_files__where_secrets_are_kept_on_purpose__is_left_out(tmp_path: Path, name: str) -> None:
+    below = tmp_path / "secrets" / "test_0"
+    below.mkdir(parents=True)
+    (below / name).write_text(SENTINEL)
+    assert find_in_files(below.parent) == []
+    (below / "keeper.log").write_text(SENTINEL)
+    assert [leak.where for leak in find_in_files(below.parent)] == ["test_0/keeper.log"]
+
+
+def test_find_in_files__at_and_above_the_size_limit__looks_and_leaves_out(tmp_path: Path) -> None:
+    below = tmp_path / "secrets" / "test_0"
+    below.mkdir(parents=True)
+    path = below / "large"
+    path.write_bytes(SENTINEL.encode())
+    os.truncate(path, MAX_FILE_BYTES)
+    assert find_in_files(below.parent)
+    os.truncate(path, MAX_FILE_BYTES + 1)
+    assert not find_in_files(below.parent)
