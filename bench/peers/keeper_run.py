@@ -28,11 +28,12 @@ from keeper.domain.evm import CallResult, Receipt, SignedTransaction, Simulation
 from keeper.domain.intent import Attempt, Intent
 from keeper.domain.outcome import Outcome
 from keeper.domain.record import Draft, Record, RecordQuery
+from keeper.domain.rehearsal import Rehearsal
 from keeper.engine import Tick
 from keeper.execution.edges import Way
 from keeper.execution.work import Work
 from keeper.ports.audit import AuditStore
-from keeper.ports.chain import AccountReader, ChainReader
+from keeper.ports.chain import AccountReader, ChainReader, RehearsingReader
 from keeper.ports.clock import Clock
 from keeper.ports.route import Route, Submission
 from keeper.ports.signer import Signer
@@ -83,6 +84,12 @@ class Gate:
 
     async def read(self, calls: Sequence[Call], block: BlockStamp) -> Sequence[CallResult]:
         return await self._inner.read(calls, block)
+
+    async def read_and_rehearse(
+        self, calls: Sequence[Call], rehearsals: Sequence[Rehearsal], block: BlockStamp
+    ) -> tuple[Sequence[CallResult], Sequence[Simulation | None]]:
+        assert isinstance(self._inner, RehearsingReader), "the fleet is one"
+        return await self._inner.read_and_rehearse(calls, rehearsals, block)
 
     async def close(self) -> None:
         await self._inner.close()

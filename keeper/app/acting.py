@@ -152,7 +152,13 @@ class Acting:
         armed = self._armed[key]
         evidence = evidence_hash(draft) if armed.action.breaker or self._desks.takes(armed) else b""
         return draft, Order(
-            decision.id, decision.incident, armed, sight.effects.get(key), decision.at_ms, evidence=evidence
+            decision.id,
+            decision.incident,
+            armed,
+            sight.effects.get(key),
+            decision.at_ms,
+            evidence=evidence,
+            rehearsed=sight.rehearsed.get(key),
         )
 
     def _decision_draft(self, decision: Decision, hearing: Hearing | None) -> Draft:

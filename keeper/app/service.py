@@ -33,6 +33,7 @@ from keeper.app.pages.hosting import hosted
 from keeper.app.parts import Parts
 from keeper.app.pulse import Pulse
 from keeper.app.readiness import Readiness, unreachable_is_a_fault
+from keeper.app.rehearsing import Rehearsing
 from keeper.app.remembering import Remembering
 from keeper.app.restart import Restart
 from keeper.app.scribe import Scribe
@@ -87,6 +88,7 @@ class Service:
             parts.chain_sources,
             parts.feed_sources,
             parts.armed,
+            Rehearsing(parts.armed, self._executor.sender_of, config.chain.rehearse, terms.aside),
         )
         subjects = self._watch.subjects
         self._agreement = Agreement(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from keeper.app.faults import Faults
+from keeper.app.rehearsing import Rehearsing, rehearsed
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, OutsideError
 from keeper.domain.evm import CallResult
 from keeper.domain.observation import Observation, Quality
+from keeper.domain.rehearsal import Rehearsed
 from keeper.domain.testimony import Disputed
 from keeper.engine.spec import SourceSpec
 from keeper.execution.planner import ArmedAction
-from keeper.ports.chain import ChainReader
+from keeper.ports.chain import ChainReader, RehearsingReader
 from keeper.ports.clock import Clock
 from keeper.ports.prices import ChainSource, FeedSource, RemembersReads
 
@@ -27,12 +29,14 @@ class Sight:
     """What was seen at one block. ``effects`` maps (market, action) to what its effect's view answered; one that did not is left out.
 
     ``results`` are the raw answers to ``calls``, in their order; both are empty when nothing was read, or the node did not answer.
+    ``rehearsed`` has what simulations in the same message came to, by (market, action).
     """
 
     observations: Mapping[str, Observation]
     effects: Mapping[tuple[str, str], str]
     calls: Sequence[Call] = ()
     results: Sequence[CallResult] = ()
+    rehearsed: Mapping[tuple[str, str], Rehearsed] = field(default_factory=dict)
 
 
 class Watch:
@@ -47,8 +51,11 @@ class Watch:
         chain_sources: Sequence[ChainSource],
         feed_sources: Sequence[FeedSource],
         armed: Mapping[tuple[str, str], ArmedAction],
+        rehearsing: Rehearsing | None = None,
     ) -> None:
         self._chain = chain
+        self._rehearsals = chain if isinstance(chain, RehearsingReader) else None
+        self._rehearsing = rehearsing
         self._clock = clock
         self._faults = faults
         self._units = {spec.name: spec.unit for spec in specs}
@@ -83,7 +90,7 @@ class Watch:
     async def look(self, block: BlockStamp) -> Sight:
         """Everything at this block. A node that does not answer makes every chain observation MISSING; it raises nothing."""
         try:
-            results = await self._chain.read(self._calls, block) if self._calls else ()
+            results, rehearsals = await self._read(block)
         except OutsideError as error:
             self._faults.down("reads", "unreachable", error.message, error.remedy)
             return Sight(self._without_chain(error), {})
@@ -96,7 +103,18 @@ class Watch:
             if observation.quality is not _OK or not well:
                 self._note(part, observation)
             observations[name] = observation
-        return Sight(observations, self._effects(results[self._first_effect :]), self._calls, results)
+        return Sight(observations, self._effects(results[self._first_effect :]), self._calls, results, rehearsals)
+
+    async def _read(self, block: BlockStamp) -> tuple[Sequence[CallResult], Mapping[tuple[str, str], Rehearsed]]:
+        """All answers, and what may be wanted at this block simulated at it: one request."""
+        if not self._calls:
+            return (), {}
+        if self._rehearsing is not None and self._rehearsals is not None:
+            due = self._rehearsing.due({key: text for key, (_, text) in self._effects_known.items()})
+            if due:
+                results, simulations = await self._rehearsals.read_and_rehearse(self._calls, tuple(due.values()), block)
+                return results, rehearsed(due, simulations, block)
+        return await self._chain.read(self._calls, block), {}
 
     def disown(self, disputed: Disputed) -> None:
         """No source goes on from what is disputed."""

@@ -23,6 +23,7 @@ MAX_CONFIRMATIONS = 1_000
 MAX_BACKFILL = 1_024
 MAX_LAG_BLOCKS = 1_000
 MAX_ENDPOINTS = 32
+MAX_REHEARSALS = 50
 MAX_DEADLINE_MS = 30_000
 ENDPOINT_HINT = "ws://host:port, wss://host/path, https://host/path or ipc:///path/to/node.ipc"
 _IPC_FILE = re.compile(r"[^:?#]+\.ipc")
@@ -87,6 +88,12 @@ LAG = Field(
     "So far behind the others, an endpoint counts as lagging, and the next primary takes over.",
     Span(blocks=3),
 )
+REHEARSE = Field(
+    "rehearse",
+    whole(0, MAX_REHEARSALS),
+    "Where no more actions than these can be simulated before they are wanted, all of them are at each block, with its reads; 0 does not.",
+    8,
+)
 DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 ENDPOINTS_KEY = "endpoints"
 QUORUM_KEY = "quorum"
@@ -126,6 +133,7 @@ CHAIN = Shape(
         Part(QUORUM_KEY, QUORUM.help, {}, required=False),
         BACKFILL,
         LAG,
+        REHEARSE,
     ),
 )
 
@@ -145,6 +153,7 @@ def read_chain(cursor: Cursor) -> ChainConfig | None:
         quorum=_read_quorum(section.at(QUORUM_KEY), endpoints, certain),
         backfill=section.get(BACKFILL),
         lag_blocks=section.get(LAG).blocks or 0,
+        rehearse=section.get(REHEARSE),
     )
 
 

@@ -70,6 +70,7 @@ class ChainConfig:
     """``confirmations`` counts blocks, the one that holds the transaction included.
 
     ``quorum`` has no entry for a severity whose actions ask nobody. ``backfill`` and ``lag_blocks`` count blocks.
+    ``rehearse`` is how many actions may be simulated with the reads of each block.
     """
 
     id: int
@@ -78,6 +79,7 @@ class ChainConfig:
     quorum: Mapping[Severity, QuorumPolicy] = field(default_factory=dict)
     backfill: int = 64
     lag_blocks: int = 3
+    rehearse: int = 8
 
     @property
     def primary(self) -> Endpoint:

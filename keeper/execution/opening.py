@@ -62,7 +62,7 @@ def plan(items: Sequence[Item], open_works: Sequence[Work], sender_of: SenderOf,
             armed = replace(armed, call=Call(armed.call.to, order.signed))
         if not_adjusted(armed) is None:
             changing.add(armed.effect_call)
-        work = Work(intent_of(order, armed), armed, dict(marks))
+        work = Work(intent_of(order, armed), armed, dict(marks), rehearsed=order.rehearsed)
         works.append(work)
         drafts.append(journal.intent_draft(work.intent, armed, sender_of(work)))
     return Opening(tuple(drafts), tuple(works))
@@ -75,15 +75,24 @@ async def simulate_meanwhile(
     block: BlockStamp,
     declined: Declined,
 ) -> None:
-    """Asks for the simulations before the intents are written: both must be done before anything is sent. What is ``declined`` needs none."""
+    """Asks for the simulations before the intents are written: both must be done before anything is sent. What is ``declined`` needs none.
+
+    What was rehearsed at this block is known already.
+    """
+    asked = False
     for work in opening.works:
         armed, sender = work.armed, sender_of(work)
         if armed is None or sender is None or not_adjusted(armed) is not None or declined.outcome(armed) is not None:
             continue
         if already_there(armed, work.intent.effect_before) is None:
-            work.simulation = asyncio.ensure_future(accounts.simulate(work.call, sender, block))
+            known = work.rehearsed
+            if known is not None and known.answers(work.call, sender, block.hash):
+                work.simulation = asyncio.get_running_loop().create_future()
+                work.simulation.set_result(known.simulation)
+            else:
+                work.simulation, asked = asyncio.ensure_future(accounts.simulate(work.call, sender, block)), True
     # They are on their way before the writing begins: two threads that both want the interpreter would hold each other up.
-    if all(work.simulation is None for work in opening.works):
+    if not asked:
         return
     await asyncio.sleep(0)  # the tasks send
     await asyncio.sleep(0)  # uvloop hands over to the socket what was sent in the turn before

@@ -10,6 +10,7 @@ from keeper.domain.action import Call
 from keeper.domain.errors import OutsideError
 from keeper.domain.evm import Receipt, Simulation
 from keeper.domain.intent import Attempt, Intent, IntentTrigger, advance
+from keeper.domain.rehearsal import Rehearsed
 from keeper.execution.planner import ArmedAction
 from keeper.execution.trail import Trail
 from keeper.ports.route import Submission, SubmissionKind
@@ -26,6 +27,7 @@ class Order:
 
     ``evidence`` is the hash of the decision's record, for an action through a breaker; empty where the call holds it already, or needs none.
     ``signed`` is calldata that several keepers have signed for exactly this; empty: the key's own call.
+    ``rehearsed`` is what the call came to with the reads that were decided on, if it was rehearsed.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Order:
     at_ms: int
     evidence: bytes = b""
     signed: bytes = b""
+    rehearsed: Rehearsed | None = None
 
 
 @dataclass(slots=True)
@@ -50,13 +53,13 @@ class Work:
     ``withheld`` says why no more was offered, when it last had to be.
     ``read_at`` is the hash of the block at which ``effect_before`` was read, as far as this run knows. ``blind``: the call was made of a
     current value that cannot be read any more, so what was sent is only watched. ``ends_ms`` is its end in monotonic milliseconds.
-    ``patient``: whoever drives it has time for a key that is slow.
+    ``patient``: whoever drives it has time for a key that is slow. ``rehearsed`` is as in the order.
     """
 
     intent: Intent
     armed: ArmedAction | None
     marks: dict[str, float] = field(default_factory=dict)
-    simulation: asyncio.Task[Simulation] | None = None
+    simulation: asyncio.Future[Simulation] | None = None
     answer: Submission | None = None
     mined: Receipt | None = None
     trouble: OutsideError | None = None
@@ -74,6 +77,7 @@ class Work:
     asked: tuple[str, int] = ("", -1)
     low_at: set[int] = field(default_factory=set)
     patient: bool = True
+    rehearsed: Rehearsed | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
 from keeper.domain.evm import CallResult, Log, Receipt, Simulation
+from keeper.domain.rehearsal import Rehearsal
 from keeper.domain.testimony import Testimony
 
 
@@ -35,6 +36,16 @@ class ChainReader(Protocol):
 
     async def close(self) -> None:
         """Let go of the connection. Safe to call twice."""
+
+
+@runtime_checkable
+class RehearsingReader(Protocol):
+    """A ChainReader that simulates calls in the message that it reads with. Raises as ChainReader does."""
+
+    async def read_and_rehearse(
+        self, calls: Sequence[Call], rehearsals: Sequence[Rehearsal], block: BlockStamp
+    ) -> tuple[Sequence[CallResult], Sequence[Simulation | None]]:
+        """As ``read``, and what each rehearsal comes to at the same block: None where the node has no word on it, or takes no such message."""
 
 
 class BlockReader(Protocol):

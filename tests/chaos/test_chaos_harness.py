@@ -93,11 +93,16 @@ def test_secrecy__public_after_the_word_of_it__holds() -> None:
 
 @pytest.mark.parametrize(
     ("records", "block", "public_after"),
-    [([INTENT, ATTEMPT], 7, 2), ([INTENT, ATTEMPT, FELL_BACK], 6, 2), ([INTENT, ATTEMPT, FELL_BACK], 7, 3)],
-    ids=["without a word", "before it", "too early"],
+    [
+        ([INTENT, ATTEMPT], 7, 2),
+        ([INTENT, ATTEMPT, FELL_BACK], 6, 2),
+        ([INTENT, ATTEMPT, FELL_BACK], 7, 3),
+        ([INTENT, ATTEMPT, FELL_BACK], 7, None),
+    ],
+    ids=["without a word", "before it", "too early", "although never"],
 )
-def test_secrecy__public_before_that__is_found(records: list[Record], block: int, public_after: int) -> None:
-    with pytest.raises(AssertionError, match=r"public|early"):
+def test_secrecy__public_before_that__is_found(records: list[Record], block: int, public_after: int | None) -> None:
+    with pytest.raises(AssertionError, match=r"public|early|for ever"):
         check_secrecy(records, [("0xaa", block)], public_after=public_after)
 
 

@@ -15,7 +15,7 @@ from eth_typing import HexStr
 from keeper.adapters.audit.verify import verify
 from keeper.devnet.world import Role
 from keeper.domain.record import RecordKind
-from tests.support.forked_keeper import forked_keeper
+from tests.support.forked_keeper import ForkedRunning, forked_keeper
 from tests.support.keeper_process import Done, Running, keeper
 from tests.support.keeper_stage import MARKET, Setup, Stage, staged
 
@@ -44,7 +44,7 @@ def run(stage: Stage, **env: str) -> Done:
 async def test_run__no_node__keeps_trying_and_ends_cleanly(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         stage.write(Setup(node_url=f"ws://127.0.0.1:{free_port()}"))
-        async with Running(["run", stage.config], tmp_path) as keeper_run:
+        async with ForkedRunning(["run", stage.config], tmp_path) as keeper_run:
             await keeper_run.until(lambda: stage.faults("heads") == [("down", "unreachable")], "the fault")
             assert not keeper_run.ended()
             assert await keeper_run.end(signal.SIGTERM) == 0
@@ -57,10 +57,10 @@ async def test_run__no_node__keeps_trying_and_ends_cleanly(tmp_path: Path) -> No
 
 
 async def test_run__another_keeper_runs_on_the_database__exit_2_naming_it(tmp_path: Path) -> None:
-    async with staged(tmp_path) as stage, Running(["run", stage.config], tmp_path) as first:
+    async with staged(tmp_path) as stage, ForkedRunning(["run", stage.config], tmp_path) as first:
         await first.watching()
         records = len(stage.records())
-        second = keeper("run", stage.config)
+        second = run(stage)
         assert second.code == 2
         assert f"process {first.pid}" in second.err
         assert "audit.url" in second.err
@@ -93,7 +93,7 @@ async def test_run__wrong_chain__exit_2_with_record_and_remedy(tmp_path: Path) -
         assert fault.body["remedy"]
         stage.assert_log_holds()
         assert stage.records(RecordKind.STOP)[0].body["reason"] == "the node serves another chain"
-        as_json = keeper("--json", "run", stage.config)
+        as_json = forked_keeper("--json", "run", stage.config)
         assert as_json.code == 2
         assert json.loads(as_json.out)["ok"] is False
 
@@ -138,7 +138,7 @@ async def test_run__database_in_a_folder_that_is_not_there__exit_3(tmp_path: Pat
 
 async def test_run__shadow__decides_and_records_and_sends_nothing(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
-        async with Running(["run", stage.config, "--shadow"], tmp_path) as keeper_run:
+        async with ForkedRunning(["run", stage.config, "--shadow"], tmp_path) as keeper_run:
             await keeper_run.watching()
             await stage.shock()
             await stage.mine_until(lambda: bool(stage.outcomes()), ended=keeper_run.ended)
@@ -169,7 +169,7 @@ async def test_run__secrets_of_every_kind__are_nowhere_in_what_it_leaves(tmp_pat
                 '    headers: {X-Key: "${KEEPER_HEADER_KEY}"}\n',
             )
         )
-        async with Running(["-vv", "run", stage.config], tmp_path, env=env) as keeper_run:
+        async with ForkedRunning(["-vv", "run", stage.config], tmp_path, env=env) as keeper_run:
             await keeper_run.watching()
             await stage.shock()
             await stage.mine_until(lambda: bool(stage.outcomes()), ended=keeper_run.ended)
@@ -205,10 +205,10 @@ def _keystore(stage: Stage, password: str) -> None:
 
 async def test_status__before_while_and_after__says_what_is_so(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
-        before = keeper("status", stage.config)
+        before = forked_keeper("status", stage.config)
         assert before.code != 0
         assert "Traceback" not in before.err
-        async with Running(["run", stage.config], tmp_path) as keeper_run:
+        async with ForkedRunning(["run", stage.config], tmp_path) as keeper_run:
             await keeper_run.watching()
             await stage.mine_until(lambda: stage.evaluated() > 0, ended=keeper_run.ended)
             calm = _status(stage)
@@ -237,7 +237,7 @@ async def test_status__before_while_and_after__says_what_is_so(tmp_path: Path) -
 async def test_status__the_pause_failed__says_what_was_not_done_and_what_to_do(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         await stage.world.revoke(Role.PAUSER, stage.world.keeper.address)
-        async with Running(["run", stage.config], tmp_path) as keeper_run:
+        async with ForkedRunning(["run", stage.config], tmp_path) as keeper_run:
             await keeper_run.watching()
             await stage.shock()
             await stage.mine_until(lambda: bool(stage.outcomes()), ended=keeper_run.ended)
@@ -248,7 +248,7 @@ async def test_status__the_pause_failed__says_what_was_not_done_and_what_to_do(t
         assert while_it_runs["ok"] is False
         assert (failed["market"], failed["action"]) == (MARKET, "pause-market")  # type: ignore[has-type]
         assert (failed["kind"], failed["reason"]) == ("failed", "missing-role")  # type: ignore[has-type]
-        text = keeper("status", stage.config).out
+        text = forked_keeper("status", stage.config).out
         assert f"NOT DONE: pause-market on {MARKET}" in text
         assert f"  -> {failed['remedy']}" in text  # type: ignore[has-type]
 

@@ -319,7 +319,8 @@ def test_start_up__a_command_that_fails__is_broken_with_its_words() -> None:
         start_up._output([sys.executable, "-c", "import sys; print('no good', file=sys.stderr); sys.exit(3)"])
 
 
-def test_tick__same_snapshots__trips_the_same_rules_on_both_sides() -> None:
+def test_tick__same_snapshots__trips_the_same_rules_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tick, "MARKETS", 200)
     said: list[str] = []
     results = BENCHES["tick"].load()(Options(60, said.append))
     assert [one.peer_name for one in results] == [
@@ -343,6 +344,7 @@ class Sleeper(Ours):
 
 def test_tick__sides_that_do_not_agree__are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tick, "Ours", Sleeper)
+    monkeypatch.setattr(tick, "MARKETS", 200)
     with pytest.raises(Broken, match="do not trip the same rules"):
         tick.tick(quiet(40))
 

@@ -29,7 +29,7 @@ def test_compiler__its_version__is_the_last_line() -> None:
     assert said.splitlines()[-1].startswith("Version: 0.8.28+commit.")
 
 
-@pytest.mark.parametrize("size", [0, 750_000], ids=["small", "beyond the compiler's stack"])
+@pytest.mark.parametrize("size", [0, 1_400_000], ids=["small", "beyond the compiler's stack"])
 def test_compiler__sources_of_any_size__are_compiled(size: int) -> None:
     answer = compiled(f"pragma solidity ^0.8.28; /* {'ä' * size} */ contract A {{ function f() external {{}} }}")
     assert [entry["name"] for entry in answer["contracts"]["A.sol"]["A"]["abi"]] == ["f"]

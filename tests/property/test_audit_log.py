@@ -23,7 +23,7 @@ from keeper.adapters.audit.verify import verify, verify_newest
 from keeper.domain.errors import AuditError, InvalidTransition
 from keeper.domain.record import Draft, RecordKind, RecordQuery
 from keeper.ports.audit import AuditStore
-from tests.support.audit_log import attempt, broadcast, opening, outcome, receipt, receipt_gone, tx_hash
+from tests.support.audit_log import attempt, broadcast, opening, outcome, receipt, receipt_gone, tx_hash, write_log
 
 pytestmark = pytest.mark.property
 
@@ -112,8 +112,10 @@ async def _append(store: AuditStore, batch: list[Draft]) -> str:
     return " ".join(record.hash for record in records)
 
 
-async def _same_life(url: str, batches: list[list[Draft]], queries: list[RecordQuery]) -> None:
-    database, memory = await SqlAuditStore.open(url, create=True), MemoryAuditStore()
+async def _same_life(path: Path, batches: list[list[Draft]], queries: list[RecordQuery]) -> None:
+    url = sqlite_url(path)
+    await write_log(path, [])
+    database, memory = await SqlAuditStore.open(url), MemoryAuditStore()
     try:
         for batch in batches:
             assert await _append(database, batch) == await _append(memory, batch)
@@ -151,7 +153,7 @@ def test_stores__any_sequence_of_drafts__agree_and_verify(
     batches: list[list[Draft]], queries: list[RecordQuery]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_same_life(sqlite_url(Path(folder) / "k.db"), batches, [RecordQuery(), *queries]))
+        asyncio.run(_same_life(Path(folder) / "k.db", batches, [RecordQuery(), *queries]))
 
 
 @given(st.lists(PLAIN, min_size=1, max_size=6))

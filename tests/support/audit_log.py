@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from keeper.adapters.audit.location import sqlite_url
+from keeper.adapters.audit.migrate import upgrade
 from keeper.adapters.audit.store import SqlAuditStore
 from keeper.domain.record import Draft, Json, Record, RecordKind
 
@@ -124,8 +127,23 @@ ROWS_OF_STORY: dict[str, dict[Any, int]] = {
 """Which record made which row of the journal."""
 
 
+@functools.cache
+def _empty() -> bytes:
+    """The file of a log without records. Making its tables takes longer than all records of a test: it is done once."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "keeper.db"
+        upgrade(sqlite_url(path))
+        return path.read_bytes()
+
+
+def _prepare(path: Path) -> None:
+    if not path.exists():
+        path.write_bytes(_empty())
+
+
 async def write_log(path: Path, drafts: Sequence[Draft]) -> list[Record]:
     """A new log at ``path`` with these records, closed again: everything is in the one file."""
+    _prepare(path)
     store = await SqlAuditStore.open(sqlite_url(path), create=True)
     try:
         return list(await store.append(drafts))

@@ -41,7 +41,9 @@ class LyingNode:
     url: str = ""
     counts: Counter[str] = field(default_factory=Counter)
     _forged: dict[str, str] = field(default_factory=dict)
-    _http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=10, trust_env=False))
+    _http: httpx.AsyncClient = field(
+        default_factory=lambda: httpx.AsyncClient(timeout=10, trust_env=False, verify=False)
+    )
 
     async def answer(self, message: Json | list[Json]) -> Json | list[Json]:
         if isinstance(message, list):

@@ -14,6 +14,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 Message = dict[str, Any]
+Frame = Message | list[Message]
+"""A batch is one, too."""
 LIMIT = 64 * 1024 * 1024
 
 
@@ -39,7 +41,7 @@ class Proxy:
         self._lose_before_it = True
         self.lost = asyncio.Event()
         self.requests: list[str] = []
-        """The methods that came, in order."""
+        """The method of each message that came, in order; of a batch, those in it, each once, with ``+`` between."""
 
     async def __aenter__(self) -> Self:
         await self.restore()
@@ -114,7 +116,7 @@ class Proxy:
         self,
         source: ServerConnection | ClientConnection,
         target: ServerConnection | ClientConnection,
-        passes: Callable[[Message], bool],
+        passes: Callable[[Frame], bool],
     ) -> None:
         with suppress(ConnectionClosed):
             async for text in source:
@@ -124,14 +126,16 @@ class Proxy:
                     return
                 await target.send(text)
 
-    def _request(self, message: Message) -> bool:
-        method = str(message.get("method"))
+    def _request(self, frame: Frame) -> bool:
+        messages = frame if isinstance(frame, list) else [frame]
+        method = "+".join(dict.fromkeys(str(message.get("method")) for message in messages))
         self.requests.append(method)
         self._countdown -= 1
         due = self._countdown == 0
         if method == self._after or (due and not self._lose_before_it):
-            self._fatal.add(message["id"])
+            self._fatal.update(message["id"] for message in messages)
         return method != self._before and not (due and self._lose_before_it)
 
-    def _answer(self, message: Message) -> bool:
-        return message.get("id") not in self._fatal
+    def _answer(self, frame: Frame) -> bool:
+        messages = frame if isinstance(frame, list) else [frame]
+        return not any(message.get("id") in self._fatal for message in messages)

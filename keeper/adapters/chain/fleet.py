@@ -17,7 +17,9 @@ from keeper.domain.block import BlockStamp
 from keeper.domain.chain_events import ChainEvent, DownReason
 from keeper.domain.errors import OutsideError, Refused
 from keeper.domain.evm import CallResult, Receipt, Simulation
+from keeper.domain.rehearsal import Rehearsal
 from keeper.domain.testimony import Silence, Testimony, Word
+from keeper.ports.chain import RehearsingReader
 from keeper.ports.clock import Clock
 
 __all__ = ["Fleet", "FleetPolicy", "Member", "Node"]
@@ -127,6 +129,18 @@ class Fleet:
         return await self._ask(
             lambda node: node.read(calls, block), refusal_is_final=False, pinned=block, trial=_read_anew(calls)
         )
+
+    async def read_and_rehearse(
+        self, calls: Sequence[Call], rehearsals: Sequence[Rehearsal], block: BlockStamp
+    ) -> tuple[Sequence[CallResult], Sequence[Simulation | None]]:
+        """As ``read``, with what is rehearsed in the same message."""
+
+        async def both(node: Node) -> tuple[Sequence[CallResult], Sequence[Simulation | None]]:
+            if isinstance(node, RehearsingReader):
+                return await node.read_and_rehearse(calls, rehearsals, block)
+            return await node.read(calls, block), [None] * len(rehearsals)
+
+        return await self._ask(both, refusal_is_final=False, pinned=block, trial=_read_anew(calls))
 
     async def close(self) -> None:
         """Lets go of all nodes. Safe to call twice."""

@@ -20,6 +20,7 @@ from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, UnitErr
 from keeper.domain.evm import CallResult, Log, Receipt, Sent, Simulation
 from keeper.domain.future import Future, Step
 from keeper.domain.redact import redact_text, redact_url, secret_parts
+from keeper.domain.rehearsal import Rehearsal
 from keeper.domain.text import shown
 
 T = TypeVar("T")
@@ -134,6 +135,21 @@ class NodeClient:
                 return await self._read_each(calls, block)
             found += part
         return found
+
+    async def read_and_rehearse(
+        self, calls: Sequence[Call], rehearsals: Sequence[Rehearsal], block: BlockStamp
+    ) -> tuple[Sequence[CallResult], Sequence[Simulation | None]]:
+        """As ``read``, with an ``eth_call`` for each rehearsal in the same message. Where it cannot be one message, nothing is rehearsed."""
+        chunks, at = self._plans.chunks(calls), _pinned(block)
+        fits = len(chunks) + len(rehearsals) <= self._max_batch
+        if rehearsals and fits and block.number >= max(self._no_multicall_before, self._no_batch_before):
+            requests = [("eth_call", chunk.params + at) for chunk in chunks]
+            requests += [("eth_call", call_params(each.call, each.sender) + at) for each in rehearsals]
+            found = await self._batch_or_none(requests, block.number, _itself, _itself)
+            results = self._results(chunks, found[: len(chunks)], block) if found is not None else None
+            if found is not None and results is not None:
+                return results, [_simulation(answer) for answer in found[len(chunks) :]]
+        return await self.read(calls, block), [None] * len(rehearsals)
 
     async def close(self) -> None:
         """Lets go of the connection; whatever waits for it fails with Unreachable. Safe to call twice."""
@@ -251,6 +267,24 @@ class NodeClient:
 
         return await self._ask("eth_call", chunk.params + at, decoded)
 
+    def _results(self, chunks: Sequence[Chunk], found: Sequence[object], block: BlockStamp) -> list[CallResult] | None:
+        """Of the answers in a batch, a Refused where it is one. None when they have to be asked for alone. Raises Refused, MalformedAnswer."""
+        results: list[CallResult] = []
+        try:
+            for chunk, answer in zip(chunks, found, strict=True):
+                if isinstance(answer, Refused):
+                    if answer.code not in _BATCH_LIMITS:
+                        raise answer
+                    self._no_batch_before = block.number + _RETRY_BLOCKS
+                    return None
+                if not (data := hexes.data(answer)):
+                    self._no_multicall_before = block.number + _RETRY_BLOCKS
+                    return None
+                results += chunk.answers.decode(data)
+        except OutsideError as error:
+            raise self._named(error) from None
+        return results
+
     async def _read_each(self, calls: Sequence[Call], block: BlockStamp) -> list[CallResult]:
         at = _pinned(block)
         requests = [("eth_call", call_params(call) + at) for call in calls]
@@ -268,18 +302,30 @@ class NodeClient:
         ``refused`` makes a result of an error answer; it raises the error again when it is none.
         """
         if len(requests) > 1 and at_block >= self._no_batch_before:
-            parts = [requests[begin : begin + self._max_batch] for begin in range(0, len(requests), self._max_batch)]
-            try:
-                found = await _all([self._batch(part, parse, refused) for part in parts])
-            except BatchRefused:
-                self._no_batch_before = at_block + _RETRY_BLOCKS
-            except Unreachable:
-                # some nodes close the connection instead of an answer: the next time must not end in the same way
-                self._no_batch_before = at_block + _RETRY_BLOCKS
-                raise
-            else:
-                return [one for part in found for one in part]
+            found = await self._batch_or_none(requests, at_block, parse, refused)
+            if found is not None:
+                return found
         return await _all([self._one(request, parse, refused) for request in requests])
+
+    async def _batch_or_none(
+        self,
+        requests: Sequence[Request],
+        at_block: int,
+        parse: Callable[[Any], T],
+        refused: Callable[[Refused], T] | None,
+    ) -> list[T] | None:
+        """None where the node takes no batch, which is remembered for a while."""
+        parts = [requests[begin : begin + self._max_batch] for begin in range(0, len(requests), self._max_batch)]
+        try:
+            found = await _all([self._batch(part, parse, refused) for part in parts])
+        except BatchRefused:
+            self._no_batch_before = at_block + _RETRY_BLOCKS
+            return None
+        except Unreachable:
+            # some nodes close the connection instead of an answer: the next time must not end in the same way
+            self._no_batch_before = at_block + _RETRY_BLOCKS
+            raise
+        return [one for part in found for one in part]
 
     async def _batch(
         self, requests: Sequence[Request], parse: Callable[[Any], T], refused: Callable[[Refused], T] | None
@@ -359,6 +405,20 @@ def _parsed(answer: dict[str, Any], parse: Callable[[Any], T], refused: Callable
 
 def _reverted(error: Refused) -> CallResult:
     return CallResult(False, _revert_data(error))
+
+
+def _itself(answer: object) -> object:
+    return answer
+
+
+def _simulation(answer: object) -> Simulation | None:
+    """Of the answer to a rehearsal; None where it says nothing about the call."""
+    try:
+        if isinstance(answer, Refused):
+            return Simulation(False, _revert_data(answer), answer.message)
+        return Simulation(True, hexes.data(answer))
+    except OutsideError:
+        return None
 
 
 def _stamp_or_none(answer: object) -> BlockStamp | None:

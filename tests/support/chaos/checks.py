@@ -36,7 +36,9 @@ class Aftermath:
     moot: bool = False
     """Somebody else may have brought the effect about before the keeper decided anything."""
     route: str = "public"
-    public_after: int = 0
+    public_after: int | None = 0
+    sighted: list[tuple[str, int]] = field(default_factory=list)
+    """What the node's own pool held, and since which block, where nobody else could have put it there."""
     quiet: bool = False
     """Nothing but the keeper itself could make its transaction public, and none of its lives was cut short."""
 
@@ -97,6 +99,7 @@ class Aftermath:
         if self.route != "private" or self.public_after == 0:
             return
         arrivals = [(arrival.tx_hash, arrival.block) for arrival in self.ground.public.arrivals]
+        arrivals += self.sighted
         fallbacks = check_secrecy(records, arrivals, public_after=self.public_after)
         if self.quiet:
             told = [page for page in self.pages() if page["key"].startswith("fallback/")]
@@ -141,7 +144,7 @@ def check_journal(records: Sequence[Record]) -> None:
     assert all(state is IntentState.DONE for state in states.values()), states
 
 
-def check_secrecy(records: Sequence[Record], arrivals: Sequence[tuple[str, int]], *, public_after: int) -> int:
+def check_secrecy(records: Sequence[Record], arrivals: Sequence[tuple[str, int]], *, public_after: int | None) -> int:
     """Where it is for builders alone at first, nothing was public before it was written down that, and why, it is so from then on.
 
     ``arrivals`` are the hash of each transaction that came to a public node, and the newest block then. How many intents fell back.
@@ -157,5 +160,6 @@ def check_secrecy(records: Sequence[Record], arrivals: Sequence[tuple[str, int]]
         assert int(fallback["block"]) <= block, f"{tx_hash} was public at block {block}, before {fallback}"
     for fallback in fallbacks.values():
         why = fallback["fallback"]
+        assert public_after is not None, f"it is for builders for ever: {fallback}"
         assert why["reason"] == "refused" or why["blocks"] >= public_after, f"too early: {fallback}"
     return len(fallbacks)

@@ -41,6 +41,7 @@ MARKET = "ETH-PERP"
 RETRY_BLOCKS = 2
 REBROADCAST_BLOCKS = 4
 AGAIN_S = 0.02
+LOOK_S = 0.5
 BUSY_MS = 40
 """How long a write waits for another process that holds the database."""
 RELAY_MS = 250
@@ -65,7 +66,7 @@ class Orders:
     confirmations: int
     expires_ms: int
     route: str
-    public_after: int
+    public_after: int | None
     builders: dict[str, str]
     """Their addresses by name; none where nothing goes to builders."""
     identity: str
@@ -159,7 +160,8 @@ class Keeper:
             for name, url in orders.builders.items()
         ]
         private = PrivateRoute("private", clients, identity, timeout_ms=RELAY_MS)
-        return Way(public, private, together=orders.route == "race")
+        never = orders.public_after is None
+        return Way(None if never else public, private, together=orders.route == "race")
 
     async def _open(self) -> SqlAuditStore:
         while True:
@@ -179,14 +181,36 @@ class Keeper:
                     with suppress(OutsideError):
                         await self._executor.measure_gas(self._armed)
                     ready = True
-                await self._deal_with(await self._node.head())
-                async with aclosing(self._node.heads()) as heads:
-                    await self._deal_with(await self._node.head())  # what came before the subscription
-                    async for head in heads:
-                        await self._deal_with(head)
+                await self._follow()
             except (OutsideError, AuditError) as error:
                 print(type(error).__name__, error.message, flush=True)
                 await asyncio.sleep(AGAIN_S)
+
+    async def _follow(self) -> None:
+        """Every head that is announced; the newest one where nothing is for a while. Raises OutsideError."""
+        announced: asyncio.Queue[BlockStamp | OutsideError] = asyncio.Queue()
+        listening = asyncio.create_task(self._listen(announced))
+        try:
+            head: BlockStamp | OutsideError = await self._node.head()
+            while not isinstance(head, OutsideError):
+                await self._deal_with(head)
+                try:
+                    async with asyncio.timeout(LOOK_S):
+                        head = await announced.get()
+                except TimeoutError:
+                    head = await self._node.head()
+            raise head
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    async def _listen(self, announced: asyncio.Queue[BlockStamp | OutsideError]) -> None:
+        try:
+            async with aclosing(self._node.heads()) as heads:
+                async for head in heads:
+                    announced.put_nowait(head)
+        except OutsideError as error:
+            announced.put_nowait(error)
 
     async def _deal_with(self, head: BlockStamp) -> None:
         if self._head is not None and head.hash == self._head.hash:

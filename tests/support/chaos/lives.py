@@ -108,7 +108,10 @@ class Whole:
             identity = folder / "identity.key"
             identity.touch(mode=0o600)
             identity.write_text(IDENTITY + "\n", encoding="ascii")
-            routes, after = _routes(relay), f"{scenario.public_after} blocks"
+            routes, after = (
+                _routes(relay),
+                "never" if scenario.public_after is None else f"{scenario.public_after} blocks",
+            )
         setup = Setup(
             node_url=ground.public.ws_url,
             confirmations=scenario.confirmations,

@@ -103,10 +103,17 @@ class Play:
             await self._finish()
         finally:
             await self._end()
+        if relay is not None and scenario.fault is not Fault.REORG:  # which makes it public, as it does outside
+            self._after.sighted = await self._sighted(relay)
         await self._after.check()
         ends = [record.body for record in self._after.records() if record.kind == "outcome"]
         self._played.end = f"{ends[-1]['kind']}/{ends[-1]['reason']}" if ends else "nothing was left to do"
         return self._played
+
+    async def _sighted(self, relay: Relay) -> list[tuple[str, int]]:
+        hashes = [str(record.body["tx_hash"]) for record in self._after.records() if record.kind == "attempt"]
+        found = [await relay.sighting(tx_hash) for tx_hash in hashes]
+        return [(one.tx_hash, one.block) for one in found if one is not None]
 
     # -- the course -----------------------------------------------------------------------------------------------------------
 
@@ -123,9 +130,9 @@ class Play:
             await self._slot()
             if number == ends:
                 await self._heal()
-            if number == ends + PATIENT and scenario.fault in HOPELESS:
+            if scenario.fault in HOPELESS and number > ends and (number - ends) % PATIENT == 0:
                 # what builders may still put into a block ends when its time is over
-                self._lives.set_clock(JUMP_MS)
+                self._lives.set_clock((number - ends) // PATIENT * JUMP_MS)
             if number > ends and self._run is not None and await self._settled():
                 self._played.blocks = number
                 return

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
+AFTER: dict[str, tuple[int | None, ...]] = {"public": (0,), "private": (0, 1, 2, 3, None), "race": (0,)}
 GOLDEN = 0.6180339887498949
 """Multiples of it spread evenly over [0, 1): runs with seeds that follow each other kill at places far apart."""
 
@@ -57,7 +58,7 @@ class Scenario:
     one with the transaction, and takes all of them away; ``kept``: the transaction is in the pool again then.
 
     ``kills`` are places in [0, 1) on the list of steps of such a run, one for each life of the keeper that ends by kill -9; ``idle`` blocks
-    pass before it is started again. ``public_after``: blocks to builders alone. ``per_action_wei`` is the budget of the action.
+    pass before it is started again. ``public_after``: blocks to builders alone (None: never public). ``per_action_wei`` is the budget of the action.
     """
 
     seed: int
@@ -69,7 +70,7 @@ class Scenario:
     late: int
     kept: bool
     confirmations: int
-    public_after: int
+    public_after: int | None
     per_action_wei: int | None
     kills: tuple[float, ...]
     idle: int
@@ -103,7 +104,7 @@ def draw(seed: int, routes: tuple[str, ...] = ROUTES) -> Scenario:
         late=late,
         kept=chance.random() < 0.5,
         confirmations=late + 2 if fault is Fault.REORG else chance.randint(1, 3),
-        public_after=chance.randint(0, 3),
+        public_after=chance.choice(AFTER[route]),
         per_action_wei=chance.choice([None, BUDGET_WEI]),
         kills=kills,
         idle=chance.randint(0, 2),

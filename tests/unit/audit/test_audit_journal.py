@@ -180,5 +180,18 @@ def test_moved__unknown_intent__refused() -> None:
         moved(None, Moved("i-1", IntentTrigger.CLOSE, None), knows_tx=False)
 
 
+def test_change_of__what_was_withdrawn_after_the_end__changes_nothing() -> None:
+    given = broadcast(accepted=False)
+    assert read(replace(given, body={**given.body, "withdrawn": True})) is None
+
+
+@pytest.mark.parametrize(("accepted", "withdrawn"), [(True, True), (False, False)])
+def test_change_of__other_words_of_withdrawing__are_read_as_any_broadcast(accepted: bool, withdrawn: bool) -> None:
+    given = broadcast(accepted=accepted)
+    change = read(replace(given, body={**given.body, "withdrawn": withdrawn}))
+    assert isinstance(change, Moved)
+    assert change.trigger is (IntentTrigger.SEND if accepted else None)
+
+
 def test_moved__broadcast_not_accepted__stays() -> None:
     assert moved(IntentState.MINED, Moved("i-1", None, "0x1"), knows_tx=True) is IntentState.MINED
