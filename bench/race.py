@@ -18,13 +18,13 @@ from keeper.devnet.markets import DEFAULT_MARKETS
 WARM_UP = 5
 
 STAGES = (
-    ("reads", "all calls in one Multicall3 request pinned to the block, and decoding"),
+    ("reads", "all calls in one Multicall3 and what is rehearsed, one message pinned to the block, and decoding"),
     ("tick", "grading, signals, rules, decision"),
     (
         "first commit",
-        "incident, decision, intent and signed attempt in one durable commit; the simulation runs beside it",
+        "incident, decision, intent and signed attempt in one durable commit",
     ),
-    ("simulation", "what is left to wait for after the commit"),
+    ("simulation", "what is left to wait for after the commit, where it was not rehearsed with the reads"),
     ("sign", "EIP-1559, from the fields to the raw transaction"),
     ("second commit", "a commit of the attempt alone, where it could not be signed with the intent"),
     ("submit", "eth_sendRawTransaction until the node has taken it"),
@@ -59,13 +59,17 @@ async def race(
     options: Options,
     kind: type[Stage] = Stage,
     markets: Sequence[str] = DEFAULT_MARKETS,
+    ours_with: Sequence[str] = (),
 ) -> Times:
-    """A trip of ours, a trip of each peer's, and so on; the first few of each are not counted. Raises Broken when a trip did not happen."""
+    """A trip of ours, a trip of each peer's, and so on; the first few of each are not counted. Raises Broken when a trip did not happen.
+
+    ``ours_with`` are arguments of ``bench.peers.keeper_run`` after the configuration.
+    """
     times = Times(peers={module: [] for module in modules})
     with scratch() as folder:
         async with staged(kind, markets) as stage, contextlib.AsyncExitStack() as contestants:
             config = stage.write_configuration(folder)
-            ours = await contestants.enter_async_context(running("keeper_run", folder, [str(config)]))
+            ours = await contestants.enter_async_context(running("keeper_run", folder, [str(config), *ours_with]))
             peers = {name: await contestants.enter_async_context(running(name, folder)) for name in modules}
             await _get_ready(stage, ours, peers.values())
             for trial in range(-min(WARM_UP, trials), trials):

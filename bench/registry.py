@@ -35,6 +35,9 @@ BENCHES: Mapping[str, Entry] = {
     "tick": Entry("tick", "tick", "1,000 markets x 10 rules, against plain Python, river and bare numpy"),
     "replay": Entry("replay", "replay", "100 markets x a year of minutes, against polars and pandas"),
     "sign": Entry("sign", "sign", "a transaction through our signer, against the bare signature"),
+    "durable": Entry(
+        "durable", "durable", "what a trip writes before it sends, in one commit, against fdatasync alone"
+    ),
     "audit-write-sqlite": Entry("audit_write", "write_sqlite", "a durable record per commit, against raw sqlite3"),
     "audit-write-postgres": Entry("audit_write", "write_postgres", "the same in PostgreSQL, against raw psycopg"),
     "audit-verify": Entry("audit_verify", "verify_sqlite", "the whole log verified, against orjson and sha256 alone"),

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import coincurve
 
 from bench.options import Options
-from bench.result import Ratio, Result, median, spread
+from bench.result import Bar, Ratio, Result, Want, median, spread
 from keeper.adapters.signing.local import LocalSigner
 from keeper.domain.evm import UnsignedTransaction
 
+BAR = Bar(3, Want.AT_MOST)
 KEY = bytes(31) + b"\x07"
 TO = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 
@@ -24,7 +25,7 @@ def sign(options: Options) -> Sequence[Result]:
     ours, peer = asyncio.run(_in_turn(trials))
     options.say(f"  our signer         {spread(ours, 'us')}")
     options.say(f"  bare coincurve     {spread(peer, 'us')}")
-    return [Result("sign", median(ours), median(peer), "coincurve", "us", Ratio.OURS_BY_PEER, None, trials)]
+    return [Result("sign", median(ours), median(peer), "coincurve", "us", Ratio.OURS_BY_PEER, BAR, trials)]
 
 
 async def _in_turn(trials: int) -> tuple[list[float], list[float]]:

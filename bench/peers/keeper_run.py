@@ -31,6 +31,7 @@ from keeper.domain.record import Draft, Record, RecordQuery
 from keeper.domain.rehearsal import Rehearsal
 from keeper.engine import Tick
 from keeper.execution.edges import Way
+from keeper.execution.executor import Executor
 from keeper.execution.work import Work
 from keeper.ports.audit import AuditStore
 from keeper.ports.chain import AccountReader, ChainReader, RehearsingReader
@@ -39,6 +40,8 @@ from keeper.ports.route import Route, Submission
 from keeper.ports.signer import Signer
 
 T = TypeVar("T")
+
+SIGN_ON_THE_PATH = "sign-on-the-path"
 
 
 class Spans:
@@ -209,8 +212,15 @@ def instrumented(parts: Parts) -> tuple[Parts, Gate, Spans]:
     return replace(parts, edges=timed), gate, spans
 
 
-async def main(config: str) -> None:
+async def _sign_nothing(_: Executor) -> None:
+    return
+
+
+async def main(config: str, how: str = "") -> None:
+    """``how`` SIGN_ON_THE_PATH: nothing is signed before its trip."""
     logs.set_up(0)
+    if how == SIGN_ON_THE_PATH:
+        Executor.sign_beforehand = _sign_nothing  # type: ignore[assignment,method-assign]
     parts, gate, spans = instrumented(await build(load(config)))
     gc.freeze()
     collapse()

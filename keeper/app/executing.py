@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 
@@ -52,13 +53,13 @@ def executor_of(
         tell(notices.of_fallback(work, fallback))
 
     def withheld(work: Work, why: Withheld) -> None:
-        log.error("no more is offered", intent=work.intent.id, why=why.message)
+        log.error("refused by nodes" if why.refused else "no more is offered", intent=work.intent.id, why=why.message)
         tell(notices.of_withheld(work, why))
 
     def not_mandated(refused: Unmandated) -> None:
         faults.down("mandate", "not-mandated", refused.message, refused.remedy, severity=Severity.CRITICAL)
 
-    return Executor(
+    executor = Executor(
         parts.edges,
         terms,
         armed,
@@ -68,3 +69,6 @@ def executor_of(
         on_fallback=fell_back,
         on_withheld=withheld,
     )
+    for each in parts.proving:  # who knew of a transaction before its block is in the log, however late it said so
+        each.route.also_tell(partial(executor.heard_late, each.route.name))
+    return executor

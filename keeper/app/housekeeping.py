@@ -43,7 +43,8 @@ class Housekeeping:
             Job("rebroadcast", REBROADCAST_S, self._executor.rebroadcast),
         ]
         for one in self._parts.proving:
-            canary = Canary(one.route, self._faults)
+            way = self._parts.edges.ways[one.route.name].open
+            canary = Canary(one.route, self._faults, way.name if way is not None else "")
             jobs.append(Job(f"canary:{one.route.name}", one.every_ms / 1000, canary.run, at_once=True))
             jobs.append(Job(f"connections:{one.route.name}", WARM_S, one.route.warm, at_once=True))
         if (every_s := self.checkpoints.every_s) is not None:

@@ -99,18 +99,26 @@ def of_fallback(work: Work, fallback: Fallback) -> Notice:
 
 
 def of_withheld(work: Work, withheld: Withheld) -> Notice:
-    """An action that no block takes may not cost more."""
+    """An action that no block takes may not cost more, or a node does not take it."""
     intent = work.intent
     attempt = work.last_attempt
     still = "nothing was sent yet; it is tried again at each block, until it expires"
-    if attempt is not None:
+    if attempt is not None and not withheld.refused:
         still = f"transaction {attempt.tx_hash} (nonce {attempt.nonce}) is sent again at each block, until it expires"
     remedy = (
         "raise `limits.gas_budget_eth_per_action` or `gas_budget_eth_per_day`, or act by hand if the market is at risk"
     )
-    body = "\n".join([withheld.message, still, remedy, f"incident {intent.incident}"])
     title = f"{intent.market}: no more is offered for {intent.action}"
-    return Notice(f"budget/{intent.id}", title, body, Severity.CRITICAL)
+    if withheld.refused:
+        title = f"{intent.market}: {intent.action} is refused by nodes"
+        still = "it is tried again at each block, until it expires"
+        remedy = "look at the words of the node, add an endpoint that takes it, or act by hand if the market is at risk"
+    if withheld.nobody:
+        title = f"{intent.market}: no builder takes {intent.action}"
+        remedy = "it may never be public: look at the private route (keeper doctor CONFIG), or act by hand if the market is at risk"
+    body = "\n".join([withheld.message, still, remedy, f"incident {intent.incident}"])
+    about = "refused" if withheld.refused else "builders" if withheld.nobody else "budget"
+    return Notice(f"{about}/{intent.id}", title, body, Severity.CRITICAL)
 
 
 def of_alert(decision: Decision) -> Notice:

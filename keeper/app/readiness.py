@@ -153,9 +153,10 @@ class Readiness:
         gas = sum(paid) or (GAS_GUESS if name == UPKEEP_LANE else 0)
         needed = gas * (next_base_fee_wei + pen.lane.priority_fee_wei) * FEE_MARGIN
         if pen.lane.balance_wei < needed:
-            message = f"{pen.sender} has {pen.lane.balance_wei} wei; {needed} wei would pay for every armed action"
-            remedy = f"send ETH to {pen.sender}"
-            self._faults.down(part, "low", message, remedy, severity=Severity.CRITICAL)
+            what = "every armed action" if paid else "a transaction of the keeper's own"
+            message = f"{pen.sender} has {pen.lane.balance_wei} wei; {needed} wei would pay for {what}"
+            severity = Severity.CRITICAL if paid else Severity.WARNING  # a pause does not wait for the keeper's own
+            self._faults.down(part, "low", message, f"send ETH to {pen.sender}", severity=severity)
         else:
             self._faults.up(part)
 

@@ -43,9 +43,14 @@ class Ways:
 
 
 async def open_ways(
-    config: model.Config, broadcasters: Sequence[Broadcaster], clock: Clock, senders: Collection[str]
+    config: model.Config,
+    broadcasters: Sequence[Broadcaster],
+    clock: Clock,
+    senders: Collection[str],
+    checkpoints: str = "",
 ) -> Ways:
     """Connects to nothing yet. ``broadcasters`` are the nodes of ``chain``; ``senders`` sign transactions, and no identity may be one of them.
+    ``checkpoints`` is the address that signs those, where there is one: no identity may be that either.
 
     In shadow mode nothing leaves the process, and no identity is opened. Raises SigningError.
     """
@@ -55,7 +60,7 @@ async def open_ways(
     proving: list[Proving] = []
     for route in config.routes:
         if isinstance(route, sending.PrivateRoute):
-            private = await open_private(route, clock, senders)
+            private = await open_private(route, clock, senders, checkpoints)
             found[route.name] = Way(found[route.fallback].open if _ever_public(config, route) else None, private)
             proving.append(Proving(private, route.prove_ms))
             closers.append(private.close)
@@ -85,8 +90,10 @@ def _open_public(
     return found, closers
 
 
-async def open_private(route: sending.PrivateRoute, clock: Clock, senders: Collection[str] = ()) -> PrivateRoute:
-    """With its identity opened. Raises SigningError, also where that is the key of one of ``senders``."""
+async def open_private(
+    route: sending.PrivateRoute, clock: Clock, senders: Collection[str] = (), checkpoints: str = ""
+) -> PrivateRoute:
+    """With its identity opened. Raises SigningError, also where that is the key of one of ``senders``, or the one of ``checkpoints``."""
     place = f"routes.{route.name}.identity"
     identity = await open_signer(route.identity, place)
     assert isinstance(identity, LocalSigner), "an identity lies in this process"
@@ -94,6 +101,11 @@ async def open_private(route: sending.PrivateRoute, clock: Clock, senders: Colle
         raise SigningError(
             f"the key of `{place}` is that of `signer` or of a lane ({identity.address})",
             remedy="make a key of its own for it, which needs no funds and no rights: docs/operator/routes.md",
+        )
+    if identity.address == checkpoints:
+        raise SigningError(
+            f"the key of `{place}` is that of `audit.checkpoints.identity` ({identity.address})",
+            remedy="make a key of its own for each: docs/operator/routes.md",
         )
     tls = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)  # one for all of them: it is slow to make
     clients = [
@@ -124,7 +136,7 @@ def _ever_public(config: model.Config, route: sending.PrivateRoute) -> bool:
 
 
 def _late(attempt: Attempt, answer: Answer) -> None:
-    """What came too late for the record of the submission is in the log of the process at least, and in the figures."""
+    """What came too late for the record of the submission has one of its own, a line in the log of the process, and is in the figures."""
     structlog.get_logger("keeper").info(
         "a builder answered late",
         builder=answer.to,

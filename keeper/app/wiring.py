@@ -56,7 +56,9 @@ async def build(config: model.Config) -> Parts:
     senders = [one.address for one in (signer, *lanes.values()) if one is not None]
     signing = await open_signing(config, senders)
     nodes = open_nodes(config.chain, clock)
-    ways = await open_ways(config, nodes.broadcasters, clock, senders)
+    ways = await open_ways(
+        config, nodes.broadcasters, clock, senders, signing.identity.address if signing is not None else ""
+    )
     store = await open_log(config.audit, clock)
     chain_sources, feed_sources = open_sources(config.sources, clock)
     notifiers = [await open_notifier(each, number) for number, each in enumerate(config.notify)]

@@ -239,7 +239,9 @@ def _read_lane(section: Section, route: str, routes: Routes, lanes: Collection[s
     if at is None or not lane:
         return ""
     if lane not in lanes:
-        at.problem("no lane has this name", nearest(lane, lanes) if lanes else "there is no section lanes")
+        others = [each for each in lanes if each != UPKEEP_LANE]  # that one is not for actions
+        none = "leave it out: then `signer` signs it" if lanes else "there is no section lanes"
+        at.problem("no lane has this name", nearest(lane, others) if others else none)
     elif route in routes.councils:
         at.problem("a proposal to a Safe is signed by `signer`", "leave it out, or set `route` to another one")
     elif lane == UPKEEP_LANE:

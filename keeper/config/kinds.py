@@ -10,7 +10,7 @@ from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from keeper.config.problems import nearest
-from keeper.config.secret import Secret
+from keeper.config.secret import Secret, looks_like_key
 from keeper.config.shape import NAME, NAME_HINT, Bad, Given, Kind
 from keeper.domain.address import checksum_address
 from keeper.domain.errors import UnitError
@@ -204,6 +204,8 @@ def split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
         )
     if not host:
         raise Bad("the URL names no host", hint)
+    if "#" in text:
+        raise Bad("the URL has a fragment (#...), which is never sent", "leave it out; a key in it belongs elsewhere")
     return parts
 
 
@@ -222,7 +224,7 @@ def file_in(folder: Path, text: str) -> str:
 
 def _file(given: Given) -> str:
     text = _text(given)
-    if HEX_KEY.fullmatch(text.strip()):
+    if HEX_KEY.fullmatch(text.strip()) or (looks_like_key(text) and "/" not in text):
         raise Bad(
             "this looks like a key, not like the path of a file", "put the key into a file that only you may read"
         )

@@ -38,6 +38,7 @@ from keeper.config.signers import (
 )
 from keeper.config.sources import read_sources
 from keeper.config.tree import Table, parse, plain_json
+from keeper.config.waits import check_never, check_waits
 from keeper.domain.record import Json
 
 if TYPE_CHECKING:
@@ -132,8 +133,10 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     _check_live(section, keeper)
     keys = _keys(section, signer, lanes, routes, audit)
     check_own_keys(keys)
+    check_never(actions.values(), routes)
     if chain is not None and certain:
         check_development(keys, chain.id)
+        check_waits(actions.values(), chain.id)
     if audit is not None:
         check_apart(section.at("audit"), audit, own_file(path), files_of(keys))
     if not section.clean or len(root.context.report) or not (keeper and chain and audit):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from keeper.config.secret import HIDDEN, redact_all, redact_for_record
+from keeper.config.secret import HIDDEN, looks_like_key, redact_all, redact_for_record
 from keeper.domain.errors import ConfigurationError, Problem
 
 FILE = "(file)"
@@ -14,14 +14,22 @@ FILE = "(file)"
 
 MARKETS_NAMED = 5
 _LONGEST_SHOWN = 70
-_KEY_LIKE = re.compile(r"[0-9a-fA-F]{64}")
-_KEYS = r"^(?:signer|lanes\..+|routes\..+\.identity|audit\.checkpoints\.identity)\."
-_PLAIN = re.compile(_KEYS + r"(?:kind|address|region|timeout|on_mainnet)$")
-"""What of a key may be shown, unless a key itself was pasted there."""
 _CREDENTIALS = re.compile(
-    _KEYS
-    + r"|^(?:audit\.checkpoints\.witnesses\[\d+\]\.token|routes\..+\.api_key|notify\[\d+\]\.url|sources\..*\.headers\.)"
+    r"^(?:signer|lanes|routes\..+\.(?:identity|api_key)|audit\.checkpoints\.(?:identity|witnesses\[\d+\]\.token))(?:[.\[]|$)"
+    r"|^routes\..+\.builders(?:\.[^.]+)?(?:\.header)?$"
+    r"|^(?:notify\[\d+\]\.url|sources\..*\.headers\.)"
 )
+"""Where a key or a credential belongs, or is put by mistake: at a section's own place too."""
+_LIKELY = {
+    "kind": re.compile(r"(?:key|store|file|env|kms|aws|remote|signer|web3|clef|vault|local|mnemonic|hex|plain|[ _-])+", re.I),
+    "address": re.compile(r"0x[0-9a-fA-F]{0,44}"),
+    "region": re.compile(r"[a-z]{2}(?:-(?:gov|iso[a-z]?|central|(?:north|south)?(?:east|west)?))*(?:-[0-9]{1,2}[a-z]?)?", re.I),
+    "timeout": re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?\s*[A-Za-z]{0,7}"),
+    "on_mainnet": re.compile(r"true|false|yes|no|on|off|yes-i-know[a-z-]{0,50}", re.I),
+    "header": re.compile(r"(?:x-)?(?:[a-z]{1,12}-)*signature", re.I),
+}  # fmt: skip
+"""What people write at these places of a section about keys, right or nearly right: it may be shown, and nothing else there."""
+_ADDRESS_OF_SERVICE = re.compile(r"(?:\.(?:url|status|endpoint|service)|\.endpoints\[\d+\])$")
 
 
 class Report:
@@ -87,7 +95,7 @@ def join(path: str, key: str) -> str:
 
 def visible_key(key: str) -> str:
     """A key as it may be shown; what looks like a private key is not, wherever it was pasted."""
-    return HIDDEN if _KEY_LIKE.search(key) else shown(key) or '""'
+    return HIDDEN if looks_like_key(key) else shown(key) or '""'
 
 
 def shown_at(path: str, text: str) -> str:
@@ -97,15 +105,14 @@ def shown_at(path: str, text: str) -> str:
 
 def without_credentials(path: str, text: str) -> str:
     """The text of this place without what may be a credential; ``${NAME}`` stays."""
-    if _PLAIN.match(path):
-        return HIDDEN if _KEY_LIKE.search(text) else text
     if _CREDENTIALS.match(path):
-        return redact_all(text)
+        likely = _LIKELY.get(path.rpartition(".")[2])
+        return text if likely and likely.fullmatch(text) else redact_all(text)
     if "://" in text:
-        return redact_for_record(text)
-    if path.endswith(".url"):  # the scheme was forgotten, the key in the path was not
-        return redact_for_record("x://" + text).removeprefix("x://")
-    return text
+        text = redact_for_record(text)
+    elif _ADDRESS_OF_SERVICE.search(path):  # the scheme was forgotten, the key in the path was not
+        text = redact_for_record("x://" + text).removeprefix("x://")
+    return HIDDEN if looks_like_key(text) else text
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

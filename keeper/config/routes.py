@@ -16,6 +16,7 @@ from keeper.config.secret import Secret
 from keeper.config.sending import BuilderConfig, Cancel, PrivateRoute, PublicRoute, RaceRoute
 from keeper.config.shape import Bad, Cursor, Field, Given, Kind, Part, Section, Shape
 from keeper.config.signers import REQUESTS, KeyPlace, read_identity
+from keeper.config.tree import Scalar
 from keeper.config.urls import SAFE_URL, shown_url
 from keeper.domain.errors import UnitError
 from keeper.domain.record import Json
@@ -156,6 +157,9 @@ def read_routes(cursor: Cursor | None) -> Routes:
     sections: dict[str, Section] = {}
     for name, below in cursor.named() if cursor else ():
         names.append(name)
+        if _is_taken(name, below):
+            broken.add(name)
+            continue
         chosen = below.choose(ROUTES, implied=name)
         route = _read(name, *chosen, places, identities) if chosen else None
         if route is None or chosen is None:
@@ -170,6 +174,17 @@ def read_routes(cursor: Cursor | None) -> Routes:
     for name, section in sections.items():
         _check_names(kinds[name], section, kinds, broken)
     return Routes(tuple(found), tuple(names), tuple(identities))
+
+
+def _is_taken(name: str, below: Cursor) -> bool:
+    """Whether the built-in name is that of another kind. Notes it; what else that section says would be about another route."""
+    at = below.written("kind")
+    if name != DEFAULT_ROUTE or at is None or not isinstance(at.node, Scalar):
+        return False
+    if str(at.node.value) not in ROUTES or at.node.value == "public":
+        return False
+    at.problem("`public` is the built-in name", "choose another for this route")
+    return True
 
 
 def _read(

@@ -20,7 +20,7 @@ from keeper.rules.spec import DAY_MS, DAYS, ONLY_OK, RuleSpec, Schedule, Without
 ACCEPTABLE = tuple(quality for quality in Quality if quality not in WITHOUT_VALUE)
 _QUALITY = word_of(ACCEPTABLE)
 _DAY = word_of(DAYS)
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
 _PIECE = re.compile(r"[^.\[\]]+")
 
 

@@ -7,11 +7,16 @@ import re
 HIDDEN = "***"
 
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://).*@")
-_LONG_SEGMENT = re.compile(r"(?<=/)[^/?#${}]{16,}(?=[/?#]|$)")
-_QUERY_VALUE = re.compile(r"(?<=[?&])([^=&#]+)=([^&#]*)")
+_SEGMENT = re.compile(r"(?<=/)[^/#]+")
+_LONGEST_SEGMENT = 15
+_QUERY_PART = re.compile(r"[^&;]+")
 _LOCAL = ("sqlite:", "ipc:", "file:")
 _TELLING = re.compile(r"key|token|secret|pass|auth|sig|access|credential", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_TEMPLATE = re.compile(r"\$?\{[A-Za-z_][A-Za-z0-9_]*\}")
+_HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")
+_MNEMONIC = re.compile(r"(?<![a-z])(?:[a-z]{3,8}[\s,_-]+){11}[a-z]{3,8}(?![a-z])")
+"""The words of BIP 39 have 3 to 8 letters, and the fewest that make a key are 12."""
 _LEAD = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]{0,30}://|(?:Bearer|Basic|Token) )")
 
 
@@ -44,8 +49,15 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
+def looks_like_key(text: str) -> bool:
+    """Whether a private key or the words of one may be in this text, wherever it stands."""
+    return bool(_HEX_KEY.search(text) or _MNEMONIC.search(text))
+
+
 def redact_for_record(url: str) -> str:
-    """The address without credentials, long path segments (provider keys) and telling query values. ``${NAME}`` stays.
+    """The address without credentials, long path segments (provider keys), nameless and telling parts of the query, and fragments.
+
+    ``${NAME}`` stays.
 
     For the record of the configuration, where an auditor must still see which symbol of which venue was asked for. Messages use the
     stricter ``keeper.domain.redact.redact_url``.
@@ -54,24 +66,41 @@ def redact_for_record(url: str) -> str:
         return url
     url = _USERINFO.sub(lambda match: match.group(1) + HIDDEN + "@", url)
     scheme, separator, rest = url.partition("://")
+    rest, hash_sign, fragment = rest.partition("#")
     path, question, query = rest.partition("?")
-    path = _LONG_SEGMENT.sub(HIDDEN, path)
-    return scheme + separator + path + _QUERY_VALUE.sub(_query_value, question + query)
+    host, slash, path = path.partition("/")
+    path = _SEGMENT.sub(lambda match: _segment(match.group(0)), slash + path)
+    shown = (
+        scheme + separator + host + path + question + _QUERY_PART.sub(lambda match: _query_part(match.group(0)), query)
+    )
+    return shown + hash_sign + (redact_all(fragment) if fragment else "")
 
 
-def _query_value(match: re.Match[str]) -> str:
-    name, value = match.group(1), match.group(2)
+def _segment(text: str) -> str:
+    """A long one without all that is neither ``${NAME}`` nor a ``{name}`` that is filled in later."""
+    return _but(_TEMPLATE, text) if len(_TEMPLATE.sub("", text)) > _LONGEST_SEGMENT else text
+
+
+def _query_part(text: str) -> str:
+    name, equals, value = text.partition("=")
+    if not equals:
+        return _but(_TEMPLATE, text)
     if _PLACEHOLDER.fullmatch(value):
-        return match.group(0)
-    return f"{name}={HIDDEN}" if _TELLING.search(name) or len(value) >= 16 else match.group(0)
+        return text
+    return f"{name}={HIDDEN}" if _TELLING.search(name) or len(value) > _LONGEST_SEGMENT else text
+
+
+def _but(kept: re.Pattern[str], text: str) -> str:
+    """The text with all hidden that is not ``kept``."""
+    shown, position = "", 0
+    for match in kept.finditer(text):
+        shown += (HIDDEN if match.start() > position else "") + match.group(0)
+        position = match.end()
+    return shown + (HIDDEN if len(text) > position else "")
 
 
 def redact_all(text: str) -> str:
     """Hides every part that is not ``${NAME}``, but for a scheme (``json://``) or a word such as ``Bearer`` at the start."""
     lead = _LEAD.match(text)
     shown, rest = (lead.group(0), text[lead.end() :]) if lead else ("", text)
-    position = 0
-    for match in _PLACEHOLDER.finditer(rest):
-        shown += (HIDDEN if match.start() > position else "") + match.group(0)
-        position = match.end()
-    return shown + (HIDDEN if len(rest) > position else "")
+    return shown + _but(_PLACEHOLDER, rest)

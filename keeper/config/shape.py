@@ -202,6 +202,10 @@ class Cursor:
         line = node.line if isinstance(node, Scalar) else self.node.lines[key]
         return Cursor(node, join(self.path, visible_key(key)), line, self.context)
 
+    def written(self, key: str) -> Cursor | None:
+        """The value under a key, or None where it is not there."""
+        return self.child(key) if isinstance(self.node, Table) and key in self.node.entries else None
+
     def named(self) -> list[tuple[str, Cursor]]:
         """The entries of a mapping from names; a bad name is noted and left out."""
         table = self.table()

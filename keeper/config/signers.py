@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from keeper.config.kinds import FILE_PATH, HEX_KEY, PASSWORD, check_address, duration, from_environment
-from keeper.config.secret import Secret
+from keeper.config.secret import Secret, looks_like_key
 from keeper.config.sending import (
     EnvSigner,
     IdentityConfig,
@@ -25,77 +25,27 @@ from keeper.config.urls import SAFE_URL, shown_url
 
 WORDS: Final = "yes-i-know-that-this-is-for-development"
 """What somebody has to write who keeps a key in the environment on a chain with money."""
-WITH_MONEY: Final = frozenset(
+SIGNER: Final = "signer"
+TEST_CHAINS: Final = frozenset(
     {
+        *(1337, 31337),  # on the machine of whoever develops
+        *(11155111, 17000, 560048),  # Sepolia, Holesky, Hoodi
+        *(84532, 421614, 11155420, 80002, 43113, 97, 10200),  # Base, Arbitrum, OP, Polygon, Avalanche, BNB, Gnosis
         *(
-            1,
-            10,
-            25,
-            30,
-            40,
-            56,
-            100,
-            109,
-            122,
-            130,
-            137,
-            143,
-            146,
-            169,
-            196,
-            204,
-            232,
-            239,
-            250,
-            252,
-            288,
-            324,
-            369,
-            480,
-        ),
-        *(
-            690,
-            999,
-            1088,
-            1101,
-            1116,
-            1135,
-            1284,
-            1285,
-            1329,
-            1514,
-            1868,
-            2020,
-            2222,
-            2741,
-            4200,
-            5000,
-            7000,
-            8217,
-            8453,
-        ),
-        *(
-            9745,
-            13371,
-            33139,
-            34443,
-            42161,
-            42170,
-            42220,
-            42793,
-            43111,
-            43114,
-            48900,
-            50104,
-            57073,
-            59144,
-            60808,
-            80094,
-        ),
-        *(81457, 98866, 167000, 534352, 747474, 7777777, 1313161554, 1666600000),
+            1301,
+            59141,
+            534351,
+            300,
+            168587773,
+            5003,
+            44787,
+            11142220,
+            2442,
+            4002,
+        ),  # Unichain, Linea, Scroll, zkSync, Blast, Mantle, Celo (2), Polygon zkEVM, Fantom
     }
 )
-"""Chain ids on which a stolen key costs money. Not complete, and need not be: this only makes a mistake harder."""
+"""Chain ids on which nobody loses money with a stolen key. Every other one counts as a chain with money, known or not."""
 MAX_TIMEOUT_MS: Final = 30_000
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{1,12}){1,3}-[0-9]{1,2}")
 _KMS_KEY = re.compile(r"[A-Za-z0-9:/_-]{1,2048}")
@@ -117,7 +67,7 @@ def _env_key(given: Given) -> Secret:
 
 
 def _kms_key(given: Given) -> str:
-    if HEX_KEY.fullmatch(given.text.strip()):
+    if looks_like_key(given.text):
         raise Bad("this looks like a private key, not like the name of one", "write its id, its ARN or alias/NAME")
     if not _KMS_KEY.fullmatch(given.text):
         raise Bad("not the name of a KMS key", "write its id, its ARN or alias/NAME")
@@ -203,7 +153,18 @@ def read_signer(cursor: Cursor) -> SignerConfig | None:
 
 def read_lanes(cursor: Cursor) -> dict[str, SignerConfig | None]:
     """The keys by name; None for what is no key, after noting why."""
-    return {name: read_signer(below) for name, below in cursor.named()}
+    return {name: read_signer(below) for name, below in cursor.named() if _is_name(name, below)}
+
+
+def _is_name(name: str, below: Cursor) -> bool:
+    """Whether this is no key: a name is shown everywhere. Notes it where it is."""
+    if looks_like_key(name):
+        below.problem("this looks like a key, not like the name of one", "name the lane in words: fast", found="")
+        return False
+    if name == SIGNER:
+        below.problem("this is the name of the first key", "choose another: without `lane`, `signer` signs", found="")
+        return False
+    return True
 
 
 def _in_a_file(kind: str, section: Section) -> KeystoreSigner | KeyFileSigner:
@@ -316,7 +277,7 @@ def _host(endpoint: Secret | None) -> str:
 def check_development(places: list[KeyPlace], chain_id: int) -> None:
     """Notes keys of the environment on a chain with money that nobody insisted on."""
     for place in places:
-        if isinstance(place.key, EnvSigner) and chain_id in WITH_MONEY and not place.key.on_mainnet:
+        if isinstance(place.key, EnvSigner) and chain_id not in TEST_CHAINS and not place.key.on_mainnet:
             hint = f"use a keystore, KMS or a remote signer; or write on_mainnet: {WORDS}"
             message = f"a key in the environment is for development, and chain {chain_id} has money on it"
             place.at.child("kind").problem(message, hint)

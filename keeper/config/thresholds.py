@@ -15,7 +15,7 @@ from keeper.config.tree import Table
 from keeper.domain.units import NO_SPAN, Unit
 from keeper.rules.spec import MAX_OUT_OF, Hold, Level, Moving, OutOf, Share, Side
 
-_OUT_OF = re.compile(r"\s*(\d{1,3})\s+of\s+(\d{1,3})(?:\s+(blocks?|ticks?))?\s*")
+_OUT_OF = re.compile(r"\s*(\d{1,3})\s+of\s+(\d{1,3})(?:\s+(blocks?|ticks?))?\s*", re.ASCII)
 _OUT_OF_SCHEMA = r"^\s*\d{1,2}\s+of\s+\d{1,2}\s+(blocks?|ticks?)\s*$"
 
 

@@ -1,7 +1,8 @@
 """A public node whose transaction pool is as strict as geth's: JSON-RPC over HTTP and WebSocket, in front of anvil, which is not.
 
-Replacements need 10 % more on both fee fields, what is known is refused as known, and what offers less than the base fee waits instead of
-being refused. Everything else passes as it is, subscriptions too. Every signed transaction that ever came is written down.
+Replacements need 10 % more on both fee fields, what is known is refused as known, what offers less than the base fee waits instead of being
+refused, and a sender must be able to pay for all that it has there. Everything else passes as it is, subscriptions too. Every signed transaction
+that ever came is written down.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from aiohttp import WSMsgType, web
 
 from keeper.devnet.anvil import quantity
 from keeper.devnet.pool import Pool, as_pending
-from keeper.devnet.pool_rules import PoolRefusal, RawTransaction, read_raw
+from keeper.devnet.pool_rules import FEE_CAP_WEI, PoolRefusal, RawTransaction, read_raw
 from keeper.devnet.rpc import RpcClient
 from keeper.domain.address import keccak256
 from keeper.domain.errors import KeeperError, Refused
@@ -50,18 +51,21 @@ class Arrival:
 class Mempool:
     """``async with Mempool(node.http_url, clock.now_ms) as public``; its addresses are ``public.http_url`` and ``public.ws_url``.
 
-    ``now_ms`` gives milliseconds since 1970 UTC. ``port`` 0: a free one. It lives in the loop that it was started in: whoever blocks that loop
-    blocks it too. Faults: ``go_down``, ``hang``, ``lose_answers``, ``swallow``, ``drop``; ``come_up`` and ``heal`` end them.
+    ``now_ms`` gives milliseconds since 1970 UTC. ``port`` 0: a free one. ``fee_cap_wei``: no transaction may cost more in fees, 0 for no
+    such cap. It lives in the loop that it was started in: whoever blocks that loop blocks it too.
+    Faults: ``go_down``, ``hang``, ``lose_answers``, ``swallow``, ``drop``; ``come_up`` and ``heal`` end them.
     """
 
-    def __init__(self, node_url: str, now_ms: Callable[[], int], *, port: int = 0) -> None:
+    def __init__(
+        self, node_url: str, now_ms: Callable[[], int], *, port: int = 0, fee_cap_wei: int = FEE_CAP_WEI
+    ) -> None:
         self.arrivals: list[Arrival] = []
         """Everything that came, the oldest first; what came twice is there twice."""
         self._node_url = node_url
         self._now_ms = now_ms
         self._port = port
         self._rpc = RpcClient(node_url)
-        self._pool = Pool(self._rpc)
+        self._pool = Pool(self._rpc, fee_cap_wei)
         self._newest = 0
         self._following: asyncio.Task[None] | None = None
         self._subscribed = asyncio.Event()
@@ -291,13 +295,13 @@ class Mempool:
     async def _send(self, message: Message) -> Message:
         """The moment it came is written down before anything else: it is public, whatever becomes of it."""
         raw = [*_params(message), None][0]
-        transaction = read_raw(raw)
         arrival = Arrival(_hash_of(raw), str(raw), self._now_ms(), self._newest)
         self.arrivals.append(arrival)
         try:
             if self._passing.is_set():  # of a hanging node nobody learns its block
                 arrival.block = max(self._newest, quantity(await self._rpc.call("eth_blockNumber")))
             await self._passing.wait()
+            transaction = read_raw(raw)
             if self._to_swallow > 0:
                 self._to_swallow -= 1
                 arrival.answer = arrival.tx_hash

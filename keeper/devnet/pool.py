@@ -6,7 +6,14 @@ import asyncio
 from typing import Any
 
 from keeper.devnet.anvil import quantity
-from keeper.devnet.pool_rules import PoolRefusal, RawTransaction, check_alone, check_replacement
+from keeper.devnet.pool_rules import (
+    FEE_CAP_WEI,
+    PoolRefusal,
+    RawTransaction,
+    check_alone,
+    check_funds,
+    check_replacement,
+)
 from keeper.devnet.rpc import RpcClient
 from keeper.domain.errors import Refused
 
@@ -23,8 +30,9 @@ class Pool:
     here and the node gets them again with every block.
     """
 
-    def __init__(self, node: RpcClient) -> None:
+    def __init__(self, node: RpcClient, fee_cap_wei: int = FEE_CAP_WEI) -> None:
         self._node = node
+        self._fee_cap_wei = fee_cap_wei
         self._places: dict[tuple[str, int], RawTransaction] = {}
         self._waiting: set[str] = set()
         self._mined: set[str] = set()
@@ -43,14 +51,15 @@ class Pool:
     async def add(self, transaction: RawTransaction) -> str:
         """Its hash, once the pool has it. Raises PoolRefusal with geth's words or the node's; Unreachable or MalformedAnswer for the node."""
         async with self._one:
-            check_alone(transaction)
-            next_nonce = await self._next_nonce(transaction.sender)
+            check_alone(transaction, self._fee_cap_wei)
+            next_nonce, balance_wei = await self._account(transaction.sender)
             place = (transaction.sender, transaction.nonce)
             old = self._places.get(place)
             if transaction.nonce < next_nonce:
                 raise PoolRefusal(f"nonce too low: next nonce {next_nonce}, tx nonce {transaction.nonce}")
             if old is not None and old.tx_hash == transaction.tx_hash:
                 raise PoolRefusal("already known")
+            check_funds(balance_wei, self._row(transaction.sender, next_nonce), transaction)
             if old is not None:
                 check_replacement(old, transaction)
             await self._hand_over(transaction, old)
@@ -93,10 +102,8 @@ class Pool:
             return said
 
     async def _hand_over(self, new: RawTransaction, old: RawTransaction | None) -> None:
-        if not await self._offer(new):
-            await self._check_funds(new)
-            if old is not None:  # the node must not mine it in place of what replaced it
-                await self._node.call("anvil_dropTransaction", old.tx_hash)
+        if not await self._offer(new) and old is not None:  # the node must not mine it in place of what replaced it
+            await self._node.call("anvil_dropTransaction", old.tx_hash)
         if old is not None:
             self._waiting.discard(old.tx_hash)
 
@@ -114,15 +121,19 @@ class Pool:
         self._waiting.discard(transaction.tx_hash)
         return True
 
-    async def _check_funds(self, transaction: RawTransaction) -> None:
-        """The node looks at the base fee before anything else, so this is asked here. Other faults of what waits are seen once its turn comes."""
-        balance = quantity(await self._node.call("eth_getBalance", transaction.sender, "latest"))
-        if balance < transaction.cost_wei:
-            self._waiting.discard(transaction.tx_hash)
-            short = transaction.cost_wei - balance
-            raise PoolRefusal(
-                f"insufficient funds for gas * price + value: balance {balance}, tx cost {transaction.cost_wei}, overshot {short}"
-            )
+    def _row(self, sender: str, nonce: int) -> dict[int, RawTransaction]:
+        """The sender's, from this nonce to the first gap: what geth calls pending."""
+        row: dict[int, RawTransaction] = {}
+        while (one := self._places.get((sender, nonce))) is not None:
+            row[nonce] = one
+            nonce += 1
+        return row
+
+    async def _account(self, sender: str) -> tuple[int, int]:
+        """Its next nonce, and its balance in wei."""
+        calls = [("eth_getTransactionCount", [sender, "latest"]), ("eth_getBalance", [sender, "latest"])]
+        nonce, balance = await self._node.batch(calls)
+        return quantity(nonce), quantity(balance)
 
     async def _next_nonce(self, sender: str) -> int:
         return quantity(await self._node.call("eth_getTransactionCount", sender, "latest"))

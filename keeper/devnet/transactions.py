@@ -43,6 +43,8 @@ async def settle(node: Anvil, hashes: Sequence[str], *, hurry: bool = False) -> 
     ask = node.mining is Mining.MANUAL or (hurry and node.mining is Mining.INTERVAL)
     try:
         async with asyncio.timeout(_TIMEOUT_S):
+            if ask and hashes and await node.rpc("eth_getTransactionReceipt", hashes[0]) is None:
+                await node.rpc("evm_mine")  # before all the others are asked for in vain
             while True:
                 for tx_hash in hashes:
                     if tx_hash not in receipts:

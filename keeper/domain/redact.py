@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, quote, urlsplit
 
 _HIDDEN = "***"
 _VERSION = re.compile(r"v[0-9]{1,2}")
+_LEAST_ENCODED = 8
+"""Characters: less of an encoding may be found in words that mean nothing."""
 _HARMLESS = """
 api arbitrum archive avalanche base bsc eth ethereum evm gnosis holesky hoodi http https json-rpc jsonrpc linea mainnet
 optimism polygon public rpc scroll sepolia ticker ticker24hr unichain ws wss zksync
@@ -54,7 +59,30 @@ def secret_parts(url: str) -> tuple[str, ...]:
 
 
 def redact_text(text: str, *secrets: str) -> str:
-    """Foreign text in which every one of these strings (a whole address, a key) is replaced by ``***``; empty ones are ignored."""
-    for secret in sorted((one for one in secrets if one), key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
+    """Foreign text in which every one of these strings (a whole address, a key) is replaced by ``***``; empty ones are ignored.
+
+    The same for what they look like in a URL, in JSON, as hex and as base64. Redact first and cut after: a secret that is cut is not found.
+    """
+    forms = {secret for secret in secrets if secret}
+    forms |= {form for secret in forms for form in _encoded(secret) if len(form) >= _LEAST_ENCODED}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, _HIDDEN)
     return text
+
+
+def _encoded(secret: str) -> Iterator[str]:
+    for plain in (secret, secret.replace("/", "\\/")):
+        yield json.dumps(plain)[1:-1].replace("\\\\/", "\\/")
+    for safe in ("", "/", ":/"):
+        url = quote(secret, safe=safe, errors="replace")
+        yield url
+        yield re.sub(r"%[0-9A-F]{2}", lambda match: match.group(0).lower(), url)
+    raw = secret.encode("utf-8", "replace")
+    yield raw.hex()
+    yield raw.hex().upper()
+    for before in range(3):  # where it begins within a group of three bytes
+        whole = (len(raw) + before) // 3 * 3 - before
+        first = -(-before * 4 // 3)
+        text = base64.b64encode(bytes(before) + raw[:whole]).decode()[first:]
+        yield text
+        yield text.replace("+", "-").replace("/", "_")

@@ -32,9 +32,9 @@ class Unit(StrEnum):
     """A number of standard deviations, or a sum of such; dimensionless, but no share of anything. Written as a plain number."""
 
 
-_RATIO = re.compile(r"^\s*(-?\d{1,12}(?:\.\d{1,18})?)\s*(%|bps)\s*$")
-_SPAN = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|blocks?)\s*$")
-_SAMPLES = re.compile(r"^\s*(\d{1,9})\s*samples?\s*$")
+_RATIO = re.compile(r"^\s*(-?\d{1,12}(?:\.\d{1,18})?)\s*(%|bps)\s*$", re.ASCII)
+_SPAN = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|blocks?)\s*$", re.ASCII)
+_SAMPLES = re.compile(r"^\s*(\d{1,9})\s*samples?\s*$", re.ASCII)
 _MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 

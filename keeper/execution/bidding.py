@@ -48,6 +48,7 @@ def wanted(
     passed_over = head is not None and taken and head.number > work.trail.accepted.get(attempt.tx_hash, head.number)
     too_low = head is not None and head.next_base_fee_wei > attempt.max_fee_wei
     blocking = public and in_the_way(work, others)
+    passed_over = passed_over or (public and work.cap_wei is not None and over_cap(work.answer))
     if not (passed_over or too_low or blocking or _underpriced(work.answer) or _underpriced(work.private)):
         return None
     count = len(work.intent.attempts)
@@ -60,6 +61,11 @@ def wanted(
     if too_low:
         return Bid.KEEP_UP
     return Withheld(f"{count} attempts were made, and no budget says that more may be offered")
+
+
+def over_cap(answer: Submission | None) -> bool:
+    """Whether it may cost more than a node takes."""
+    return answer is not None and answer.kind is SubmissionKind.OVER_CAP
 
 
 def _underpriced(answer: Submission | None) -> bool:

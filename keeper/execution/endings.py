@@ -21,10 +21,20 @@ def worked(work: Work, receipt: Receipt, after: str, read_at: int) -> Outcome:
     return Outcome(
         OutcomeKind.INCLUDED,
         Reason.EFFECT_VERIFIED,
-        f"{call} is {after} at block {read_at}",
+        f"{call} is {after} at block {read_at}{_once_more(work, receipt)}",
         tx_hash=receipt.tx_hash,
         block=receipt.block_number,
     )
+
+
+def _once_more(work: Work, receipt: Receipt) -> str:
+    """What was signed with later nonces, while an earlier one was nobody's, makes the same call."""
+    mined = next((each for each in work.intent.attempts if each.tx_hash == receipt.tx_hash), None)
+    later = [each for each in work.intent.attempts if mined is not None and each.nonce > mined.nonce]
+    told = (
+        f"; transaction {each.tx_hash} (nonce {each.nonce}) makes the same call, and may be mined too" for each in later
+    )
+    return "".join(told)
 
 
 def no_effect(work: Work, receipt: Receipt, after: str) -> Outcome:
@@ -143,7 +153,7 @@ def nonce_lost(attempt: Attempt) -> Outcome:
 
 
 def refusal(answer: Submission, attempt: Attempt, *, alone: bool) -> Outcome | None:
-    """The end that a route's answer means, if it means one: what may pass is tried again at the next head.
+    """The end that a route's answer means, if it means one: what may pass, or may for all we know, is tried again at the next head.
 
     ``alone`` False: another attempt has the same nonce and may still be mined, so it is no end.
     """
@@ -157,11 +167,11 @@ def refusal(answer: Submission, attempt: Attempt, *, alone: bool) -> Outcome | N
             f"{attempt.sender} cannot pay for the transaction: {answer.message}",
             remedy=f"send ETH to {attempt.sender}: the transaction needs up to {needed} wei",
         )
-    if answer.kind is SubmissionKind.REFUSED:
+    if answer.kind is SubmissionKind.INVALID:
         return Outcome(
             OutcomeKind.FAILED,
             Reason.REFUSED_BY_NODE,
-            f"the node refused the transaction: {answer.message}",
+            f"the node refused the transaction, which no block can have: {answer.message}",
             remedy=BY_HAND,
         )
     return None

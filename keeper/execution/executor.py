@@ -39,6 +39,7 @@ from keeper.execution.planner import ArmedAction
 from keeper.execution.purse import DAY_MS, Purse, Withheld
 from keeper.execution.trial import tried
 from keeper.execution.work import UNKNOWN, Work
+from keeper.ports.route import Answer
 
 __all__ = ["Edges", "Executor", "Terms"]
 
@@ -85,7 +86,9 @@ class Executor:
             on_withheld,
         )
         self._clerk.ended = self._dispatch.ways.withdraw
-        self._opener = Opener(edges, terms, self.lanes, armed, self._open, on_outcome, self.declined)
+        self._opener = Opener(
+            edges, terms, self.lanes, armed, self._open, on_outcome, self.declined, self._dispatch.tell_again
+        )
 
     # -- what others see ------------------------------------------------------------------------------------------------------
 
@@ -102,6 +105,10 @@ class Executor:
     def sender(self) -> str | None:
         """The first key's address."""
         return self.lanes.first.sender
+
+    def heard_late(self, route: str, attempt: Attempt, answer: Answer) -> None:
+        """A builder of this route answered after the answer to the submission was given. It is written down, and nobody waits for that."""
+        self._dispatch.ways.late.heard(route, attempt, answer)
 
     def sender_of(self, action: Action) -> str | None:
         """The address of the key that this action is sent from."""
@@ -162,17 +169,22 @@ class Executor:
     async def rebroadcast(self) -> None:
         """Sends the newest attempt of everything unmined once more: nodes forget. Also ends what ran out of time without any head."""
         await self._drive_all()
+        troubles = []
         for work in self._in_turn():
             async with work.lock:
-                waiting = work.intent.state in (IntentState.SIGNED, IntentState.SUBMITTED)
-                if (
-                    waiting
-                    and work.cleared
-                    and not work.never_sent
-                    and self._terms.live
-                    and await self._dispatch.holds(work)
-                ):
-                    await self._dispatch.send(work)
+                try:
+                    await self._send_once_more(work)
+                except OutsideError as error:  # it is no reason to leave the others
+                    work.trouble = error
+                    troubles.append(error)
+        if troubles:
+            raise troubles[0]
+
+    async def _send_once_more(self, work: Work) -> None:
+        waiting = work.intent.state in (IntentState.SIGNED, IntentState.SUBMITTED)
+        may_send = waiting and work.cleared and not work.never_sent and self._terms.live
+        if may_send and await self._dispatch.holds(work):
+            await self._dispatch.send(work)
 
     async def drive(self, work: Work, *, patient: bool = True) -> None:
         """Takes the steps that are possible now. A node that does not answer leaves the intent as it is, for the next head.
@@ -233,8 +245,10 @@ class Executor:
                 fresh = await written.take_up(self._edges.store, self._armed, intent)
                 work.intent, work.mined = intent, fresh.mined
                 work.forget_answers()
-                fresh.trail.taken |= work.trail.taken
+                work.writing = None
+                fresh.trail.add_unwritten(work.trail)
                 work.trail = fresh.trail
+                self._dispatch.tell_again(work)
                 break
         else:
             outcome = await written.outcome_of(self._edges.store, work.intent)
@@ -317,7 +331,9 @@ class Executor:
             return
         outcome = endings.nonce_taken(attempt) if work.armed is None else await self._gate(work)
         if outcome is None:
-            await self._dispatch.sign_and_send(work)
+            nonce, attempts = pen.lane.nonce, work.intent.attempts
+            left = [each for each in attempts if each.sender == pen.sender and each.nonce >= nonce]
+            await self._dispatch.sign_and_send(work, left[-1] if left else None)
         else:
             await self._dispatch.close_unless_mined(work, outcome)
 

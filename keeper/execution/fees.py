@@ -28,6 +28,11 @@ def offer(next_base_fee_wei: int, priority_fee_wei: int, blocks: int = BLOCKS_AH
     return Fees(base + priority_fee_wei, priority_fee_wei)
 
 
+def dearest(one: Fees, other: Fees) -> Fees:
+    """The higher one of each field."""
+    return Fees(max(one.max_fee_wei, other.max_fee_wei), max(one.priority_fee_wei, other.priority_fee_wei))
+
+
 def raised(old: Fees) -> Fees:
     """The least that replaces ``old``: 12.5 % more on both fields."""
     return Fees(_raised(old.max_fee_wei), _raised(old.priority_fee_wei))

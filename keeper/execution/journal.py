@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from keeper.domain.adjustment import adjustment_body
+from keeper.domain.builder_words import in_one_line
 from keeper.domain.circuit_breaker import breaker_name, evidence_of
 from keeper.domain.evm import Receipt
 from keeper.domain.intent import Attempt, Intent
 from keeper.domain.outcome import Outcome
 from keeper.domain.record import Draft, Json, RecordKind
 from keeper.execution.planner import ArmedAction
+from keeper.execution.purse import Withheld
 from keeper.ports.route import Answer, Submission, SubmissionKind
 
 ACCEPTED = frozenset({SubmissionKind.ACCEPTED, SubmissionKind.KNOWN})
@@ -26,6 +28,10 @@ class FallbackReason(StrEnum):
     """No builder takes it."""
     NOT_INCLUDED = "not-included"
     """Builders took it, and so many blocks came without it."""
+    NEEDED = "needed"
+    """A later nonce of the same key is public, or has to be, and nothing lands before this one."""
+    CONFIGURED = "configured"
+    """The configuration has an open way for the action now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +42,28 @@ class Fallback:
     blocks: int
     detail: str = ""
 
+    @classmethod
+    def read(cls, body: Json) -> Fallback | None:
+        """From ``fallback`` of a broadcast record; None for what this version does not know."""
+        if not isinstance(body, Mapping) or str(body.get("reason")) not in tuple(FallbackReason):
+            return None
+        return cls(FallbackReason(str(body["reason"])), int(str(body.get("blocks", 0))))
+
     @property
     def message(self) -> str:
         """One line."""
         if self.reason is FallbackReason.REFUSED:
             return "sent publicly, since no builder takes it" + (f" ({self.detail})" if self.detail else "")
+        if self.reason is FallbackReason.NEEDED:
+            return "sent publicly, since what is public of the same key cannot land before it"
+        if self.reason is FallbackReason.CONFIGURED:
+            return "sent publicly, since the configuration says so now"
         plural = "" if self.blocks == 1 else "s"
         return f"sent publicly, since {self.blocks} block{plural} came without it"
 
 
-def intent_draft(intent: Intent, armed: ArmedAction, sender: str | None) -> Draft:
-    """The action, written down before anything of it is sent."""
+def intent_draft(intent: Intent, armed: ArmedAction, sender: str | None, block: int | None = None) -> Draft:
+    """The action, written down before anything of it is sent. ``block`` is the number of the newest block, where somebody knows it."""
     action = armed.action
     body: dict[str, Json] = {
         "kind": action.kind.value,
@@ -61,6 +78,8 @@ def intent_draft(intent: Intent, armed: ArmedAction, sender: str | None) -> Draf
         "effect_expected": action.effect.expect,
         "expires_ms": str(intent.expires_ms),
     }
+    if block is not None:
+        body["block"] = block
     if action.adjustment is not None and armed.adjusted is not None:
         body["adjustment"] = adjustment_body(action.adjustment, armed.adjusted)
     if action.breaker is not None:
@@ -129,14 +148,14 @@ def fallback_draft(
     return _draft(RecordKind.BROADCAST, intent, at_ms, body)
 
 
-def withheld_draft(intent: Intent, attempt: Attempt, route: str, message: str, block: int, at_ms: int) -> Draft:
-    """No more is offered than this attempt does, which is only sent again."""
+def withheld_draft(intent: Intent, attempt: Attempt, route: str, withheld: Withheld, block: int, at_ms: int) -> Draft:
+    """No more is offered than this attempt does, or nobody takes it: it is only sent again."""
     body: dict[str, Json] = {
         "tx_hash": attempt.tx_hash,
         "route": route,
         "accepted": False,
-        "answer": "no-more-offered",
-        "message": message,
+        "answer": "nobody-takes-it" if withheld.nobody else "no-more-offered",
+        "message": withheld.message,
         "block": block,
         "withheld": True,
     }
@@ -153,6 +172,25 @@ def withdrawn_draft(intent: Intent, attempt: Attempt, route: str, answers: Seque
         "message": "builders were asked to forget it",
         "answers": _answers(answers),
         "withdrawn": True,
+    }
+    return _draft(RecordKind.BROADCAST, intent, at_ms, body)
+
+
+def late_draft(
+    intent: Intent, attempt: Attempt, route: str, answers: Sequence[Answer], block: int, at_ms: int
+) -> Draft:
+    """Builders answered after the submission's own answer was given. Moves nothing; it may be written after the end. ``taken``: one took it."""
+    body: dict[str, Json] = {
+        "tx_hash": attempt.tx_hash,
+        "route": route,
+        "public": False,
+        "accepted": False,
+        "answer": "late",
+        "message": f"answered late: {in_one_line((one.to, one.kind.value, one.message) for one in answers)}",
+        "block": block,
+        "answers": _answers(answers),
+        "taken": any(each.kind in ACCEPTED for each in answers),
+        "late": True,
     }
     return _draft(RecordKind.BROADCAST, intent, at_ms, body)
 

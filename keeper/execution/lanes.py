@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 
-from keeper.domain.action import Action
+from keeper.domain.action import Action, ActionKind
 from keeper.domain.block import BlockStamp
 from keeper.domain.intent import Attempt
 from keeper.execution.edges import Edges
@@ -57,6 +57,8 @@ class Lanes:
             self.first,
             *(each for each in self._by_sender.values() if each is not self.first),
         )
+        if purse is not None:
+            purse.first_offers = self._first_offers
         self._running: dict[object, asyncio.Task[None]] = {}
         self._again: set[object] = set()
 
@@ -108,6 +110,11 @@ class Lanes:
         """The attempt is mined."""
         for pen in self.pens:
             pen.spent(attempt)
+
+    def _first_offers(self) -> dict[Key, int]:
+        """What the first offer of each action may cost now, in wei, but for the keeper's own business."""
+        wanted = [each for each in self._armed.values() if each.action.kind is not ActionKind.UPKEEP]
+        return {each.key: self.of_action(each.action).first_cost_wei(each) for each in wanted}
 
     # -- off the way of a pause -------------------------------------------------------------------------------------------------
 

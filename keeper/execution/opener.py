@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition
+from keeper.domain.errors import AuditError, IntentAlreadyOpen, InvalidTransition
 from keeper.domain.outcome import Outcome
 from keeper.execution import endings, opening, written
 from keeper.execution.edges import Edges, Terms
@@ -33,6 +33,7 @@ class Opener:
         open_works: dict[str, Work],
         on_outcome: Callable[[Work, Outcome], None],
         declined: Declined,
+        on_taken_up: Callable[[Work], None] = lambda _: None,
     ) -> None:
         self._edges = edges
         self._terms = terms
@@ -41,6 +42,7 @@ class Opener:
         self._open = open_works
         self._on_outcome = on_outcome
         self._declined = declined
+        self._on_taken_up = on_taken_up
         self._opening = asyncio.Lock()
         self.recovery_due = False
 
@@ -62,8 +64,11 @@ class Opener:
     async def _write_down(
         self, items: Sequence[opening.Item], block: BlockStamp, marks: Mapping[str, float]
     ) -> Sequence[Work]:
+        if self.recovery_due:  # what may be in the database has nonces, which nobody else should be given
+            with suppress(AuditError):
+                await self._take_up_all()
         for tries_left in reversed(range(OPENING_TRIES)):
-            planned = opening.plan(items, list(self._open.values()), self._sender, marks)
+            planned = opening.plan(items, list(self._open.values()), self._sender, marks, block.number)
             for work in planned.works:
                 self._lanes.mandates.give(work.intent.id, self._sender(work), work.call)
             try:
@@ -103,6 +108,7 @@ class Opener:
             if work.intent.attempts:
                 work.marks["signed"] = durable
             self._open[work.intent.id] = work
+            self._lanes.of(work).release(work)  # its attempts are seen from now on
 
     def _sender(self, work: Work) -> str | None:
         return self._lanes.of(work).sender
@@ -111,6 +117,7 @@ class Opener:
         planned.drop()
         for work in planned.works:
             self._lanes.mandates.take_back(work.intent.id)
+            self._lanes.of(work).release(work)
 
     async def _give_up_opening(self, items: Sequence[opening.Item], planned: opening.Opening) -> None:
         """What was decided is recorded all the same, and that nothing came of it is told."""
@@ -120,6 +127,7 @@ class Opener:
             self._on_outcome(work, outcome)
 
     async def _take_up_all(self) -> None:
+        fresh: list[Work] = []
         known = set(self._open)  # before the look: what is closed while we look must not be taken up again
         for pen in self._lanes.pens:
             if pen.sender is not None:
@@ -128,6 +136,19 @@ class Opener:
             elsewhere = (intent.market, intent.action) in self._terms.aside and not intent.attempts
             if intent.id not in known and not elsewhere:
                 work = self._open[intent.id] = await written.take_up(self._edges.store, self._armed, intent)
+                fresh.append(work)
                 if work.armed is not None:  # nothing more is signed of what the configuration does not have any more
                     self._lanes.mandates.give(intent.id, self._sender(work), work.call)
+        for work in fresh:
+            self._let_go(work)
+            self._on_taken_up(work)
         self.recovery_due = False
+
+    def _let_go(self, work: Work) -> None:
+        """Of two open intents with one nonce, the other one was given it after nodes had refused this one."""
+        last = work.last_attempt
+        if last is None or last.tx_hash not in work.trail.refused or last.tx_hash in work.trail.taken | work.trail.lost:
+            return
+        if any((last.sender, last.nonce) in other.held_nonces for other in self._open.values() if other is not work):
+            work.unsent |= {last.nonce}
+            work.nowhere.add(last.tx_hash)

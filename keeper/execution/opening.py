@@ -39,8 +39,14 @@ SenderOf = Callable[[Work], str | None]
 """The address of the key that signs it; None without a key."""
 
 
-def plan(items: Sequence[Item], open_works: Sequence[Work], sender_of: SenderOf, marks: Mapping[str, float]) -> Opening:
-    """An intent for every order whose (market, action) has none, open or of an earlier item.
+def plan(
+    items: Sequence[Item],
+    open_works: Sequence[Work],
+    sender_of: SenderOf,
+    marks: Mapping[str, float],
+    block: int | None = None,
+) -> Opening:
+    """An intent for every order whose (market, action) has none, open or of an earlier item. ``block`` is the number of the newest block.
 
     A parameter's new value is made of its current one here; one that another intent is changing is as good as unknown.
     """
@@ -64,7 +70,7 @@ def plan(items: Sequence[Item], open_works: Sequence[Work], sender_of: SenderOf,
             changing.add(armed.effect_call)
         work = Work(intent_of(order, armed), armed, dict(marks), rehearsed=order.rehearsed)
         works.append(work)
-        drafts.append(journal.intent_draft(work.intent, armed, sender_of(work)))
+        drafts.append(journal.intent_draft(work.intent, armed, sender_of(work), block))
     return Opening(tuple(drafts), tuple(works))
 
 

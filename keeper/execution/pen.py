@@ -14,17 +14,17 @@ from keeper.domain.evm import SignedTransaction, UnsignedTransaction
 from keeper.domain.intent import Attempt
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
 from keeper.execution.bidding import Bid
-from keeper.execution.fees import BLOCKS_AHEAD, Fees, bump, escalate, offer, raised
-from keeper.execution.mandate import MandatedSigner, within
+from keeper.execution.fees import BLOCKS_AHEAD, Fees, bump, dearest, escalate, offer, raised
+from keeper.execution.mandate import MAX_GAS, MandatedSigner, within
 from keeper.execution.planner import ArmedAction
-from keeper.execution.purse import Purse, Withheld
+from keeper.execution.purse import Balance, Purse, Withheld
 from keeper.execution.reverts import explain, is_revert, revert_data
 from keeper.execution.work import Work
 from keeper.ports.chain import AccountReader, ChainReader
 from keeper.ports.clock import Clock
 
 GAS_MARGIN = (13, 10)
-"""The node's estimate of the gas limit times 1.3: state may change until the block."""
+"""The node's estimate of the gas limit times 1.3, as far as a transaction may have that much: state may change until the block."""
 QUICK_S = 0.05
 """A key that takes longer is somewhere else: nobody waits for it who has something else to do."""
 PATIENCE_S = 5.0
@@ -92,6 +92,7 @@ class Pen:
         self._chain_id = chain_id
         self._gas: dict[tuple[str, str], int] = {}
         self._offers: set[tuple[int, Fees]] = set()
+        self._sent: dict[int, Fees] = {}
         self._signed_before: dict[UnsignedTransaction, SignedTransaction] = {}
         self.head: BlockStamp | None = None
         self.lane: Lane | None = None
@@ -113,8 +114,18 @@ class Pen:
         self.lane = Lane(nonce, balance, tip, offer(block.next_base_fee_wei, tip))
 
     def remember(self, offers: Iterable[tuple[int, Fees]]) -> None:
-        """(nonce, fees) that an earlier run signed with."""
-        self._offers.update(offers)
+        """(nonce, fees) that an earlier run signed with, and may have sent."""
+        for nonce, fees in offers:
+            self._offers.add((nonce, fees))
+            self._keep_dearest(nonce, fees)
+
+    def was_sent(self, attempt: Attempt) -> None:
+        """Somebody is given it: what takes its nonce later has to offer more."""
+        if attempt.sender == self.sender:
+            self._keep_dearest(attempt.nonce, Fees(attempt.max_fee_wei, attempt.priority_fee_wei))
+
+    def _keep_dearest(self, nonce: int, fees: Fees) -> None:
+        self._sent[nonce] = dearest(fees, self._sent.get(nonce, fees))
 
     def spent(self, attempt: Attempt) -> None:
         """The attempt is mined: its nonce is gone, also before the next ``refresh`` says so."""
@@ -124,8 +135,7 @@ class Pen:
     async def measure_gas(self, armed: ArmedAction) -> None:
         """Keeps the gas limit of an armed action. Raises Refused when the call would revert now, OutsideError."""
         if self.sender is not None and armed.action.gas_limit is None:
-            estimate = await self._accounts.gas(armed.call, self.sender)
-            self._gas[armed.key] = estimate * GAS_MARGIN[0] // GAS_MARGIN[1]
+            self._gas[armed.key] = with_margin(await self._accounts.gas(armed.call, self.sender))
 
     def knows_enough(self, work: Work) -> bool:
         """Whether ``write`` needs nothing but the key: nonce, fees and gas limit are in memory."""
@@ -154,11 +164,12 @@ class Pen:
         if self._signer is None or self.lane is None or self.head is None:
             return
         open_works, wanted = list(open_works), list[UnsignedTransaction]()
-        nonce, fees = self.next_nonce(open_works), self._first_fees(self.lane, self.head)
+        nonce = self.next_nonce(open_works)
+        fees = self._first_fees(self.lane, self.head, nonce)
         over = within(self._purse.budget)
         for each in armed:
             gas_limit = each.action.gas_limit or self._gas.get(each.key)
-            if gas_limit is not None and signed_beforehand(each):
+            if gas_limit is not None and gas_limit <= MAX_GAS and signed_beforehand(each):
                 transaction = self._transaction(each.call, nonce, fees, gas_limit)
                 if not over(transaction):  # less is offered then, which is found out when it is due
                     wanted.append(transaction)
@@ -187,6 +198,7 @@ class Pen:
     ) -> Attempt | Outcome | Withheld:
         """A signed attempt, not sent and not yet recorded; or the reason why there can be none, Withheld where the budget does not allow it.
 
+        What the attempt may cost is reserved until ``release``.
         ``replaces`` keeps that attempt's nonce and outbids it, as ``bid`` says. Raises OutsideError when something had to be asked and was not
         answered; not ``patient``: also when the key is slow and this was not signed beforehand.
         """
@@ -196,8 +208,8 @@ class Pen:
             await self.refresh(await self._chain.head())
         assert self.lane is not None, "refresh sets the lane when there is a signer"
         assert self.head is not None, "refresh sets the head"
-        fees = self._first_fees(self.lane, self.head)
         nonce, base_fee_wei = self.next_nonce(open_works), self.head.next_base_fee_wei
+        fees = self._first_fees(self.lane, self.head, nonce)
         least = Fees(base_fee_wei + 1, 1)
         if replaces is not None:
             old = Fees(replaces.max_fee_wei, replaces.priority_fee_wei)
@@ -208,18 +220,29 @@ class Pen:
         try:
             # A replacement is not estimated: the attempt it replaces may be in the newest block, where the call has nothing left to do.
             gas_limit = replaces.gas_limit if replaces else await self._gas_limit(work, self._signer.address)
-            fitted = self._purse.fitted(work, fees, least, base_fee_wei, gas_limit, open_works, self._clock.now_ms())
-            if isinstance(fitted, Withheld):
+            fitted = _too_much_gas(gas_limit) or self._purse.fitted(
+                work,
+                fees,
+                least,
+                base_fee_wei,
+                gas_limit,
+                open_works,
+                self._clock.now_ms(),
+                balance=Balance(self._signer.address, self.lane.balance_wei),
+                first=work.last_attempt is None and not _is_upkeep(work),
+            )
+            if isinstance(fitted, Withheld | Outcome):
                 return fitted
             # Not a second one with the same hash, or one that no node could tell apart; a limit that was reached leaves room below only.
             step = 1 if fitted == fees else -1
             fees = fitted
             while (nonce, fees) in self._offers:
                 fees = Fees(fees.max_fee_wei + step, min(fees.priority_fee_wei, fees.max_fee_wei + step))
+            self._purse.reserve(work.intent.id, fees.max_fee_wei * gas_limit)
             transaction = self._transaction(work.call, nonce, fees, gas_limit)
             signed = self._signed_before.get(transaction)
             if signed is None:
-                signed = await self._sign(transaction, PATIENCE_S if patient else QUICK_S)
+                signed = await self._sign_reserved(work, transaction, PATIENCE_S if patient else QUICK_S)
         except Refused as refused:
             if not is_revert(refused):
                 raise
@@ -249,12 +272,32 @@ class Pen:
             signed_ms=self._clock.now_ms(),
         )
 
-    def _first_fees(self, lane: Lane, head: BlockStamp) -> Fees:
-        """The offer of the last refresh, for which there is a signature; a fresh one when the base fee rose more than one block can raise it."""
-        needed = offer(head.next_base_fee_wei, lane.priority_fee_wei, BLOCKS_AHEAD - 1)
-        if lane.offer.max_fee_wei >= needed.max_fee_wei:
-            return lane.offer
-        return offer(head.next_base_fee_wei, lane.priority_fee_wei)
+    def release(self, work: Work) -> None:
+        """What ``write`` returned is one of the work's attempts now, or never will be: until then it is reserved in the purse."""
+        self._purse.release(work.intent.id)
+
+    def first_cost_wei(self, armed: ArmedAction) -> int:
+        """What the first offer for it may cost now; 0 where that is not known."""
+        gas_limit = armed.action.gas_limit or self._gas.get(armed.key, 0)
+        return self.lane.offer.max_fee_wei * gas_limit if self.lane is not None else 0
+
+    def _first_fees(self, lane: Lane, head: BlockStamp, nonce: int) -> Fees:
+        """The offer of the last refresh, for which there is a signature; a fresh one when the base fee rose more than one block can raise it.
+
+        It outbids whatever has had this nonce before, which may still be in pools.
+        """
+        needed, fresh = offer(head.next_base_fee_wei, lane.priority_fee_wei, BLOCKS_AHEAD - 1), lane.offer
+        if fresh.max_fee_wei < needed.max_fee_wei:
+            fresh = offer(head.next_base_fee_wei, lane.priority_fee_wei)
+        return fresh if nonce not in self._sent else dearest(fresh, raised(self._sent[nonce]))
+
+    async def _sign_reserved(self, work: Work, transaction: UnsignedTransaction, limit_s: float) -> SignedTransaction:
+        """As ``_sign``; what is not signed costs nothing."""
+        try:
+            return await self._sign(transaction, limit_s)
+        except BaseException:
+            self.release(work)
+            raise
 
     async def _sign(self, transaction: UnsignedTransaction, limit_s: float) -> SignedTransaction:
         """Raises SigningError; OutsideError where the key is away or takes longer than ``limit_s``, at once where it is known to be slow."""
@@ -299,9 +342,30 @@ class Pen:
         if work.armed is not None and work.armed.action.gas_limit is not None:
             return work.armed.action.gas_limit
         if work.key not in self._gas:
-            estimate = await self._accounts.gas(work.call, sender)
-            self._gas[work.key] = estimate * GAS_MARGIN[0] // GAS_MARGIN[1]
+            self._gas[work.key] = with_margin(await self._accounts.gas(work.call, sender))
         return self._gas[work.key]
+
+
+def with_margin(estimate: int) -> int:
+    """The gas limit for this estimate. One that no transaction may have stays as it is."""
+    return max(estimate, min(estimate * GAS_MARGIN[0] // GAS_MARGIN[1], MAX_GAS))
+
+
+def _too_much_gas(gas_limit: int) -> Outcome | None:
+    return (
+        None
+        if gas_limit <= MAX_GAS
+        else Outcome(
+            OutcomeKind.FAILED,
+            Reason.SIGNING_FAILED,
+            f"the call needs {gas_limit} gas, and a transaction may have {MAX_GAS} at most (EIP-7825)",
+            remedy="nothing was signed: no block takes it; set `gas_limit` of the action if the estimate is wrong, or act by hand",
+        )
+    )
+
+
+def _is_upkeep(work: Work) -> bool:
+    return work.armed is not None and work.armed.action.kind is ActionKind.UPKEEP
 
 
 def _cannot_sign(message: str, remedy: str) -> Outcome:

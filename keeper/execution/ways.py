@@ -6,7 +6,7 @@ What goes to builders is never waited for: a relay that hangs holds up neither w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -17,12 +17,25 @@ from keeper.execution import journal
 from keeper.execution.clerk import Clerk
 from keeper.execution.edges import Edges, Way
 from keeper.execution.journal import ACCEPTED, Fallback, FallbackReason
+from keeper.execution.lanes import Lanes
+from keeper.execution.late import LateAnswers
+from keeper.execution.line import Line
 from keeper.execution.work import Heard, Work
 from keeper.ports.route import SecretRoute, Submission, SubmissionKind
 
-NOBODY = frozenset({SubmissionKind.REFUSED, SubmissionKind.UNREACHABLE, SubmissionKind.INSUFFICIENT_FUNDS})
+NOBODY = frozenset(
+    {
+        SubmissionKind.REFUSED,
+        SubmissionKind.INVALID,
+        SubmissionKind.OVER_CAP,
+        SubmissionKind.UNREACHABLE,
+        SubmissionKind.INSUFFICIENT_FUNDS,
+    }
+)
 """Answers of builders that say that none of them takes it. Whether the key can really not pay is for a node to say."""
 WAITING = (IntentState.SIGNED, IntentState.SUBMITTED)
+BUNDLE_BLOCKS = 2
+"""What builders took is for so many blocks; where none has taken it since, nobody has it any more."""
 MOST_AT_ONCE = 4
 """So many submissions of one intent to builders may be under way: a route that never answered would pile them up."""
 
@@ -31,22 +44,36 @@ class Ways:
     """One per executor. ``moves_on`` is called, with the work's lock held, each time builders have answered to what is still open."""
 
     def __init__(
-        self, edges: Edges, clerk: Clerk, moves_on: Callable[[Work], Awaitable[None]], on_sent: Callable[[Work], None]
+        self,
+        edges: Edges,
+        lanes: Lanes,
+        open_works: Mapping[str, Work],
+        clerk: Clerk,
+        moves_on: Callable[[Work], Awaitable[None]],
+        on_sent: Callable[[Work], None],
     ) -> None:
+        self.line = Line(lanes, open_works, self.is_public)
         self._edges = edges
         self._clerk = clerk
         self._moves_on = moves_on
         self._on_sent = on_sent
         self._tasks: dict[asyncio.Task[None], str] = {}
+        self.late = LateAnswers(edges, self._behind)
 
     # -- which way --------------------------------------------------------------------------------------------------------------
 
     def of(self, work: Work) -> Way:
-        """As the intent was written down; where that way is not configured any more, builders, or what was public before."""
-        if work.route in self._edges.ways:
-            return self._edges.ways[work.route]
+        """As the intent was written down. Where the action goes an open way by now, that one too.
+
+        Where the way is not configured any more, nor the action another one: builders, or what was public before.
+        """
+        written, now = self._edges.ways.get(work.route), self._made_open(work)
+        if written is not None and (now is None or written.together):
+            return written
         ways = self._edges.ways.values()
         secret = next((way.secret for way in ways if way.secret is not None), None)
+        if now is not None:
+            return Way(now.open, written.secret if written is not None else secret if work.trail.secretly else None)
         public = next((way.open for way in ways if way.open is not None), None)
         return Way(public if work.trail.public else None, secret)
 
@@ -66,22 +93,36 @@ class Ways:
 
         Blocks are counted from the one after which it was first sent.
         """
-        way = self.of(work)
-        after = work.armed.action.public_after if work.armed is not None else None
-        if way.secret is None or way.open is None or after is None or self.is_public(work):
+        if self.is_public(work) or self.never_public(work):
             return None
-        first = work.trail.first_block
-        blocks = max(0, block - first) if first is not None else 0
-        if first is not None and blocks >= after:
-            return Fallback(FallbackReason.NOT_INCLUDED, blocks)
-        if work.private is not None and work.private.kind in NOBODY and not work.trail.taken:
-            return Fallback(FallbackReason.REFUSED, blocks, work.private.message)
+        due = self._own_fallback(work, block)
+        if due is not None:
+            return due
+        if any(self.is_public(other) or self._own_fallback(other, block) for other in self.line.behind(work)):
+            return Fallback(FallbackReason.NEEDED, self._blocks(work, block))
         return None
+
+    def never_public(self, work: Work) -> bool:
+        """Whether it is for builders, and neither public now nor ever may be."""
+        if self.is_public(work):
+            return False
+        lasting = work.armed is None or (work.armed.action.public_after is None and self._made_open(work) is None)
+        return lasting or self.of(work).open is None
+
+    def nobody_takes(self, work: Work, block: int) -> bool:
+        """Whether no builder takes it, and none has anything of it that a block could still have.
+
+        One that was asked while an earlier nonce of the key was secret could not know better.
+        """
+        said, taken = work.private, work.trail.taken_block
+        if said is None or said.kind not in NOBODY or (taken is not None and block <= taken + BUNDLE_BLOCKS):
+            return False
+        return not work.asked_behind or (bool(self.line.before(work)) and self.line.moves(work))
 
     def must_differ(self, work: Work, attempt: Attempt) -> bool:
         """Whether what is to be published is with builders already: the public has to be offered more for the same nonce."""
         way, trail = self.of(work), work.trail
-        alone_at_first = way.secret is not None and not way.together and trail.secretly
+        alone_at_first = not way.together and trail.secretly
         known = attempt.tx_hash in trail.taken and attempt.tx_hash not in trail.published
         return alone_at_first and known and self.is_public(work) and not self._from_the_start(work)
 
@@ -109,19 +150,35 @@ class Ways:
             work.asked = (attempt.tx_hash, block)
             if work.trail.first_block is None:  # blocks are counted from now on, whenever the answer comes
                 work.trail.first_block = block
-            self._behind(partial(self._submit_secretly, work, secret, attempt, block), work)
+            behind = bool(self.line.secret_before(work))
+            self.late.expect(work)
+            self._behind(partial(self._submit_secretly, work, secret, attempt, block, behind), work)
         way = self.of(work)
         accepted = work.answer is not None and work.answer.kind in ACCEPTED
         if way.open is None or not self.is_public(work) or (accepted and not again):
             return None
         answer = await way.open.submit(attempt, block)
+        if answer.kind is SubmissionKind.UNREACHABLE:  # also where that cannot be written down
+            work.trail.lost.add(attempt.tx_hash)
         await self._note(work, way.open.name, attempt, block, answer, public=True)
         return answer
 
+    def taken_before(self, work: Work, attempt: Attempt) -> Attempt | None:
+        """The newest one before this attempt, with the same nonce, that nodes have taken."""
+        older = [each for each in work.intent.attempts if each.number < attempt.number and each.nonce == attempt.nonce]
+        return next((each for each in reversed(older) if each.tx_hash in work.trail.accepted), None)
+
+    async def publish_again(self, work: Work, older: Attempt, block: int) -> None:
+        """Nodes may have forgotten it, and they did not take what was to replace it. Raises AuditError."""
+        way = self.of(work)
+        if way.open is not None and self.is_public(work):
+            answer = await way.open.submit(older, block)
+            await self._note(work, way.open.name, older, block, answer, public=True)
+
     def withdraw(self, work: Work) -> None:
-        """Asks builders to forget what they accepted of an intent that has ended without being mined. Nobody waits for it."""
-        secret = self.of(work).secret
-        attempts = [attempt for attempt in work.intent.attempts if attempt.tx_hash in work.trail.taken]
+        """Asks builders to forget what they have, or may have, of an intent that has ended without being mined. Nobody waits for it."""
+        secret, theirs = self.of(work).secret, work.trail.taken | work.trail.unsure
+        attempts = [attempt for attempt in work.intent.attempts if attempt.tx_hash in theirs]
         if secret is not None and attempts and work.mined is None:
             self._behind(partial(self._withdraw, work, secret, attempts), work)
 
@@ -137,7 +194,40 @@ class Ways:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
 
+    def wake(self, work: Work) -> None:
+        """Something has changed for it: it moves on as soon as nobody else is at it. Nobody waits for that."""
+        self._behind(partial(self._woken, work), work)
+
     # -- inside -----------------------------------------------------------------------------------------------------------------
+
+    def _made_open(self, work: Work) -> Way | None:
+        """The action's way as configured now, where that leads to nobody but the public: an operator's word counts at once."""
+        now = self._edges.ways.get(work.armed.action.route) if work.armed is not None else None
+        return now if now is not None and now.secret is None and now.open is not None else None
+
+    def _own_fallback(self, work: Work, block: int) -> Fallback | None:
+        """Why it has to be public, whoever else waits for it."""
+        if self.is_public(work) or self.never_public(work) or work.armed is None:
+            return None
+        first, after, blocks = work.trail.first_block, work.armed.action.public_after, self._blocks(work, block)
+        if self._made_open(work) is not None:
+            return Fallback(FallbackReason.CONFIGURED, blocks)
+        if after is None or self.of(work).secret is None:
+            return None
+        if first is not None and blocks >= after:
+            return Fallback(FallbackReason.NOT_INCLUDED, blocks)
+        if work.private is not None and self.nobody_takes(work, block):
+            return Fallback(FallbackReason.REFUSED, blocks, work.private.message)
+        return None
+
+    def _blocks(self, work: Work, block: int) -> int:
+        first = work.trail.first_block
+        return max(0, block - first) if first is not None else 0
+
+    async def _woken(self, work: Work) -> None:
+        async with work.lock:
+            if work.intent.state in WAITING and not work.unsure:
+                await self._moves_on(work)
 
     def _from_the_start(self, work: Work) -> bool:
         return work.armed is not None and work.armed.action.public_after == 0
@@ -153,23 +243,32 @@ class Ways:
             return None
         return secret
 
-    def _behind(self, what: Callable[[], Awaitable[None]], work: Work) -> None:
+    def _behind(self, what: Callable[[], Awaitable[None]], work: Work | None = None) -> None:
         async def run() -> None:
             with suppress(AuditError, OutsideError):  # the next head goes on from what is durable
                 await what()
 
         task = asyncio.get_running_loop().create_task(run())
-        self._tasks[task] = work.intent.id
+        self._tasks[task] = work.intent.id if work is not None else ""
         task.add_done_callback(self._tasks.pop)
 
-    async def _submit_secretly(self, work: Work, secret: SecretRoute, attempt: Attempt, block: int) -> None:
+    async def _submit_secretly(
+        self, work: Work, secret: SecretRoute, attempt: Attempt, block: int, behind: bool
+    ) -> None:
+        """``behind``: an earlier nonce of the key was with builders alone, so that a refusal means nothing."""
         answer = await secret.submit(attempt, block)
         async with work.lock:
             if work.intent.state in WAITING and not work.unsure:
                 await self._note(work, secret.name, attempt, block, answer, public=False)
+                if attempt == work.last_attempt:
+                    work.asked_behind = behind
+                    if self.never_public(work) and self.nobody_takes(work, block):
+                        work.yields = True
+                    elif answer.kind in ACCEPTED and not self.line.behind(work):
+                        work.yields = False
                 await self._moves_on(work)
-            elif answer.kind in ACCEPTED:
-                work.trail.taken.add(attempt.tx_hash)
+            elif answer.kind in (*ACCEPTED, SubmissionKind.UNREACHABLE):
+                work.trail.heard_secretly(attempt.tx_hash, answer.kind, block)
                 if work.intent.state is IntentState.DONE and work.mined is None:
                     self._behind(partial(self._withdraw, work, secret, [attempt]), work)
 
@@ -183,7 +282,8 @@ class Ways:
         self, work: Work, route: str, attempt: Attempt, block: int, answer: Submission, *, public: bool
     ) -> None:
         """Records an answer that is another than the last one of this way to this attempt, and moves the intent."""
-        work.marks.setdefault("broadcast", self._edges.clock.monotonic_ms())
+        if answer.kind in ACCEPTED:
+            work.marks.setdefault("broadcast", self._edges.clock.monotonic_ms())
         before = work.heard.get((route, attempt.tx_hash))
         now = _heard(answer, before)
         if before != now:
@@ -197,6 +297,7 @@ class Ways:
                 work.answer = answer
             else:
                 work.private = answer
+                work.trail.heard_secretly(attempt.tx_hash, answer.kind, block)
             if public or not self.is_public(work):
                 if answer.kind is SubmissionKind.NONCE_TOO_LOW:
                     work.low_at.add(block)

@@ -53,6 +53,11 @@ class Work:
     ``withheld`` says why no more was offered, when it last had to be.
     ``read_at`` is the hash of the block at which ``effect_before`` was read, as far as this run knows. ``blind``: the call was made of a
     current value that cannot be read any more, so what was sent is only watched. ``ends_ms`` is its end in monotonic milliseconds.
+    ``asked_behind``: builders were asked while an earlier nonce of the key was secret too. ``yields``: nobody takes it and it may not be public,
+    so that others may have its nonce. ``stuck_at`` is the number of the block at which it was first seen that an earlier nonce is nobody's.
+    ``writing`` is the (sender, nonce) of an attempt that is being written down, or may have been by a write that failed.
+    ``nowhere`` are the hashes of attempts that whoever they were sent to has refused.
+    ``cap_wei`` is the most that a node takes for one transaction, as far as it said; ``refusal_told``: people know that one refuses it.
     ``patient``: whoever drives it has time for a key that is slow. ``rehearsed`` is as in the order.
     """
 
@@ -76,6 +81,13 @@ class Work:
     withheld: str = ""
     asked: tuple[str, int] = ("", -1)
     low_at: set[int] = field(default_factory=set)
+    nowhere: set[str] = field(default_factory=set)
+    asked_behind: bool = False
+    yields: bool = False
+    stuck_at: int | None = None
+    writing: tuple[str, int] | None = None
+    cap_wei: int | None = None
+    refusal_told: bool = False
     patient: bool = True
     rehearsed: Rehearsed | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -106,15 +118,18 @@ class Work:
 
     @property
     def held_nonces(self) -> set[tuple[str, int]]:
-        """(sender, nonce) of the attempts that may have been sent, by this run or an earlier one."""
-        return {(attempt.sender, attempt.nonce) for attempt in self.intent.attempts if attempt.nonce not in self.unsent}
+        """(sender, nonce) of the attempts that may have been sent, by this run or an earlier one, and that no others may have."""
+        if self.yields:
+            return set()
+        held = {(attempt.sender, attempt.nonce) for attempt in self.intent.attempts if attempt.nonce not in self.unsent}
+        return held if self.writing is None else held | {self.writing}
 
     def add(self, attempt: Attempt) -> None:
         """One more attempt, which may be sent from now on."""
         self.unsent -= {attempt.nonce}
         if self.last_attempt is None or self.last_attempt.nonce != attempt.nonce:
             self.low_at.clear()
-        self.answer = self.private = None
+        self.answer = self.private = self.writing = None
         state = advance(self.intent.state, IntentTrigger.SIGN)
         self.intent = replace(self.intent, state=state, attempts=(*self.intent.attempts, attempt))
 

@@ -42,6 +42,11 @@ async def take_up(store: AuditStore, armed: Mapping[tuple[str, str], ArmedAction
 async def _trail(store: AuditStore, intent: Intent, opened: Record | None) -> Trail:
     """Which ways the intent went."""
     trail = Trail(str(opened.body.get("route", "")) if opened is not None else "")
+    block = opened.body.get("block") if opened is not None else None
+    if intent.attempts and isinstance(
+        block, int
+    ):  # it may have been sent, by a run that was killed before anybody answered
+        trail.first_block = block
     after = opened.seq if opened is not None else 0
     while opened is not None:
         query = RecordQuery(

@@ -22,7 +22,7 @@ class AuditStore(Protocol):
         attempt    number, chain_id, sender, nonce, max_fee_wei,            adds the attempt; intent: sign
                    priority_fee_wei, gas_limit, to, data, tx_hash, raw
         broadcast  tx_hash, accepted (bool), answer                         intent: send, when accepted
-                   (withdrawn: true, not accepted: after the end)           (nothing)
+                   (withdrawn or late: true, not accepted)                  (nothing)
         receipt    tx_hash, status, block, block_hash, gas_used,            intent: mine
                    effective_gas_price_wei; or tx_hash, gone: true          (gone: unmine)
         outcome    kind, reason, message, remedy, tx_hash, block            intent: close

@@ -18,6 +18,11 @@ class SubmissionKind(StrEnum):
     UNDERPRICED = "underpriced"
     INSUFFICIENT_FUNDS = "insufficient-funds"
     REFUSED = "refused"
+    """Not now, or in words that nobody knows: another time the answer may be another one."""
+    OVER_CAP = "over-cap"
+    """It may cost more than whoever was asked takes for one transaction."""
+    INVALID = "invalid"
+    """No block can ever have exactly this transaction."""
     UNREACHABLE = "unreachable"
     NOT_SENT = "not-sent"
     """The route never sends (dry run)."""
@@ -36,11 +41,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """``message`` is the other side's answer, without secrets; ``answers`` has that of each one where a route leads to several."""
+    """``message`` is the other side's answer, without secrets; ``answers`` has that of each one where a route leads to several.
+
+    ``cap_wei``: the most that a transaction may cost there, where an answer OVER_CAP says it.
+    """
 
     kind: SubmissionKind
     message: str = ""
     answers: tuple[Answer, ...] = ()
+    cap_wei: int | None = None
 
 
 class Route(Protocol):

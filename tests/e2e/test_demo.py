@@ -32,7 +32,10 @@ from tests.support.forked_keeper import forked_keeper
 from tests.support.keeper_process import KEEPER, Done, Running, environment, keeper
 from tests.support.keeper_stage import until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+ALL_S = 240.0
+"""Eight demos at the same time take as long as the machine needs for them."""
 
 NAMES = ("divergence", "divergence-again", "volatility", "calm", "breaker", "council")
 KEYS = {"ok", "scenario", "chain", "incident", "actions", "effect", "timeline_ms", "audit", "config"}
@@ -65,7 +68,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future
     def show(name: str) -> Played:
         here = base / name / "a folder"
         here.mkdir(parents=True)
-        return Played(keeper("demo", "--scenario", name, cwd=here), here)
+        return Played(keeper("demo", "--scenario", name, cwd=here, patience_s=ALL_S), here)
 
     with ThreadPoolExecutor(1) as pool:
         yield {name: pool.submit(show, name) for name in ("volatility", "breaker")}
@@ -82,7 +85,8 @@ def played(tmp_path_factory: pytest.TempPathFactory, shown: dict[str, Future[Pla
         scenario = name.removesuffix("-again")
         # one as it is started by hand, the others without what every start costs
         started = keeper if name == "divergence" else forked_keeper
-        return Played(started("--json", "demo", "--scenario", scenario, "--dir", folder, cwd=elsewhere), folder)
+        words = ("--json", "demo", "--scenario", scenario, "--dir", folder)
+        return Played(started(*words, cwd=elsewhere, patience_s=ALL_S), folder)
 
     with ThreadPoolExecutor(len(NAMES)) as pool:
         yield dict(zip(NAMES, pool.map(play, NAMES), strict=True))

@@ -167,6 +167,7 @@ def test_command__names_of_the_interface__are_all_there() -> None:
         "tick",
         "replay",
         "sign",
+        "durable",
         "audit-write-sqlite",
         "audit-write-postgres",
         "audit-query",
@@ -295,6 +296,7 @@ def test_stages_of__a_trip_without_some_steps__counts_them_as_nothing() -> None:
         "audit-verify",
         "audit-verify-postgres",
         "audit-write-postgres",
+        "durable",
         "start-up",
     ],
 )

@@ -176,10 +176,29 @@ async def test_pool__what_geth_refuses__is_refused_in_its_words(ground: Ground) 
 
 
 async def test_pool__what_the_node_refuses__has_the_nodes_words(ground: Ground) -> None:
-    for raw in (ground.signed(0, 5 * GWEI, GWEI, gas=20_000), ground.signed(0, 10**21, GWEI), "0x02ff"):
+    for raw in (ground.signed(0, 5 * GWEI, GWEI, gas=20_000), ground.signed(0, 5 * GWEI, GWEI)[:-2], "0x02ff"):
         words, code = await said(ground.node, raw)
         assert await ground.send(raw) == (words, code)
     assert ground.pending == []
+
+
+async def test_pool__what_a_bare_node_takes_and_geth_does_not__is_refused(ground: Ground) -> None:
+    dear, cut = ground.signed(0, 10**15, GWEI, gas=1_001), ground.signed(0, 5 * GWEI, GWEI)
+    assert await ground.send(dear) == ("tx fee (1.00 ether) exceeds the configured cap (1.00 ether)", -32000)
+    assert await ground.send(cut + "00") == ("rlp: input contains more than one value", -32000)
+    assert ground.pending == []
+    account = ground.node.accounts[3]
+    await ground.node.set_balance(account.address, 10**18)
+    first, second, smaller = (
+        ground.signed(nonce, 5 * GWEI, GWEI, account=3, value=value)
+        for nonce, value in ((0, 6 * 10**17), (1, 6 * 10**17), (1, 3 * 10**17))
+    )
+    assert await ground.send(first) == hash_of(first)
+    words, code = await ground.send(second)
+    assert (words.split(":")[0], code) == ("insufficient funds for gas * price + value", -32000)
+    assert await ground.send(smaller) == hash_of(smaller)
+    again = ground.signed(0, 6 * GWEI, 2 * GWEI, account=3, value=6 * 10**17)
+    assert await ground.send(again) == hash_of(again), "what it replaces is not paid"
 
 
 async def test_pool__a_gap_in_the_nonces__waits_until_it_is_closed(ground: Ground) -> None:

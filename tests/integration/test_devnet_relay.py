@@ -149,6 +149,20 @@ async def test_rpc__batch_or_nonsense__is_refused(stage: Stage, body: bytes) -> 
     assert error_of(answer)["code"] == -32600
 
 
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        b'"id": 1', b'"jsonrpc": "2.0"', b'"jsonrpc": "1.0", "id": 1', b'"jsonrpc": "2.0", "id": null', b'"jsonrpc": "2.0", "id": true',
+        b'"jsonrpc": "2.0", "id": 1.5', b'"jsonrpc": "2.0", "id": NaN', b'"jsonrpc": "2.0", "id": 1e999', b'"jsonrpc": "2.0", "id": "\\ud800"',
+        b'"jsonrpc": "2.0", "id": 1, "more": ' + b"[" * 100_000,
+    ],
+)  # fmt: skip
+async def test_rpc__without_version_or_a_proper_id__is_refused(stage: Stage, envelope: bytes) -> None:
+    body = b"{" + envelope + b', "method": "eth_sendBundle", "params": []}'
+    answer = await stage.http.post(stage.relay.url("titan"), content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, error_of(answer)["code"]) == (200, -32600)
+
+
 async def test_rpc__method_that_a_builder_does_not_offer__is_refused(stage: Stage) -> None:
     for builder, method in (
         ("buildernet", "eth_sendPrivateTransaction"),
@@ -184,13 +198,25 @@ async def test_bundle__wrong_fields__are_refused(stage: Stage) -> None:
         ({"replacementUuid": "1"}, "not a UUID"),
         ({"replacementUuid": "c9bf9e57-1685-1c89-bafb-ff5af830be8a"}, "not a UUIDv4"),
         ({"minTimestamp": "0x1"}, "minTimestamp"),
+        ({"minTimestamp": 9, "maxTimestamp": 8}, "minTimestamp is later than maxTimestamp"),
         ({"revertingTxHashes": "0x"}, "revertingTxHashes"),
+        ({"revertingTxHashes": ["0x" + "11" * 31]}, "revertingTxHashes"),
+        ({"builders": "titan"}, "builders"),
+        ({"builders": [7]}, "builders"),
+        ({"blockNumber": hex(newest + 26)}, "more than 25 blocks ahead"),
     ]
     client = stage.client("flashbots")
     for change, words in cases:
         error = error_of(await client.post("eth_sendBundle", good | change))
         assert words in error["message"], change
-    await client.result("eth_sendBundle", good)
+    taken: list[dict[str, Any]] = [
+        {},
+        {"blockNumber": hex(newest + 25)},
+        {"minTimestamp": 9, "maxTimestamp": 9, "builders": ["titan"], "revertingTxHashes": ["0x" + "1A" * 32]},
+        {"minTimestamp": 9, "maxTimestamp": 0, "nobodyKnowsThis": 7},
+    ]
+    for change in taken:
+        await client.result("eth_sendBundle", good | change)
     assert error_of(await client.post("eth_sendBundle"))["code"] == -32602
     assert error_of(await client.post("eth_sendBundle", []))["code"] == -32602
 
@@ -304,6 +330,32 @@ async def test_private__tried_until_a_block_takes_it__its_status_says_so(stage: 
     slot = await stage.relay.slots.next()
     assert one.hash in slot.private
     assert (await status(stage, "titan", one.hash))["status"] == "INCLUDED"
+
+
+async def test_private__wrong_preferences__are_refused(stage: Stage) -> None:
+    purse, client = await stage.purse(), stage.client("flashbots")
+    asked = {"tx": purse.pay().raw}
+    wrong: list[tuple[Any, str]] = [
+        (7, "preferences"),
+        ("fast", "preferences"),
+        ({"fast": "yes"}, "fast"),
+        ({"fast": 1}, "fast"),
+        ({"privacy": "none"}, "privacy"),
+        ({"privacy": {"hints": "hash"}}, "hints"),
+        ({"privacy": {"hints": ["hash", "everything"]}}, "invalid hint intent: everything"),
+        ({"privacy": {"builders": "titan"}}, "builders"),
+    ]
+    for preferences, words in wrong:
+        error = error_of(await client.post("eth_sendPrivateTransaction", asked | {"preferences": preferences}))
+        assert error["code"] == -32602, preferences
+        assert words in error["message"], preferences
+    right: list[Any] = [
+        None,
+        {},
+        {"fast": True, "privacy": {"hints": ["hash", "logs"], "builders": ["titan"]}, "validity": {}},
+    ]
+    for preferences in right:
+        await client.result("eth_sendPrivateTransaction", asked | {"preferences": preferences})
 
 
 async def test_private__that_would_fail__is_held_back_with_its_reason(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from keeper.app.canary import ADDRESS, AWAY, HEADER
+from keeper.app.canary import ADDRESS, AWAY, HEADER, UNSIGNED
 from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.relays import examine_relays
 from keeper.config import sending
@@ -76,7 +76,7 @@ async def test_relays__each_trouble__has_its_remedy(tmp_path: Path, relay: Relay
         builder(relay, "gone", url=gone),
     )
     assert {check.health for check in checks} == {Health.FAIL}
-    assert [check.remedy for check in checks] == [HEADER, HEADER, ADDRESS, ADDRESS, AWAY]
+    assert [check.remedy for check in checks] == [UNSIGNED, HEADER, ADDRESS, ADDRESS, AWAY]
     assert "signature is required" in checks[0].message
     assert "does not offer this way to cancel" in checks[2].message
     assert checks[4].message == "connection refused"

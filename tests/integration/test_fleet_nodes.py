@@ -286,7 +286,7 @@ async def test_primary_lies_about_hashes__it_is_blamed_and_left_and_never_the_he
             with suppress(OutsideError):
                 await consumer.fleet.read([READ], consumer.seen[-1])
             await asyncio.sleep(0.2)
-        assert consumer.fleet.active == "primary-2"
+        await until(lambda: consumer.fleet.active == "primary-2")
         assert [one.data for one in await consumer.fleet.read([READ], consumer.seen[-1])] == [word(8)]
         truth = [await first.rpc("eth_getBlockByNumber", hex(number), False) for number in range(2, 9)]
     downs = [(one.endpoint, one.reason) for one in consumer.log if isinstance(one, EndpointDown)]

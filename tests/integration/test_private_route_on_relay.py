@@ -200,7 +200,7 @@ async def test_connections__opened_beforehand__are_used_by_the_submission(stage:
     """Of three requests at once, none opens another one."""
     route, purse = route_to(stage, "titan"), await stage.purse()
     await route.warm()
-    pool = route._clients[0]._client._transport._pool  # type: ignore[attr-defined]
+    pool = route._clients[0]._client._transport._inner._pool  # type: ignore[attr-defined]
     before = set(map(id, pool.connections))
     assert len(before) == 3
     await route.submit(as_attempt(purse, purse.pay()), await stage.newest())

@@ -29,7 +29,7 @@ async def test_public__life_of_a_transaction__is_classified_at_each_step(anvil_m
     assert (await route.submit(first, 7)).kind is SubmissionKind.ACCEPTED
     assert (await route.submit(first, 7)).kind is SubmissionKind.KNOWN
     assert (await route.submit(attempt(2, 0), 7)).kind is SubmissionKind.UNDERPRICED
-    assert (await route.submit(attempt(1, 0, chain_id=1), 7)).kind is SubmissionKind.REFUSED
+    assert (await route.submit(attempt(1, 0, chain_id=1), 7)).kind is SubmissionKind.INVALID
     await anvil_manual.mine()
     assert (await route.submit(attempt(2, 0), 7)).kind is SubmissionKind.NONCE_TOO_LOW
     assert (await route.submit(attempt(3, 1, max_fee_wei=1), 7)).kind is SubmissionKind.UNDERPRICED

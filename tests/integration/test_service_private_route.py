@@ -20,6 +20,7 @@ pytestmark = pytest.mark.integration
 
 NAMES = ("titan", "buildernet")
 PARTS = [f"route:private/{name}" for name in NAMES]
+REASONS = dict(zip(PARTS, ("signature-wanted", "signature-refused"), strict=True))  # titan is sent none
 
 
 @dataclass
@@ -77,12 +78,12 @@ async def test_service__nobody_takes_its_signature__is_a_fault_at_once_until_the
     async with inside(scene.stage.config) as keeper:
         await keeper.watching()
         await keeper.until(lambda: {fault.part for fault in keeper.faults} >= set(PARTS))
-        assert {fault.reason for fault in keeper.faults if fault.part in PARTS} == {"signature-refused"}
+        assert {fault.part: fault.reason for fault in keeper.faults if fault.part in PARTS} == REASONS
         scene.relay.heal()
         await keeper.until(lambda: not {fault.part for fault in keeper.faults} & set(PARTS))
         await keeper.end()
     for part in PARTS:
-        assert scene.stage.faults(part)[:2] == [("down", "signature-refused"), ("up", "recovered")]
+        assert scene.stage.faults(part)[:2] == [("down", REASONS[part]), ("up", "recovered")]
     assert set(scene.sent("eth_sendBundle")) <= {"buildernet"}  # how that one is asked; the bundles are empty
     assert not scene.relay.book.bundles
 

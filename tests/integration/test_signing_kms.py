@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +14,7 @@ from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
+from keeper.adapters.signing import kms_wire
 from keeper.adapters.signing.kms import KmsSigner, open_kms
 from keeper.domain.errors import SignerAway, SigningError
 from keeper.domain.evm import UnsignedTransaction
@@ -109,6 +113,8 @@ async def test_open__the_key_of_another_address__names_both(kms: KmsEndpoint) ->
         (Fault.NOT_JSON, "did not answer as KMS does", "endpoint"),
         (Fault.NOT_BASE64, "did not answer as KMS does", "endpoint"),
         (Fault.EMPTY, "did not answer as KMS does", "endpoint"),
+        (Fault.DEEP, "nested without end", "endpoint"),
+        (Fault.ENDLESS, "more than any answer has", "endpoint"),
     ],
 )
 async def test_open__kms_refuses_or_answers_nonsense__is_no_signer_and_not_asked_again(
@@ -162,6 +168,46 @@ async def test_open__kms_hangs__ends_after_its_time(kms: KmsEndpoint, operation:
     assert isinstance(error, SignerAway)
     assert "does not answer" in error.message
     assert "timeout" in error.remedy
+
+
+def kms_threads() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == kms_wire.THREAD]
+
+
+async def end(threads: list[threading.Thread]) -> None:
+    for one in threads:
+        await asyncio.to_thread(one.join, PATIENCE_S)
+        assert not one.is_alive()
+
+
+@pytest.mark.parametrize("fault", [Fault.DRIP, Fault.DRIP_HEAD])
+async def test_sign__kms_drips__ends_after_its_time_and_holds_up_nobody(kms: KmsEndpoint, fault: Fault) -> None:
+    signer = await opened(kms)
+    hurried = KmsSigner(signer._client, signer._wire, ALIAS, 0.2, "`signer.key`")
+    kms.faults["Sign"] = fault
+    ended = await asyncio.gather(*(hurried.meet("") for _ in range(6)), return_exceptions=True)
+    assert {type(one) for one in ended} == {SignerAway}
+    kms.faults.clear()
+    assert Account.recover_transaction((await signer.sign(PAUSE)).raw) == ADDRESS
+    await end(kms_threads())  # by itself: the exchange that each waits for is over, while the endpoint drips on
+
+
+async def test_wire__a_thread_is_stuck__the_process_can_end_and_others_go_on() -> None:
+    release, began = threading.Event(), list[threading.Thread]()
+    wire = kms_wire.Wire(ssl.create_default_context())
+
+    def stick() -> None:
+        began.append(threading.current_thread())
+        release.wait()
+
+    ended = await asyncio.gather(*(wire.run(stick, 0.05) for _ in range(kms_wire.MAX_AT_ONCE)), return_exceptions=True)
+    assert {type(one) for one in ended} == {TimeoutError}
+    with pytest.raises(kms_wire.TooMany):
+        await wire.run(lambda: None, PATIENCE_S)
+    release.set()
+    await end(kms_threads())
+    assert {one.daemon for one in began} == {True}
+    assert await wire.run(lambda: "answer", PATIENCE_S) == "answer"
 
 
 async def test_open__nobody_listens__is_away(kms: KmsEndpoint) -> None:

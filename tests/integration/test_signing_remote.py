@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -222,3 +223,26 @@ async def test_open__nobody_listens__is_away() -> None:
     with pytest.raises(SignerAway, match="does not answer") as caught:
         await open_remote(gone.url, ADDRESS, timeout_s=PATIENCE_S)
     assert "`url`" in caught.value.remedy
+
+
+async def test_sign__a_proxy_is_set__it_is_not_asked(remote: RemoteEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    remote.accounts = [ADDRESS]
+    assert Account.recover_transaction((await signer_of(remote).sign(PAUSE)).raw) == ADDRESS
+
+
+@pytest.mark.parametrize("filling", [480, 486, 492])
+async def test_sign__its_words_are_long__what_is_cut_holds_no_piece_of_the_token(
+    remote: RemoteEndpoint, filling: int
+) -> None:
+    remote.answer = lambda _: (500, b" " * filling + TOKEN.encode())
+    assert TOKEN[:7] not in (await refusal(remote)).message
+
+
+async def test_sign__it_repeats_the_token_encoded__that_is_not_shown(remote: RemoteEndpoint) -> None:
+    form = base64.b64encode(TOKEN.encode()).decode()
+    remote.answer = lambda _: error(-32000, f"not for {form}")
+    assert form[:8] not in (await refusal(remote)).message

@@ -80,6 +80,7 @@ class Run:
         self.stage.signer = self.signers[""]
         self.executor = self.begin()
         self.sent: dict[tuple[str, int], set[str]] = {}
+        self.taken: set[str] = set()
         self.twice: list[str] = []
         submit = self.stage.route.submit
 
@@ -89,7 +90,12 @@ class Run:
             for other in self.sent.get(place, set()) & still_open - {attempt.intent}:
                 self.twice.append(f"{attempt.intent} and {other} share nonce {attempt.nonce} of {attempt.sender}")
             self.sent.setdefault(place, set()).add(attempt.intent)
-            return await submit(attempt, block)
+            answer = await submit(attempt, block)
+            if answer.kind is SubmissionKind.REFUSED and attempt.tx_hash not in self.taken:
+                self.sent[place].discard(attempt.intent)  # nobody has it, so the nonce is for whoever comes next
+            elif answer.kind is not SubmissionKind.REFUSED:
+                self.taken.add(attempt.tx_hash)
+            return answer
 
         self.stage.route.submit = looked_at  # type: ignore[method-assign]
 

@@ -76,10 +76,10 @@ class ForkedRunning(Running):
         self._module = program
         super().__init__(args, folder, program=(program,), env=env, cwd=cwd)
 
-    def wait_for_end(self) -> int:
+    def wait_for_end(self, patience_s: float = PATIENCE_S) -> int:
         """As ``wait``, outside of an event loop. Kills it when its end does not come."""
         try:
-            return self._process.wait(PATIENCE_S)
+            return self._process.wait(patience_s)
         finally:
             if not self.ended():
                 self._process.kill()
@@ -96,11 +96,13 @@ def forked(target: Callable[..., None], args: tuple[object, ...]) -> ForkedProce
     return ForkedProcess(_context.Process(target=target, args=args))
 
 
-def forked_keeper(*args: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
+def forked_keeper(
+    *args: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, patience_s: float = PATIENCE_S
+) -> Done:
     """As ``keeper``: one command, waited for."""
     with TemporaryDirectory() as folder:
         run = ForkedRunning(args, Path(folder), env=env, cwd=cwd)
-        return Done(run.wait_for_end(), run.out, run.err)
+        return Done(run.wait_for_end(patience_s), run.out, run.err)
 
 
 def _child(module: str, command: list[str], cwd: Path, env: dict[str, str], out: Path, err: Path) -> None:

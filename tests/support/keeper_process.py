@@ -47,7 +47,11 @@ class Done:
 
 
 def keeper(
-    *args: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, stdin: str | None = None
+    *args: str | Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> Done:
     """One command, waited for."""
     done = subprocess.run(
@@ -58,7 +62,7 @@ def keeper(
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=PATIENCE_S,
+        timeout=patience_s,
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)

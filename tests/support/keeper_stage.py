@@ -31,7 +31,7 @@ OFF = Decimal(2800)
 """6.7 % below: the rule's threshold is 2 %."""
 PAUSE_SELECTOR = "0x" + calldata("pauseMarket(bytes32)", b"\0" * 32)[:4].hex()
 POLL_S = 0.01
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 """How long a condition may take before a test gives up. Nothing is concluded from how long it took."""
 
 

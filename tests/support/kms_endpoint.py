@@ -10,7 +10,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,6 +48,13 @@ class Fault(Enum):
     EXPIRED = ("ExpiredTokenException", 400)
     UNHEARD_OF = ("SomethingNewException", 400)
     HANG = ("hang", 0)
+    DRIP = ("drip", 0)
+    """An answer that goes on and on, a byte at a time: each piece comes in time, and the end never does."""
+    DRIP_HEAD = ("drip head", 0)
+    """The same before the status line is whole."""
+    ENDLESS = ("endless", 0)
+    """Hundreds of megabytes, as fast as they are taken."""
+    DEEP = ("deep", 200)
     NOT_JSON = ("not json", 200)
     NOT_BASE64 = ("not base64", 200)
     EMPTY = ("empty", 200)
@@ -117,7 +124,21 @@ def kms_endpoint(secret: int) -> Iterator[KmsEndpoint]:
             if fault is Fault.HANG:
                 kms.release.wait(timeout=60)
                 return
+            if fault in (Fault.DRIP, Fault.DRIP_HEAD, Fault.ENDLESS):
+                with suppress(OSError):  # the other side went away, as it should
+                    self._go_on(fault)
+                self.close_connection = True
+                return
             self._answer(*_answer(kms, operation, asked, self.headers["Authorization"] or "", fault))
+
+        def _go_on(self, fault: Fault) -> None:
+            if fault is not Fault.DRIP_HEAD:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 600000000\r\n\r\n")
+            piece = b" " * 1_000_000 if fault is Fault.ENDLESS else b" "
+            for _ in range(600):
+                self.wfile.write(piece)
+                if fault is not Fault.ENDLESS and kms.release.wait(timeout=0.02):
+                    return
 
         def _answer(self, status: int, body: bytes) -> None:
             self.send_response(status)
@@ -153,6 +174,8 @@ def _answer(
         return _error(*fault.value)
     if fault is Fault.NOT_JSON:
         return 200, b"<html>a gateway</html>"
+    if fault is Fault.DEEP:
+        return 200, b"[" * 90_000
     if fault is Fault.EMPTY:
         return 200, b"{}"
     named = {"KeyId": f"arn:aws:kms:{REGION}:111122223333:key/1234"}

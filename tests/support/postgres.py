@@ -6,12 +6,14 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support import secrets_seen
 
 _ROOM_BYTES = 4 * 1024**3
 
@@ -71,6 +73,21 @@ def postgres_server() -> Iterator[Callable[[], str]]:
             return str(server.get_uri(name)).replace("postgresql://", "postgresql+psycopg://")
 
         yield database
+        leaks = [leak for number in range(1, next(numbers)) for leak in secrets_in(server.get_uri(f"log_{number}"))]
+        assert not leaks, "databases of tests show secrets:\n" + "\n".join(map(str, leaks))
+
+
+def secrets_in(uri: str) -> list[secrets_seen.Leak]:
+    """In the records of a log; none where a test has left no log that can be read."""
+    import psycopg
+
+    limits = "-c lock_timeout=1s -c statement_timeout=20s"
+    with suppress(psycopg.Error), psycopg.connect(uri, autocommit=True, options=limits) as connection:
+        if connection.execute("SELECT to_regclass('records')").fetchone() == (None,):
+            return []
+        with connection.cursor().copy("COPY records TO STDOUT") as rows:
+            return secrets_seen.find(b"".join(map(bytes, rows)), "the records of a PostgreSQL database")
+    return []
 
 
 @pytest.fixture

@@ -3,29 +3,77 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 import pytest
 
 from keeper.domain.errors import KeeperError
 from tests.support import secrets_seen
 
-__all__ = ["_no_secret_in_files", "_watched_errors", "_watched_log", "pytest_runtest_makereport"]
+__all__ = ["_no_secret_in_files", "_watched_errors", "_watched_log", "_watched_reading", "pytest_runtest_makereport"]
 
-
-class Watch(logging.Handler):
-    """At the root, so it sees what a log of the whole program would. What pytest captures holds more: lines that a library was told to keep."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        secrets_seen.note(self.format(record), f"the log {record.name}")
+_OURS = "keeper"
+"""The loggers whose lines are looked at even where nobody wants them written."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _watched_log() -> Iterator[None]:
-    watch = Watch()
-    logging.getLogger().addHandler(watch)
-    yield
-    logging.getLogger().removeHandler(watch)
+    """Every line that a handler gets, wherever it goes, and of our own loggers those below their level as well."""
+    handled, as_text = logging.Logger.callHandlers, logging.Formatter()
+
+    def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
+        if _is_shown(self):
+            secrets_seen.note(as_text.format(record), f"the log {record.name}")
+        handled(self, record)
+
+    def watched(level: int, written: Callable[..., None]) -> Callable[..., None]:
+        def write(self: logging.Logger, message: object, *args: object, **more: Any) -> None:
+            if self.name.partition(".")[0] == _OURS and not self.isEnabledFor(level):
+                secrets_seen.note(f"{message} {args} {more}", f"the log {self.name}")
+            # whoever wrote the line is one call further up than it seems
+            written(self, message, *args, **more | {"stacklevel": more.get("stacklevel", 1) + 1})
+
+        return write
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.Logger, "callHandlers", call_handlers)
+        patch.setattr(logging.Logger, "debug", watched(logging.DEBUG, logging.Logger.debug))
+        patch.setattr(logging.Logger, "info", watched(logging.INFO, logging.Logger.info))
+        yield
+
+
+def _is_shown(logger: logging.Logger | None) -> bool:
+    """Not where the keeper has cut a library's log off, since it tells whole addresses. A root without handlers writes to standard error."""
+    while logger is not None:
+        # pytest hangs a handler of its own on loggers that are cut off
+        if any(
+            not isinstance(handler, logging.NullHandler) and type(handler).__module__ != "_pytest.logging"
+            for handler in logger.handlers
+        ):
+            return True
+        if not logger.propagate:
+            return False
+        logger = logger.parent
+    return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _watched_reading() -> Iterator[None]:
+    """What a test reads of its own output is no longer there at its end."""
+    read = pytest.CaptureFixture.readouterr
+
+    def readouterr(self: pytest.CaptureFixture[Any]) -> Any:
+        found = read(self)
+        for name, text in (("standard output", found.out), ("standard error", found.err)):
+            secrets_seen.note(
+                text if isinstance(text, str) else text.decode("utf-8", "replace"), f"{name} that was read"
+            )
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pytest.CaptureFixture, "readouterr", readouterr)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -75,8 +75,9 @@ def change_of(
     if kind == RecordKind.ATTEMPT:
         return Signed(_attempt(read, intent, at_ms))
     if kind == RecordKind.BROADCAST:
-        if body.get("withdrawn") is True and not read.flag("accepted"):
-            return None  # written after the end of its intent, which may be forgotten by then
+        aside = body.get("withdrawn") is True or body.get("late") is True
+        if aside and not read.flag("accepted"):
+            return None  # may be written after the end of its intent, which may be forgotten by then
         return Moved(intent, IntentTrigger.SEND if read.flag("accepted") else None, read.text("tx_hash"))
     if kind == RecordKind.RECEIPT:
         gone = "gone" in body and read.flag("gone")

@@ -139,3 +139,8 @@ def _revert_data(value: object) -> str:
         return "0x" + hexes.data(candidate).hex()
     except MalformedAnswer:
         return ""
+
+
+def stamp_or_none(answer: object) -> BlockStamp | None:
+    """Of a block that the node may not have."""
+    return None if answer is None else block_stamp(answer)

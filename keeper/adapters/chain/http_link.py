@@ -15,7 +15,7 @@ from web3.providers.async_base import AsyncJSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from keeper.adapters.chain.batches import BatchRefused, Request, encoded, encoded_batch, ordered
-from keeper.adapters.chain.link import MAX_MESSAGE_BYTES, SILENT, Notifications, decoded
+from keeper.adapters.chain.link import MAX_MESSAGE_BYTES, SILENT, Link, Notifications, decoded, open_link
 from keeper.adapters.chain.polling import LATEST, Poller
 from keeper.domain.errors import MalformedAnswer, Refused, Unreachable
 from keeper.domain.text import shown
@@ -189,3 +189,13 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, httpx.ConnectError):
         return "no connection"
     return f"the connection failed ({type(error).__name__})"
+
+
+Connection = Link | HttpLink
+
+
+def open_connection(url: str, request_timeout_s: float) -> Connection:
+    """The connection that fits the address; it is not open yet."""
+    if url.startswith(("http://", "https://")):
+        return HttpLink(url, request_timeout_s=request_timeout_s)
+    return open_link(url, request_timeout_s)

@@ -7,13 +7,12 @@ import json
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from keeper.adapters.chain import answers, hexes, logs, simulating
+from keeper.adapters.chain import answers, calling, hexes, logs, simulating
 from keeper.adapters.chain.batches import BatchRefused, Request
 from keeper.adapters.chain.fees import suggested_priority_fee_wei
-from keeper.adapters.chain.http_link import HttpLink
-from keeper.adapters.chain.link import Link, open_link
+from keeper.adapters.chain.http_link import Connection, open_connection
 from keeper.adapters.chain.multicall import MULTICALL3
-from keeper.adapters.chain.plan import Chunk, ReadPlans, call_params
+from keeper.adapters.chain.plan import Chunk, ReadPlans, call_params, pinned
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused, UnitError, Unreachable
@@ -31,8 +30,6 @@ _RETRY_BLOCKS = 300
 _SCHEMES = ("ws://", "wss://", "http://", "https://")
 _BATCH_LIMITS = frozenset({-32003, -32005, -32600})
 """What nodes answer to single requests of a batch that is too large for them; alone they may be answered."""
-
-Connection = Link | HttpLink
 
 
 class NodeClient:
@@ -101,7 +98,7 @@ class NodeClient:
         try:
             name, queue, answer = await link.subscribe("newHeads")
             if not name:
-                raise MalformedAnswer(f"eth_subscribe answered {shown(_result(answer))}")
+                raise MalformedAnswer(f"eth_subscribe answered {shown(calling.result(answer))}")
         except OutsideError as error:
             raise self._named(error) from None
         try:
@@ -124,7 +121,7 @@ class NodeClient:
 
     async def read(self, calls: Sequence[Call], block: BlockStamp) -> Sequence[CallResult]:
         """All answers at this block, pinned by its hash (EIP-1898): one request for each chunk; without Multicall3 a batch."""
-        at = _pinned(block)
+        at = pinned(block)
         if block.number < self._no_multicall_before:
             return await self._read_each(calls, block)
         parts = await _all([self._read_chunk(chunk, at) for chunk in self._plans.chunks(calls)])
@@ -140,15 +137,15 @@ class NodeClient:
         self, calls: Sequence[Call], rehearsals: Sequence[Rehearsal], block: BlockStamp
     ) -> tuple[Sequence[CallResult], Sequence[Simulation | None]]:
         """As ``read``, with an ``eth_call`` for each rehearsal in the same message. Where it cannot be one message, nothing is rehearsed."""
-        chunks, at = self._plans.chunks(calls), _pinned(block)
+        chunks, at = self._plans.chunks(calls), pinned(block)
         fits = len(chunks) + len(rehearsals) <= self._max_batch
         if rehearsals and fits and block.number >= max(self._no_multicall_before, self._no_batch_before):
             requests = [("eth_call", chunk.params + at) for chunk in chunks]
             requests += [("eth_call", call_params(each.call, each.sender) + at) for each in rehearsals]
-            found = await self._batch_or_none(requests, block.number, _itself, _itself)
+            found = await self._batch_or_none(requests, block.number, calling.itself, calling.itself)
             results = self._results(chunks, found[: len(chunks)], block) if found is not None else None
             if found is not None and results is not None:
-                return results, [_simulation(answer) for answer in found[len(chunks) :]]
+                return results, [calling.simulation(answer) for answer in found[len(chunks) :]]
         return await self.read(calls, block), [None] * len(rehearsals)
 
     async def close(self) -> None:
@@ -161,22 +158,22 @@ class NodeClient:
     async def blocks(self, first: int, last: int) -> Sequence[BlockStamp]:
         """The blocks by their numbers, as far as the node has them, in batches."""
         requests = [("eth_getBlockByNumber", f'["{number:#x}",false]') for number in range(first, last + 1)]
-        found = await self._many(requests, last, _stamp_or_none)
+        found = await self._many(requests, last, answers.stamp_or_none)
         return [block for block in found if block is not None]
 
     async def block_of(self, block_hash: str) -> BlockStamp | None:
         """``eth_getBlockByHash``."""
-        return await self._ask("eth_getBlockByHash", f"[{json.dumps(block_hash)},false]", _stamp_or_none)
+        return await self._ask("eth_getBlockByHash", f"[{json.dumps(block_hash)},false]", answers.stamp_or_none)
 
     # -- AccountReader ---------------------------------------------------------------------------------------------------------
 
     async def simulate(self, call: Call, sender: str, block: BlockStamp | None = None) -> Simulation:
         """``eth_call`` from this sender. A revert is an answer; ``error`` holds the node's words then."""
-        at = '"latest"]' if block is None else _pinned(block)
+        at = '"latest"]' if block is None else pinned(block)
         try:
             return Simulation(True, await self._ask("eth_call", call_params(call, sender) + at, hexes.data))
         except Refused as error:
-            return Simulation(False, _revert_data(error), error.message)
+            return Simulation(False, calling.revert_data(error), error.message)
 
     async def account(self, address: str) -> tuple[int, int]:
         """(nonce, balance in wei) at the newest block."""
@@ -286,9 +283,11 @@ class NodeClient:
         return results
 
     async def _read_each(self, calls: Sequence[Call], block: BlockStamp) -> list[CallResult]:
-        at = _pinned(block)
+        at = pinned(block)
         requests = [("eth_call", call_params(call) + at) for call in calls]
-        return await self._many(requests, block.number, lambda answer: CallResult(True, hexes.data(answer)), _reverted)
+        return await self._many(
+            requests, block.number, lambda answer: CallResult(True, hexes.data(answer)), calling.reverted
+        )
 
     async def _many(
         self,
@@ -332,7 +331,7 @@ class NodeClient:
     ) -> list[T]:
         link = await self._connected()
         try:
-            return [_parsed(answer, parse, refused) for answer in await link.batch(requests)]
+            return [calling.parsed(answer, parse, refused) for answer in await link.batch(requests)]
         except BatchRefused:
             raise
         except OutsideError as error:
@@ -343,7 +342,7 @@ class NodeClient:
     async def _one(self, request: Request, parse: Callable[[Any], T], refused: Callable[[Refused], T] | None) -> T:
         link = await self._connected()
         try:
-            return _parsed(await link.request(*request), parse, refused)
+            return calling.parsed(await link.request(*request), parse, refused)
         except OutsideError as error:
             raise self._named(error) from None
 
@@ -385,65 +384,6 @@ class NodeClient:
         if isinstance(error, Refused):
             return Refused(words, code=error.code, data=error.data, remedy=error.remedy)
         return type(error)(f"{self.name}: {words}", remedy=error.remedy)
-
-
-def open_connection(url: str, request_timeout_s: float) -> Connection:
-    """The connection that fits the address; it is not open yet."""
-    if url.startswith(("http://", "https://")):
-        return HttpLink(url, request_timeout_s=request_timeout_s)
-    return open_link(url, request_timeout_s)
-
-
-def _parsed(answer: dict[str, Any], parse: Callable[[Any], T], refused: Callable[[Refused], T] | None) -> T:
-    try:
-        return parse(_result(answer))
-    except Refused as error:
-        if refused is None:
-            raise
-        return refused(error)
-
-
-def _reverted(error: Refused) -> CallResult:
-    return CallResult(False, _revert_data(error))
-
-
-def _itself(answer: object) -> object:
-    return answer
-
-
-def _simulation(answer: object) -> Simulation | None:
-    """Of the answer to a rehearsal; None where it says nothing about the call."""
-    try:
-        if isinstance(answer, Refused):
-            return Simulation(False, _revert_data(answer), answer.message)
-        return Simulation(True, hexes.data(answer))
-    except OutsideError:
-        return None
-
-
-def _stamp_or_none(answer: object) -> BlockStamp | None:
-    return None if answer is None else answers.block_stamp(answer)
-
-
-def _result(answer: dict[str, Any]) -> Any:
-    """The result of a JSON-RPC answer. Raises Refused, MalformedAnswer."""
-    if (error := answer.get("error")) is not None:
-        raise answers.refusal(error)
-    if "result" not in answer:
-        raise MalformedAnswer(f"an answer without a result: {shown(answer)}")
-    return answer["result"]
-
-
-def _revert_data(error: Refused) -> bytes:
-    """The revert data. Raises the error again when it is not the contract's but the node's."""
-    if not answers.is_revert(error):
-        raise error
-    return bytes.fromhex(error.data.removeprefix("0x"))
-
-
-def _pinned(block: BlockStamp) -> str:
-    """The end of ``eth_call``'s parameters: the block by its hash, so that a reorganisation cannot slip another one in."""
-    return f'{{"blockHash":{json.dumps(block.hash)}}}]'
 
 
 async def _all(requests: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from keeper.adapters.chain.multicall import Aggregate3Answers, encode_aggregate3
 from keeper.domain.action import Call
+from keeper.domain.block import BlockStamp
 
 MAX_REMEMBERED = 16
 
@@ -63,3 +64,8 @@ def call_params(call: Call, sender: str | None = None) -> str:
     """The JSON of ``[{"from":..,"to":..,"data":..},`` without the block that closes it."""
     origin = f'"from":{json.dumps(sender)},' if sender else ""
     return f'[{{{origin}"to":{json.dumps(call.to)},"data":"0x{call.data.hex()}"}},'
+
+
+def pinned(block: BlockStamp) -> str:
+    """The end of ``eth_call``'s parameters: the block by its hash, so that a reorganisation cannot slip another one in."""
+    return f'{{"blockHash":{json.dumps(block.hash)}}}]'

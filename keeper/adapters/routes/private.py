@@ -19,6 +19,7 @@ from typing import Final
 from keeper.adapters.routes.relay_answers import STATES
 from keeper.adapters.routes.relay_client import RelayClient
 from keeper.adapters.routes.relay_figures import BuilderFigures
+from keeper.domain.builder_words import in_one_line
 from keeper.domain.errors import SigningError, UnitError
 from keeper.domain.intent import Attempt
 from keeper.ports.route import Answer, Submission, SubmissionKind
@@ -61,7 +62,7 @@ class PrivateRoute:
         self._identity = identity
         self._timeout_s = timeout_ms / 1000
         self._grace_s = grace_ms / 1000
-        self._on_answer = on_answer
+        self._on_answer = [on_answer]
         self._secret = b""
         self._newest = 0
         self._targets: dict[Nonce, dict[int, tuple[str, str]]] = {}
@@ -83,6 +84,10 @@ class PrivateRoute:
     def figures(self) -> tuple[BuilderFigures, ...]:
         """What each builder did so far."""
         return tuple(client.figures for client in self._clients)
+
+    def also_tell(self, on_answer: OnAnswer) -> None:
+        """One more that is told what came too late."""
+        self._on_answer.append(on_answer)
 
     async def submit(self, attempt: Attempt, block: int) -> Submission:
         """To all builders for the two blocks after ``block``, and as a private transaction where that is taken and not under way already.
@@ -109,7 +114,8 @@ class PrivateRoute:
             return ()
         try:
             names = [
-                (await self._bundle_name(attempt, block), block) for attempt, block in self._live_targets(attempts)
+                (await self._bundle_name(attempt, block), attempt, block)
+                for attempt, block in self._live_targets(attempts)
             ]
         except SigningError:
             names = []
@@ -195,18 +201,21 @@ class PrivateRoute:
 
     def _tell(self, attempt: Attempt, task: asyncio.Task[Answer]) -> None:
         if not task.cancelled():
-            self._on_answer(attempt, task.result())
+            for told in self._on_answer:
+                told(attempt, task.result())
 
     # -- what is under way -----------------------------------------------------------------------------------------------------
 
     async def _withdraw_from(
-        self, client: RelayClient, attempts: Sequence[Attempt], names: Sequence[tuple[str, int]]
+        self, client: RelayClient, attempts: Sequence[Attempt], names: Sequence[tuple[str, Attempt, int]]
     ) -> list[Answer]:
         """After what is still on its way there, which would come to life again."""
         hashes = [attempt.tx_hash for attempt in attempts]
         before = [task for task, (name, tx_hash) in self._running.items() if name == client.name and tx_hash in hashes]
         await asyncio.gather(*before, return_exceptions=True)
-        asking = [client.cancel_bundle(name, block) for name, block in names]
+        # by then another intent may have a bundle of the same name there
+        free = [(name, block) for name, attempt, block in names if block not in self._targets.get(_nonce(attempt), {})]
+        asking = [client.cancel_bundle(name, block) for name, block in free]
         if client.builder.private_transactions:
             asking += [client.cancel_private(tx_hash) for tx_hash in hashes]
         return list(await asyncio.gather(*asking))
@@ -257,7 +266,8 @@ def _summary(answers: Sequence[Answer], silent: Sequence[str]) -> Submission:
         takers = list(dict.fromkeys(answer.to for answer in answers if answer.kind is kind))
         if takers:
             return Submission(kind, f"taken by {', '.join(takers)}", tuple(answers))
-    words = list(dict.fromkeys(f"{answer.to}: {answer.message}" for answer in answers))
+    told = in_one_line((answer.to, answer.kind.value, answer.message) for answer in answers)
+    words = [told] if told else []
     if silent:
         words.append(f"no answer yet from {', '.join(silent)}")
     unsure = silent or any(answer.kind is SubmissionKind.UNREACHABLE for answer in answers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from keeper.adapters.routes.words import classify
+from keeper.adapters.routes.words import cap_wei, classify
 from keeper.domain.errors import OutsideError, Refused, UnitError
 from keeper.domain.intent import Attempt
 from keeper.ports.chain import Broadcaster
@@ -17,9 +17,12 @@ _BEST_FIRST = (
     SubmissionKind.NONCE_TOO_LOW,
     SubmissionKind.INSUFFICIENT_FUNDS,
     SubmissionKind.UNDERPRICED,
+    SubmissionKind.OVER_CAP,
     SubmissionKind.REFUSED,
+    SubmissionKind.INVALID,
     SubmissionKind.UNREACHABLE,
 )
+_NOT_THERE = frozenset({SubmissionKind.REFUSED, SubmissionKind.INVALID})
 _TAKEN = frozenset({SubmissionKind.ACCEPTED, SubmissionKind.KNOWN})
 
 
@@ -52,7 +55,7 @@ class PublicRoute:
             if submission.kind in _TAKEN:
                 return submission
             found.append(submission)
-        return min(found, key=lambda submission: _BEST_FIRST.index(submission.kind))
+        return _best(found)
 
     async def _send_alone(self, node: Broadcaster, attempt: Attempt) -> Submission:
         try:
@@ -73,11 +76,23 @@ class PublicRoute:
         await asyncio.gather(*self._still_sending, return_exceptions=True)
 
 
+def _best(found: Sequence[Submission]) -> Submission:
+    """The answer that says most. Refused by some is not refused where another node may have taken it without our hearing of it."""
+    best = min(found, key=lambda submission: _BEST_FIRST.index(submission.kind))
+    unsure = [submission for submission in found if submission.kind is SubmissionKind.UNREACHABLE]
+    if best.kind not in _NOT_THERE or not unsure:
+        return best
+    return Submission(SubmissionKind.UNREACHABLE, f"{best.message}; another node: {unsure[0].message}")
+
+
 async def _send(node: Broadcaster, attempt: Attempt) -> Submission:
     try:
         tx_hash = await node.send_raw(attempt.raw)
     except Refused as error:
-        return Submission(classify(error.message), error.message)
+        kind = classify(error.message)
+        return Submission(
+            kind, error.message, cap_wei=cap_wei(error.message) if kind is SubmissionKind.OVER_CAP else None
+        )
     except OutsideError as error:
         # nonsense tells as little as silence whether the transaction was taken
         return Submission(SubmissionKind.UNREACHABLE, error.message)

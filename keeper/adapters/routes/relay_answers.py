@@ -31,13 +31,17 @@ _NO_PARAMS: Final = -32602
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 _LONG_HEX = re.compile(r"(?:0x)?[0-9a-fA-F]{65,}")
 """Longer than a hash: a transaction that is not public, or a signature."""
-_SIGNATURE = re.compile(r"signature|signer|unauthori[sz]ed|forbidden|x-flashbots|x-buildernet", re.IGNORECASE)
+_SIGNATURE = re.compile(
+    r"signature|signer|unauthori[sz]ed|authenticat|api.?key|forbidden|denied|verif|x-flashbots|x-buildernet",
+    re.IGNORECASE,
+)
 _BUNDLE = re.compile(r"bundle|uuid|transactions|txs|not found|empty|cancel", re.IGNORECASE)
 _NOWHERE: Final = frozenset({404, 405, 415})
 """No builder is at this address, or none that takes what is posted."""
 _TAKEN_NUMBERS: Final = (200, "200")
 _SHOWN: Final = 240
 NO_SIGNATURE: Final = "it does not take our signature"
+WANTS_SIGNATURE: Final = "it wants a signature, and gets none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +114,15 @@ def judged(method: str, heard: Heard, tx_hash: str = "") -> tuple[SubmissionKind
     return SubmissionKind.UNREACHABLE, f"an answer that does not fit: {heard.result!r}"
 
 
-def proven(heard: Heard) -> tuple[SubmissionKind, str]:
+def proven(heard: Heard, *, signed: bool = True) -> tuple[SubmissionKind, str]:
     """What it means for our signature that a bundle which nobody ever sent was to be cancelled. ``judged`` says what it means for the bundle.
+    ``signed``: whether there was a signature.
 
     A result is good news, and so are words about the bundle: whoever looks for it has taken the signature. Any other refusal may meet a real
     bundle as well.
     """
-    if (heard.nonsense and heard.status in (401, 403)) or _SIGNATURE.search(heard.words):
-        return SubmissionKind.REFUSED, f"{NO_SIGNATURE}: {heard.message}"
+    if heard.status == 401 or (heard.nonsense and heard.status == 403) or _SIGNATURE.search(heard.words):
+        return SubmissionKind.REFUSED, f"{NO_SIGNATURE if signed else WANTS_SIGNATURE}: {heard.message}"
     if heard.nonsense or heard.status in PASSING:
         return judged("", heard)
     if not heard.words:

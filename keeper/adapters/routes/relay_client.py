@@ -33,6 +33,7 @@ from keeper.adapters.routes.relay_answers import (
     take_apart,
 )
 from keeper.adapters.routes.relay_figures import BuilderFigures, Tally
+from keeper.adapters.routes.resolving import ResolvingTransport
 from keeper.domain.address import keccak256
 from keeper.domain.errors import SigningError, UnitError
 from keeper.domain.redact import redact_url, secret_parts
@@ -109,9 +110,7 @@ class RelayClient:
             # compressed answers are not asked for: a small one can unpack to gigabytes
             headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "keeper"},
             timeout=None,  # noqa: S113 - the whole answer has a time limit, see _fetch
-            limits=httpx.Limits(max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEPT_ALIVE_S),
-            transport=transport,
-            verify=tls if tls is not None else True,
+            transport=transport or ResolvingTransport(_connecting(tls), clock.monotonic_ms),
             trust_env=False,
             follow_redirects=False,
         )
@@ -167,7 +166,9 @@ class RelayClient:
         """
         method, params = self._cancellation(str(uuid.uuid4()))
         began_ms = self._clock.monotonic_ms()
-        return self._answer(method, *proven(await self._ask(method, params)), began_ms)
+        return self._answer(
+            method, *proven(await self._ask(method, params), signed=bool(self.builder.header)), began_ms
+        )
 
     async def warm(self) -> None:
         """Opens the connections that a submission uses, or keeps them open: a TLS handshake then costs no time when time counts."""
@@ -262,6 +263,11 @@ class RelayClient:
             return Heard(0, nonsense="no connection")
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, ValueError, RuntimeError) as error:
             return Heard(0, nonsense=f"the connection failed ({type(error).__name__})")
+
+
+def _connecting(tls: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
+    limits = httpx.Limits(max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEPT_ALIVE_S)
+    return httpx.AsyncHTTPTransport(verify=tls if tls is not None else True, trust_env=False, limits=limits)
 
 
 async def _read(response: httpx.Response, number: int, clock: Clock) -> Heard:

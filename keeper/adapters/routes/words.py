@@ -7,6 +7,7 @@ wording that names two matters stands under the one that needs another answer.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 from keeper.ports.route import SubmissionKind
 
@@ -47,7 +48,30 @@ WORDINGS: tuple[tuple[SubmissionKind, tuple[str, ...]], ...] = (
         SubmissionKind.INSUFFICIENT_FUNDS,
         ("insufficient funds", "insufficientfunds", "upfront cost exceeds account balance", "insufficient balance"),
     ),
+    (
+        SubmissionKind.OVER_CAP,
+        ("exceeds the configured cap", "transaction fee cap exceeded", "tx feecap exceeded", "tx fee cap exceeded"),
+    ),
+    (
+        SubmissionKind.INVALID,
+        (
+            "intrinsic gas",
+            "insufficient gas for floor data gas cost",
+            "exceeds block gas limit",
+            "gaslimitexceeded",
+            "transaction gas limit too high",
+            "invalid chain id",
+            "wrong chain id",
+            "invalidtxchainid",
+            "invalid sender",
+            "invalid transaction signature",
+            "invalidtxsignature",
+            "invalid transaction v, r, s values",
+            "transaction type not supported",
+        ),
+    ),
 )
+"""INVALID has only what is certain for good: a pause is given up for it. Whatever is in no line is tried again."""
 
 
 _TABLE = tuple(
@@ -64,3 +88,13 @@ def classify(words: str) -> SubmissionKind:
         if pattern.search(text):
             return kind
     return SubmissionKind.REFUSED
+
+
+_CAP = re.compile(r"configured cap \((\d{1,30}(?:\.\d{1,18})?) (ether|wei)\)")
+_WEI = {"ether": 10**18, "wei": 1}
+
+
+def cap_wei(words: str) -> int | None:
+    """The most that a node takes for one transaction, as a refusal OVER_CAP says it, rounded as geth rounds it; None where it says none."""
+    found = _CAP.search(words.lower())
+    return int(Decimal(found[1]) * _WEI[found[2]]) if found else None

@@ -11,6 +11,9 @@ NAMES = ("chain id", "nonce", "priority fee", "fee cap", "gas limit", "recipient
 """Of the fields, in the order of EIP-1559."""
 
 _ADDRESS_BYTES = 20
+_SHORT_TEXT, _SHORT_LIST = 0x80, 0xC0
+_SHORT = 55
+"""Bytes; what is longer has its length written out."""
 
 Fields = list[bytes | list[bytes]]
 
@@ -18,18 +21,17 @@ Fields = list[bytes | list[bytes]]
 class Envelope:
     """One transaction on its way to a signature. ``fields`` are in the order of ``NAMES``; ``digest`` is what is signed."""
 
-    __slots__ = ("digest", "fields")
+    __slots__ = ("_payload", "digest", "fields")
 
     def __init__(self, transaction: UnsignedTransaction) -> None:
         """Raises SigningError when a field cannot be encoded."""
-        import rlp
         from eth_hash.auto import keccak
-        from rlp.exceptions import RLPException
 
         try:
             self.fields: Fields = _fields(transaction)
-            self.digest: bytes = keccak(TYPE + rlp.encode(self.fields))
-        except (TypeError, ValueError, OverflowError, RLPException) as error:
+            self._payload = b"".join(map(_item, self.fields))
+            self.digest: bytes = keccak(TYPE + _list(self._payload))
+        except (TypeError, ValueError, OverflowError) as error:
             raise SigningError(
                 f"the transaction to {transaction.to} cannot be encoded ({type(error).__name__})",
                 remedy="this is a fault in the keeper: report it with the recorded intent",
@@ -37,10 +39,9 @@ class Envelope:
 
     def signed(self, v: int, r: int, s: int) -> SignedTransaction:
         """With its signature; ``v`` is the parity, 0 or 1."""
-        import rlp
         from eth_hash.auto import keccak
 
-        raw = TYPE + rlp.encode([*self.fields, quantity(v), quantity(r), quantity(s)])
+        raw = TYPE + _list(self._payload + _item(quantity(v)) + _item(quantity(r)) + _item(quantity(s)))
         return SignedTransaction(raw="0x" + raw.hex(), tx_hash="0x" + keccak(raw).hex())
 
 
@@ -49,6 +50,26 @@ def quantity(number: int) -> bytes:
     if number >> 256:
         raise OverflowError("not a 256-bit quantity")
     return number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def _item(value: bytes | list[bytes]) -> bytes:
+    """RLP (Ethereum yellow paper, appendix B) of a text of bytes or a list of such. The rlp package takes several times as long to find out which."""
+    if isinstance(value, list):
+        return _list(b"".join(map(_item, value)))
+    if len(value) == 1 and value[0] < _SHORT_TEXT:
+        return value
+    return _prefix(_SHORT_TEXT, len(value)) + value
+
+
+def _list(payload: bytes) -> bytes:
+    return _prefix(_SHORT_LIST, len(payload)) + payload
+
+
+def _prefix(kind: int, size: int) -> bytes:
+    if size <= _SHORT:
+        return bytes([kind + size])
+    length = quantity(size)
+    return bytes([kind + _SHORT + len(length)]) + length
 
 
 def _fields(transaction: UnsignedTransaction) -> Fields:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
+from shlex import quote
 
 from keeper.domain.errors import SigningError
 
@@ -20,12 +22,14 @@ def read_key_material(path: Path, *, what: str, private: bool, setting: str = PA
     find it in a log. Raises SigningError with the remedy.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
             mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise SigningError(f"{path} is not a file, so no {what}", remedy=f"name the file in {setting}")
             if private and mode & _OTHERS:
                 raise SigningError(
                     f"the {what} {path} may be read or changed by others (mode {mode & 0o777:04o})",
-                    remedy=f"chmod 600 {path}",
+                    remedy=f"chmod 600 {quote(str(path))}",
                 )
             content = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte in it
@@ -38,10 +42,16 @@ def read_key_material(path: Path, *, what: str, private: bool, setting: str = PA
         raise SigningError(f"the {what} {path} is not text", remedy=f"name a {what} in {setting}") from None
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Without waiting for who writes to a pipe: that may be nobody."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _unreadable(path: Path, what: str, setting: str, error: Exception) -> SigningError:
     if isinstance(error, PermissionError):
         return SigningError(
-            f"the {what} may not be read by this user", remedy=f"let the keeper's user own it, and chmod 600 it: {path}"
+            f"the {what} may not be read by this user",
+            remedy=f"let the keeper's user own it, and: chmod 600 {quote(str(path))}",
         )
     if isinstance(error, IsADirectoryError):
         return SigningError(f"{path} is a folder, not a {what}", remedy=f"name the file in {setting}")

@@ -7,15 +7,15 @@ Chains want r, the lower s, and the parity, which DER does not hold: that is fou
 from __future__ import annotations
 
 import asyncio
-import weakref
+import ssl
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
 
 from keeper.adapters.signing.curve import address_of_spki, from_der, lower, parity, require_fast_backend
 from keeper.adapters.signing.envelope import Envelope
 from keeper.adapters.signing.kms_errors import away, not_installed, signing_error
+from keeper.adapters.signing.kms_wire import TooLong, TooMany, Wire
 from keeper.adapters.signing.local import require_address
 from keeper.domain.checkpoint import text_digest
 from keeper.domain.council_words import Delegation, Withdrawal
@@ -30,25 +30,23 @@ ALGORITHM: Final = "ECDSA_SHA_256"
 TRIAL: Final = "keeper: may this key sign?"
 """What is signed at the start to see that signing works. As EIP-191 has it, so it is no transaction and no order."""
 
-_THREADS: Final = 4
 _TRIES: Final = 2
 
 
 class KmsSigner:
     """Implements ``keeper.ports.signer``: Signer, OrderSigner, SafeSigner. Every signature is one request, so it takes some milliseconds.
 
-    The requests run in threads of their own: one that hangs holds up nobody else's. Connections are let go of with the object.
+    Each request has a thread and a connection of its own: one that hangs holds up nobody else's, and nothing outlasts its time.
     """
 
-    def __init__(self, client: Any, key: str, timeout_s: float, setting: str) -> None:
+    def __init__(self, client: Any, wire: Wire, key: str, timeout_s: float, setting: str) -> None:
         """Nothing is asked yet: ``open_kms`` makes one that works. ``setting`` is where the key was written, for remedies."""
         self._client = client
+        self._wire = wire
         self._key = key
         self._timeout_s = timeout_s
         self._setting = setting
         self._address = ""
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="kms")
-        weakref.finalize(self, _let_go, client, self._threads)
 
     @property
     def address(self) -> str:
@@ -108,12 +106,16 @@ class KmsSigner:
     async def _ask(self, ask: Callable[[], Any]) -> dict[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._timeout_s):
-                answer = await loop.run_in_executor(self._threads, ask)
+            answer = await self._wire.run(ask, self._timeout_s)
         except TimeoutError:
             raise away(f"no answer within {self._timeout_s:g} s") from None
+        except TooMany:
+            raise away("earlier requests are stuck, where credentials are fetched") from None
+        except TooLong:
+            raise self._malformed("it sends more than any answer has") from None
+        except RecursionError:
+            raise self._malformed("its answer is nested without end") from None
         # Beside its own errors, botocore lets through what its parsers and the sockets raise.
         except (BotoCoreError, ClientError, ValueError, TypeError, LookupError, AttributeError, OSError) as error:
             raise signing_error(error, self._setting) from None
@@ -150,38 +152,40 @@ async def open_kms(
     Raises SigningError: boto3 is missing, KMS refuses, the key is of another kind or another address; SignerAway when KMS does not answer.
     """
     require_fast_backend()
-    client = await asyncio.to_thread(_client, region, endpoint, timeout_s, setting)
-    signer = KmsSigner(client, key, timeout_s, setting)
+    client, wire = await asyncio.to_thread(_client, region, endpoint, timeout_s, setting)
+    signer = KmsSigner(client, wire, key, timeout_s, setting)
     await signer.meet(expected_address)
     return signer
 
 
-def _client(region: str, endpoint: str, timeout_s: float, setting: str) -> Any:
+def _client(region: str, endpoint: str, timeout_s: float, setting: str) -> tuple[Any, Wire]:
     """Connects to nothing yet."""
     try:
         import boto3
+        import botocore.session
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ImportError:
         raise not_installed() from None
+    import certifi
 
     settings = Config(
         connect_timeout=timeout_s,
         read_timeout=timeout_s,
         retries={"mode": "standard", "total_max_attempts": _TRIES},
-        max_pool_connections=_THREADS,
     )
     try:
-        session = boto3.session.Session(region_name=region)
-        return session.client("kms", endpoint_url=endpoint or None, config=settings)
-    except (BotoCoreError, ValueError) as error:
+        core = botocore.session.get_session()
+        client = boto3.session.Session(region_name=region, botocore_session=core).client(
+            "kms", endpoint_url=endpoint or None, config=settings
+        )
+        # As botocore itself does it: AWS_CA_BUNDLE or the setting ca_bundle, else the authorities of certifi.
+        wire = Wire(ssl.create_default_context(cafile=core.get_config_variable("ca_bundle") or certifi.where()))
+    except (BotoCoreError, ValueError, OSError) as error:
         raise signing_error(error, setting) from None
+    client.meta.events.register("before-send.kms", wire.carry)
+    return client, wire
 
 
 def _joined(v: int, r: int, s: int) -> bytes:
     return r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([27 + v])
-
-
-def _let_go(client: Any, threads: ThreadPoolExecutor) -> None:
-    threads.shutdown(wait=False, cancel_futures=True)
-    client.close()

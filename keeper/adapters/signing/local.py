@@ -25,16 +25,17 @@ class LocalSigner:
         Raises SigningError: not a key, another address, or a machine where signing would be slow.
         """
         from eth_account import Account
-        from eth_keys.datatypes import PrivateKey
         from eth_utils.exceptions import ValidationError
 
         require_fast_backend()
+        from coincurve import PrivateKey
+
         try:
             account = Account.from_key(key)
         except (TypeError, ValueError, ValidationError) as error:  # its text is left out: it may quote the key
             remedy = "the key must be 32 bytes, above zero and below the order of secp256k1; make a new one"
             raise SigningError(f"this is not a private key ({type(error).__name__})", remedy=remedy) from None
-        self._key = PrivateKey(bytes(account.key))
+        self._key = PrivateKey(bytes(account.key))  # not eth_keys': its checks and conversions take as long again
         self._address: str = account.address
         require_address(expected_address, self._address)
 
@@ -50,7 +51,9 @@ class LocalSigner:
         Raises SigningError when a field cannot be encoded.
         """
         envelope = Envelope(transaction)
-        return envelope.signed(*self._key.sign_msg_hash(envelope.digest).vrs)
+        signature = self._key.sign_recoverable(envelope.digest, hasher=None)
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        return envelope.signed(signature[64], r, s)
 
     async def sign_order(self, order: TripOrder) -> bytes:
         """Signs an order of several keepers; the same one gives the same 65 bytes (RFC 6979), r, s and v of 27 or 28."""
@@ -65,8 +68,8 @@ class LocalSigner:
         return "0x" + self._signature(text_digest(text)).hex()
 
     def _signature(self, digest: bytes) -> bytes:
-        signature = self._key.sign_msg_hash(digest)
-        return signature.to_bytes()[:-1] + bytes([27 + signature.v])
+        signature = self._key.sign_recoverable(digest, hasher=None)
+        return signature[:64] + bytes([27 + signature[64]])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._address})"

@@ -25,7 +25,6 @@ for _noisy in ("httpx", "httpcore"):
     logging.getLogger(_noisy).setLevel(logging.WARNING)  # they log whole addresses
 
 _MAX_BYTES: Final = 1_000_000
-_SHOWN_BYTES: Final = 500
 _PASSING: Final = frozenset({408, 425, 429})
 _DENIED: Final = frozenset({401, 403})
 _NO_SUCH_METHOD: Final = -32601
@@ -123,7 +122,12 @@ class RemoteSigner:
             # httpx' own time-out is for each step
             async with (
                 asyncio.timeout(self._timeout_s),
-                httpx.AsyncClient(timeout=self._timeout_s, follow_redirects=False, verify=self._verify) as client,
+                httpx.AsyncClient(
+                    timeout=self._timeout_s,
+                    follow_redirects=False,
+                    verify=self._verify,
+                    trust_env=False,  # the token is for the service, not for a proxy on the way
+                ) as client,
                 client.stream("POST", self._url, content=body, headers=headers) as answer,
             ):
                 content = b""
@@ -163,7 +167,7 @@ class RemoteSigner:
     def _said(self, error: Any, content: bytes) -> str:
         """Its own words, without what may be a secret of ours."""
         words = error.get("message") if isinstance(error, dict) else error
-        text = str(words) if words is not None else content[:_SHOWN_BYTES].decode("utf-8", "replace")
+        text = str(words) if words is not None else content.decode("utf-8", "replace")
         text = printable(redact_text(text, self._token, *secret_parts(self._url)))
         return f": {text}" if text else ""
 

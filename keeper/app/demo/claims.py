@@ -66,7 +66,7 @@ def claims(
     if verification.ok and verification.checkpoints.count:
         seen = verification.checkpoints
         found.append(
-            ("log", f"{_count(seen.count, 'checkpoint')} signed by {short(seen.signer)}, up to record {seen.last_seq};")
+            ("log", f"{_count(seen.count, 'checkpoint')} signed by {short(seen.signer)}, up to record {seen.last_seq}")
         )
         found.append(
             ("witness", f"kept {sum(one.lines for one in verification.witnesses)} of them, and they fit the log")

@@ -87,7 +87,7 @@ actions:
     undo: {{call: "unpauseMarket(bytes32)", args: ["{{id}}"]}}
     {pause_route}
     cooldown: 10m
-    expires: 1m
+    expires: 2m
   tighten-withdrawals:
     kind: rate-limit
     target: "{exchange}"
@@ -97,7 +97,7 @@ actions:
     safe_side: lower
     {limit_route}
     cooldown: 10m
-    expires: 1m
+    expires: 2m
 """
 
 WINDOW = "3200ms"

@@ -111,7 +111,7 @@ def claims(acts: Sequence[Act]) -> Iterator[tuple[str, str]]:
             yield "pool", f"it held {short(act.tx_hash)} since block {act.seen}, before block {act.block}"
         if act.fallback is not None:
             words = str(act.fallback.body["message"]).split(" (", maxsplit=1)[0]
-            yield "log", f"record {act.fallback.seq} said before that: {words};"
+            yield "log", f"record {act.fallback.seq} said before that: {words}"
             yield "", f"refused by {joined_words(act.answers)}"
 
 
@@ -119,7 +119,7 @@ def verdict(acts: Sequence[Act]) -> str:
     """The builders' part of the last sentence."""
     hidden, loud = acts
     return (
-        f"{hidden.market} was paused in block {hidden.block}, and nobody could see it coming; {loud.market} was paused in block "
+        f"{hidden.market} was paused in block {hidden.block}, and no public pool held it before; {loud.market} was paused in block "
         f"{loud.block} through the public pool, because {joined_words(loud.answers)} refused, and the log said so first"
     )
 

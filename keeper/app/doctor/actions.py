@@ -13,13 +13,17 @@ from keeper.app.remedies import of_node
 from keeper.app.resting import RESTING, Rest, behind_breaker, says_rest
 from keeper.config import model
 from keeper.domain.abi import parse_signature
-from keeper.domain.action import Action
+from keeper.domain.action import UPKEEP_LANE, Action
 from keeper.domain.block import BlockStamp
+from keeper.domain.budget import Budget
 from keeper.domain.errors import MalformedAnswer, OutsideError, Refused
 from keeper.domain.outcome import Outcome
+from keeper.execution.fees import offer
 from keeper.execution.gate import not_adjusted, simulated
 from keeper.execution.planner import ArmedAction, arm
 
+MIN_GAS = 21_000
+"""No transaction takes less."""
 SIGNED_TOGETHER = parse_signature("WrongNumberOfSignatures(uint256,uint256)").selector
 """What the breaker contract answers to one key where it asks for several."""
 
@@ -41,6 +45,9 @@ async def examine_actions(
         for lane, sender in {"": keys.sender, **keys.lanes}.items():
             if sender is not None:
                 yield await _balance(lane, [action for action in paid if action.lane == lane], node, head, sender)
+        if config.budget.limited and paid:
+            fee = offer(head.next_base_fee_wei, await node.priority_fee_wei()).max_fee_wei
+            yield examine_budget(config.budget, paid, fee)
         for action in actions:
             sender = keys.of(action.lane)
             if action.route in safes:
@@ -55,13 +62,36 @@ async def _balance(lane: str, paid: Sequence[Action], node: NodeClient, head: Bl
     """``paid`` are the actions that the key sends itself; ``lane`` is empty for the first key. Raises OutsideError."""
     nonce, balance = await node.account(sender)
     tip = await node.priority_fee_wei()
-    needed = sum(action.gas_limit or GAS_GUESS for action in paid) * (head.next_base_fee_wei + tip) * FEE_MARGIN
-    costs = f"every armed action at four times the current fee costs {needed} wei" if paid else "it pays for no action"
-    health = Health.OK if balance >= needed else Health.FAIL
+    own = lane == UPKEEP_LANE and not paid
+    gas = GAS_GUESS if own else sum(action.gas_limit or GAS_GUESS for action in paid)
+    needed = gas * (head.next_base_fee_wei + tip) * FEE_MARGIN
+    what = "a transaction of the keeper's own" if own else "every armed action"
+    costs = f"{what} at four times the current fee costs {needed} wei" if gas else "it pays for no action"
+    short = Health.WARN if own else Health.FAIL
+    health = Health.OK if balance >= needed else short
     remedy = "" if health is Health.OK else f"send ETH to {sender}"
     return Check(
         f"balance of lane {lane}" if lane else "balance", health, f"{balance} wei, nonce {nonce}; {costs}", remedy
     )
+
+
+def examine_budget(budget: Budget, paid: Sequence[Action], max_fee_wei: int) -> Check:
+    """Whether each of these could be sent at all now: a first offer that is over a budget is withheld. ``max_fee_wei`` is that offer's, per gas."""
+    limits = [wei for wei in (budget.per_action_wei, budget.per_day_wei) if wei is not None]
+    most = min(limits) // max_fee_wei
+    short = [one for one in paid if most < (one.gas_limit or MIN_GAS)]
+    dearest = max(one.gas_limit or GAS_GUESS for one in paid)
+    says = (
+        f"the dearest action may cost {dearest * max_fee_wei} wei in a first offer now; the budget is {min(limits)} wei"
+    )
+    if not short and most >= dearest:
+        return Check("budget", Health.OK, says)
+    remedy = "raise `gas_budget_eth_per_action` and `gas_budget_eth_per_day` in `limits`"
+    if short:
+        names = ", ".join(sorted({one.name for one in short}))
+        return Check("budget", Health.FAIL, f"{says}, so these would not be sent: {names}", remedy)
+    guess = f"what has no gas_limit is guessed at {GAS_GUESS} gas"
+    return Check("budget", Health.WARN, f"{says}; {guess}", f"{remedy}, or set `gas_limit`")
 
 
 async def _action(

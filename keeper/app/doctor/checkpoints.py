@@ -53,6 +53,16 @@ async def examine_checkpoints(config: model.Config, senders: Collection[str]) ->
     return Check(NAME, Health.WARN, "; ".join((said, *messages)), "; ".join(remedies))
 
 
+async def checkpoint_signer(config: model.Config) -> str:
+    """Whose address signs checkpoints; empty: nobody's, or it cannot be had, which ``examine_checkpoints`` says."""
+    if config.audit.checkpoints is None:
+        return ""
+    try:
+        return (await open_identity(config.audit.checkpoints)).address
+    except SigningError:
+        return ""
+
+
 async def _newest(audit: AuditConfig, signer: str) -> Checkpoint | None:
     """The last one, if the log still is what it says. None also where there is no log that can be read: its own line says that. Raises WentBack."""
     path = sqlite_file(audit.url.reveal())

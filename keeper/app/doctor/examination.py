@@ -10,10 +10,11 @@ from keeper.adapters.audit import migrate
 from keeper.app.doctor.actions import examine_actions
 from keeper.app.doctor.breakers import examine_breakers
 from keeper.app.doctor.check import Check, Health
-from keeper.app.doctor.checkpoints import examine_checkpoints
+from keeper.app.doctor.checkpoints import checkpoint_signer, examine_checkpoints
 from keeper.app.doctor.comparing import compare
 from keeper.app.doctor.invariants import examine_invariants
-from keeper.app.doctor.keys import examine_keys
+from keeper.app.doctor.keys import SIGNER_FIRST, examine_keys
+from keeper.app.doctor.open_routes import examine_open_routes
 from keeper.app.doctor.pages import examine_pages
 from keeper.app.doctor.relays import examine_relays
 from keeper.app.doctor.safes import examine_safes
@@ -73,9 +74,13 @@ async def _what_is_done(config: model.Config, asked: Asked) -> AsyncIterator[Che
     keys = await examine_keys(config)
     for check in keys.checks:
         yield check
+    if keys.sender is None and config.signer is not None:
+        yield Check("actions", Health.FAIL, "those of `signer` are not simulated: its key cannot be used", SIGNER_FIRST)
     sender = keys.sender
     yield await examine_checkpoints(config, keys.addresses)
-    async for check in examine_relays(config, keys.addresses):
+    async for check in examine_open_routes(config):
+        yield check
+    async for check in examine_relays(config, keys.addresses, await checkpoint_signer(config)):
         yield check
     async for check in examine_breakers(config, node, asked.block, keys.senders):
         yield check

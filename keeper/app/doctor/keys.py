@@ -12,6 +12,7 @@ from keeper.domain.errors import SigningError
 from keeper.ports.signer import Signer
 
 NAME = "signer"
+SIGNER_FIRST = "mend what the check `signer` says, and ask again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,20 +14,20 @@ from keeper.domain.errors import KeeperError
 from keeper.ports.route import Answer, SubmissionKind
 
 
-async def examine_relays(config: model.Config, senders: Collection[str]) -> AsyncIterator[Check]:
+async def examine_relays(config: model.Config, senders: Collection[str], checkpoints: str = "") -> AsyncIterator[Check]:
     """One check for each builder of each private route; one for the route where its identity cannot be used.
 
-    ``senders`` are the addresses that send transactions.
+    ``senders`` are the addresses that send transactions, ``checkpoints`` is the one that signs those.
     """
     for route in config.routes:
         if isinstance(route, sending.PrivateRoute):
-            async for check in _examine(route, senders):
+            async for check in _examine(route, senders, checkpoints):
                 yield check
 
 
-async def _examine(config: sending.PrivateRoute, senders: Collection[str]) -> AsyncIterator[Check]:
+async def _examine(config: sending.PrivateRoute, senders: Collection[str], checkpoints: str) -> AsyncIterator[Check]:
     try:
-        route = await open_private(config, SystemClock(), senders)
+        route = await open_private(config, SystemClock(), senders, checkpoints)
     except KeeperError as error:
         remedy = error.remedy or f"correct `routes.{config.name}` in the configuration"
         yield Check(f"route {config.name}", Health.FAIL, error.message, remedy)

@@ -20,8 +20,8 @@ from keeper.app.incidents.fields import (
 )
 from keeper.app.incidents.figures import of_action
 from keeper.app.incidents.story import Action, Decided, Effect, Ending, Proposal, Seen, Sent
+from keeper.app.incidents.ways import answer_words, way_of, way_words
 from keeper.domain.record import Record, RecordKind
-from keeper.execution.trail import NO_ANSWERS
 
 MEANINGS: Final[Mapping[str, str]] = {
     "tripped": "the rule tripped",
@@ -100,11 +100,7 @@ class _Told:
             case RecordKind.ATTEMPT:
                 self.sent[name] = _attempt(record)
             case RecordKind.BROADCAST:
-                said = " ".join(part for part in (text(body, "answer"), "by", text(body, "route")) if part)
-                message = text(body, "message")
-                words = f"{said}: {message}" if message and message != name else said
-                if body.keys() & NO_ANSWERS:
-                    words = message
+                words = answer_words(body)
                 self.sent[name] = replace(self._known(record), answers=(*self._known(record).answers, words))
             case RecordKind.RECEIPT if body.get("gone"):
                 self.sent[name] = replace(
@@ -162,7 +158,8 @@ def _action(name: str, told: _Told, hashes: tuple[str, ...], records: Sequence[R
     intent = told.intent
     body: Body = intent.body if intent is not None else {}
     breaker = bool(body_of(body.get("breaker")))
-    way = "safe" if hashes else "breaker" if breaker else text(body, "route") and "public"
+    way = "safe" if hashes else "breaker" if breaker else way_of(records)
+    words = "" if hashes else way_words(records)
     ending = _ending(told.outcome) if told.outcome is not None else None
     action = Action(
         intent=name,
@@ -170,6 +167,7 @@ def _action(name: str, told: _Told, hashes: tuple[str, ...], records: Sequence[R
         kind=text(body, "kind"),
         route=text(body, "route"),
         way=way,
+        way_words=_way_words(way, words),
         call=text(body, "call"),
         args=texts(body, "args"),
         to=text(body, "to"),
@@ -183,6 +181,14 @@ def _action(name: str, told: _Told, hashes: tuple[str, ...], records: Sequence[R
         effect_before=text(body, "effect_before"),
     )
     return replace(action, figures=of_action(action, records))
+
+
+def _way_words(way: str, travelled: str) -> str:
+    """``travelled`` says how its transactions reached the chain: news of a breaker's where that was by builders."""
+    if way not in ("safe", "breaker"):
+        return travelled
+    said = f"by the {way} route"
+    return f"{said}, {travelled}" if " private " in travelled else said
 
 
 def _attempt(record: Record) -> Sent:

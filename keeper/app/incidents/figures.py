@@ -66,9 +66,15 @@ def _why_not(action: Action, outcome: Record | None, stage: str) -> str:
 
 
 def _between(records: Sequence[Record], begin: RecordKind, end: RecordKind) -> int | None:
-    first = next((one for one in records if one.kind is begin), None)
-    last = next((one for one in records if one.kind is end and first is not None and one.seq > first.seq), None)
+    first = next((one for one in records if one.kind is begin and _took_it(one)), None)
+    later = (one for one in records if one.kind is end and first is not None and one.seq > first.seq)
+    last = next((one for one in later if _took_it(one)), None)
     return None if first is None or last is None else instant(last).at_ms - instant(first).at_ms
+
+
+def _took_it(record: Record) -> bool:
+    """Of an answer of a route: whether it was accepted. Any other record."""
+    return record.kind is not RecordKind.BROADCAST or record.body.get("accepted") is True
 
 
 def principal(actions: Sequence[Action]) -> Action | None:

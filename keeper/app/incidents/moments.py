@@ -13,6 +13,7 @@ from keeper.app.incidents.gathering import Material
 from keeper.app.incidents.number_words import against, short
 from keeper.app.incidents.people import step_words
 from keeper.app.incidents.story import CoursePoint, Instant, Judgement, Moment, Onset, Rule, Source, Theme
+from keeper.app.incidents.ways import answer_words
 from keeper.domain.record import Record, RecordKind
 from keeper.domain.text import printable
 from keeper.execution.trail import NO_ANSWERS
@@ -20,6 +21,8 @@ from keeper.execution.trail import NO_ANSWERS
 WORDS_MAX: Final = 400
 OWN_LOG: Final = "log"
 """The notifier that tells nobody: it writes a line of the program's own log."""
+OF_INTENTS: Final = ("outcome", "fallback", "budget", "refused", "builders")
+"""What people are told of an intent (``keeper.app.notices``)."""
 PERSISTED_SHOWN: Final = 10
 """Blocks between the first sign and the trip that have a line of their own."""
 
@@ -96,11 +99,9 @@ def words_of(record: Record, *, share: bool = False) -> str:  # noqa: C901 one e
         case RecordKind.ATTEMPT:
             return f"signed for {record.action}: nonce {text(body, 'nonce')}, transaction {text(body, 'tx_hash')}"
         case RecordKind.BROADCAST if body.keys() & NO_ANSWERS:
-            return f"{record.action}: {text(body, 'message')}"
+            return f"{record.action}: {answer_words(body)}"
         case RecordKind.BROADCAST:
-            message = text(body, "message")
-            more = f" ({message})" if message and message != text(body, "tx_hash") else ""
-            return f"{text(body, 'answer') or 'handed'} by the route {text(body, 'route')}{more}"
+            return answer_words(body)
         case RecordKind.RECEIPT if not body.get("gone"):
             status = {0: "REVERTED", 1: "succeeded"}.get(whole(body, "status") or 0, "")
             return f"in block {text(body, 'block')}, {status}, {text(body, 'gas_used')} gas: transaction {text(body, 'tx_hash')}"
@@ -189,7 +190,7 @@ def _near(material: Material) -> list[Record]:
     intents = {one.intent for one in material.own if one.intent}
     ids = {text(one.body, "id") for one in material.own if one.kind is RecordKind.DECISION}
     hashes = {text(one.body, "safe_tx_hash") for one in material.own if one.kind is RecordKind.PROPOSAL}
-    keys = {f"incident/{material.id}"} | {f"outcome/{one}" for one in intents}
+    keys = {f"incident/{material.id}"} | {f"{kind}/{one}" for kind in OF_INTENTS for one in intents}
     keys |= {f"{kind}/{one}" for one in ids for kind in ("alert", "quorum")}
     keys |= {f"{kind}/{one}" for one in hashes for kind in ("proposal", "executed")}
     found = []

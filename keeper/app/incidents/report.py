@@ -5,7 +5,7 @@ Cells are plain text; each form escapes them in its own way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -24,6 +24,7 @@ COURSE_SHOWN: Final = 40
 """Blocks around the trip in the table of evidence; the picture has all."""
 CONFIG: Final = "keeper.yaml"
 _CELL: Final = 300
+_ROUTES: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ def _transactions(story: Story) -> Section | None:
                     action.name,
                     sent.tx_hash,
                     "" if sent.nonce is None else str(sent.nonce),
-                    "; ".join(sent.answers),
+                    _routes(sent.answers),
                     "" if sent.block is None else str(sent.block),
                     status,
                     "" if sent.gas_used is None else f"{sent.gas_used:,}",
@@ -249,6 +250,18 @@ def _transactions(story: Story) -> Section | None:
         return None
     head = ("For", "Transaction", "Nonce", "Routes", "Block", "Status", "Gas", "Cost (chain's coin)")
     return Section("transactions", "Transactions", table=Table(head, tuple(rows)))
+
+
+def _routes(answers: Sequence[str]) -> str:
+    """What the routes said, once each, as much as fits a cell: whole answers, the first and the last ones."""
+    told = list(dict.fromkeys(answers))
+    left = 0
+    while len(told) > 2 and len("; ".join(told)) > _ROUTES:
+        del told[len(told) // 2]
+        left += 1
+    if left:
+        told.insert((len(told) + 1) // 2, f"({left} more in the log)")
+    return "; ".join(told)
 
 
 def _effects(story: Story) -> Section | None:

@@ -205,7 +205,8 @@ class Action:
     route: str
     """As the configuration calls it."""
     way: str
-    """``public``, ``breaker`` or ``safe``: what kind of way that was, as far as the record shows."""
+    """``public``, ``private``, ``private, then public``, ``private and public``, ``breaker`` or ``safe``: what kind of way that was, as far as
+    the records show. Empty where nothing was sent."""
     call: str
     args: tuple[str, ...]
     to: str
@@ -221,6 +222,8 @@ class Action:
     """The hash that the breaker's contract keeps on the chain."""
     effect_before: str = ""
     figures: tuple[Figure, ...] = ()
+    way_words: str = ""
+    """Such as ``by the private route X, then publicly by Y after 2 blocks without it``."""
 
     @property
     def cost_wei(self) -> int | None:

@@ -120,13 +120,14 @@ def action_sentence(action: Action) -> str:
     """What was decided and what came of it."""
     name = action.name or "An action"
     effect, ending = action.effect, action.ending
-    how = f" by the {action.way} route" if action.way else ""
+    how = f" {action.way_words}" if action.way_words else ""
     if ending is None:
         return f"{name} was decided{how}; the log has no outcome of it yet."
     if ending.kind == "included" and effect is not None:
         mined = next((one.block for one in action.sent if one.status == 1), ending.block)
         read = f"{effect.call} was {effect.before} and is {effect.after}, read back at block {effect.block}"
-        return f"{name} was done{how} in block {mined}: {read}."
+        comma = "," if "," in how else ""
+        return f"{name} was done{how}{comma} in block {mined}: {read}."
     said = f": {ending.message}" if ending.message else ""
     return f"{name} ended as {ending.kind} ({ending.reason}){how}{said}."
 

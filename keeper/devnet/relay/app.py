@@ -62,7 +62,7 @@ class Counter:
         """The whole way of one request: a fault first, where one fits."""
         body = await request.body()
         document = _document(body)
-        method, number = str(document.get("method", "")), document.get("id")
+        method, number = str(document.get("method", "")), _number(document.get("id"))
         fault = self.faults.take(builder.name, method)
         signature = next((request.headers[name] for name in builder.headers if name in request.headers), "")
         signer = verified(signature, body) or ""
@@ -111,6 +111,8 @@ class Counter:
     ) -> None:
         if not document:
             raise Refusal(INVALID_REQUEST, "the body is not a JSON-RPC request; batches are not taken")
+        if document.get("jsonrpc") != "2.0" or _number(document.get("id")) is None:
+            raise Refusal(INVALID_REQUEST, "a request has jsonrpc 2.0 and an id")
         if fault is not None and fault.kind is FaultKind.REFUSES:
             raise Refusal(REFUSED, "not accepted at this time")
         if fault is not None and fault.kind is FaultKind.WRONG_SIGNATURE:
@@ -172,9 +174,16 @@ def _add_control(app: FastAPI, counter: Counter) -> None:
         return JSONResponse(told)
 
 
+def _number(said: Any) -> int | str | None:
+    """The id of a request, where it is one that an answer may repeat."""
+    return said if isinstance(said, (int, str)) and not isinstance(said, bool) else None
+
+
 def _document(body: bytes) -> dict[str, Any]:
+    """Empty for what no answer could repeat either: NaN and Infinity, halves of characters, and what nests too deep."""
     try:
         found = json.loads(body)
-    except ValueError:
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

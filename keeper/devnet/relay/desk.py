@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
 from keeper.devnet.anvil import quantity
 from keeper.devnet.relay import builders
 from keeper.devnet.relay.book import LIFE_BLOCKS, Book, Bundle, Private, Status
 from keeper.devnet.relay.builders import Builder
 from keeper.devnet.relay.decoded import Decoded, NotATransaction, decode
+from keeper.devnet.relay.fields import HASH, Fields
 from keeper.devnet.relay.refusing import INVALID_PARAMS, NO_METHOD, REFUSED, Refusal
 from keeper.devnet.relay.simulation import Unfit, next_block, simulate
 from keeper.devnet.rpc import RpcClient
@@ -20,8 +20,8 @@ from keeper.devnet.rpc import RpcClient
 MOST_TRANSACTIONS: Final = 100
 MOST_BYTES: Final = 300_000
 """Of a bundle's transactions together."""
-_QUANTITY: Final = re.compile(r"0x(0|[1-9a-fA-F][0-9a-fA-F]*)")
-_HASH: Final = re.compile(r"0x[0-9a-fA-F]{64}")
+MOST_BLOCKS_AHEAD: Final = 25
+"""Of a bundle's block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +87,22 @@ class Desk:
         return Status.FAILED if over else Status.PENDING
 
     async def _send_bundle(self, asker: Asker, asked: Any) -> Any:
-        said = _Fields(asked)
+        said = Fields(asked)
         uuid = said.uuid()
         if said.value.get("txs") == [] and asker.builder.empty_cancels and uuid:
             self._book.cancel(asker.builder.name, uuid, asker.signer)
             return {"bundleHash": None}
         transactions = self._decoded(said.texts("txs"))
+        earliest, latest = said.times()
+        may_revert = said.hashes("revertingTxHashes")
+        said.texts("builders", required=False)  # all of them are asked anyway
         newest = quantity(await self._rpc.call("eth_blockNumber"))
         block = said.number("blockNumber", required=not asker.builder.any_block)
         block = newest + 1 if block is None else block
         if block <= newest:
             raise Refusal(REFUSED, "target block is in the past")
+        if block > newest + MOST_BLOCKS_AHEAD:
+            raise Refusal(REFUSED, f"target block is more than {MOST_BLOCKS_AHEAD} blocks ahead")
         if all(one.tip_wei == 0 for one in transactions):
             raise Refusal(REFUSED, "bundle pays no tip")
         bundle = Bundle(
@@ -106,16 +111,16 @@ class Desk:
             transactions,
             block,
             uuid,
-            said.seconds("minTimestamp"),
-            said.seconds("maxTimestamp"),
-            frozenset(text.lower() for text in said.texts("revertingTxHashes", required=False)),
+            earliest,
+            latest,
+            may_revert,
             asker.buried,
         )
         self._book.add(bundle)
         return {"bundleHash": bundle.bundle_hash}
 
     async def _call_bundle(self, asker: Asker, asked: Any) -> Any:
-        said = _Fields(asked)
+        said = Fields(asked)
         transactions = self._decoded(said.texts("txs"))
         said.number("blockNumber", required=True)
         top = await next_block(self._rpc)
@@ -151,15 +156,16 @@ class Desk:
         }
 
     async def _cancel_bundle(self, asker: Asker, asked: Any) -> Any:
-        uuid = _Fields(asked).uuid()
+        uuid = Fields(asked).uuid()
         if not uuid:
             raise Refusal(INVALID_PARAMS, "replacementUuid is required")
         cancelled = self._book.cancel(asker.builder.name, uuid, asker.signer)
         return 200 if asker.builder.answers_200 else cancelled
 
     async def _send_private(self, asker: Asker, asked: Any) -> Any:
-        said = _Fields(asked)
+        said = Fields(asked)
         (one,) = self._decoded([said.text("tx")])
+        said.check_preferences()
         last_block = said.value.get("maxBlockNumber")
         if (
             type(last_block) is not int or last_block < 0
@@ -182,8 +188,8 @@ class Desk:
         return 200 if asker.builder.answers_200 else one.tx_hash
 
     async def _cancel_private(self, asker: Asker, asked: Any) -> Any:
-        tx_hash = _Fields(asked).text("txHash").lower()
-        if not _HASH.fullmatch(tx_hash):
+        tx_hash = Fields(asked).text("txHash").lower()
+        if not HASH.fullmatch(tx_hash):
             raise Refusal(INVALID_PARAMS, "txHash is not a hash")
         return self._book.cancel_private(asker.builder.name, tx_hash, asker.signer)
 
@@ -199,57 +205,6 @@ class Desk:
             if one.chain_id != self._chain_id:
                 raise Refusal(REFUSED, f"invalid chain id: {one.chain_id}, want {self._chain_id}")
         return found
-
-
-class _Fields:
-    """The fields of a method's one argument. Every method raises Refusal for what is not of its kind."""
-
-    def __init__(self, asked: Any) -> None:
-        if not isinstance(asked, dict):
-            raise Refusal(INVALID_PARAMS, "the argument is not an object")
-        self.value: Mapping[str, Any] = asked
-
-    def text(self, name: str) -> str:
-        value = self.value.get(name)
-        if not isinstance(value, str):
-            raise Refusal(INVALID_PARAMS, f"{name} is not a text")
-        return value
-
-    def texts(self, name: str, *, required: bool = True) -> list[str]:
-        value = self.value.get(name)
-        if value is None and not required:
-            return []
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise Refusal(INVALID_PARAMS, f"{name} is not a list of texts")
-        return list(value)
-
-    def number(self, name: str, *, required: bool) -> int | None:
-        """0x-prefixed hex without leading zeros."""
-        value = self.value.get(name)
-        if value is None and not required:
-            return None
-        if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
-            raise Refusal(INVALID_PARAMS, f"{name} is not a hex quantity")
-        return int(value, 16)
-
-    def seconds(self, name: str) -> int | None:
-        value = self.value.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-            raise Refusal(INVALID_PARAMS, f"{name} is not a number of seconds")
-        return value
-
-    def uuid(self) -> str:
-        """Of ``replacementUuid``, in lower case; empty where there is none."""
-        value = self.value.get("replacementUuid")
-        if value is None:
-            return ""
-        try:
-            found = UUID(value)
-        except (ValueError, AttributeError, TypeError):
-            raise Refusal(INVALID_PARAMS, "replacementUuid is not a UUID") from None
-        if found.version != 4 or str(found) != str(value).lower():
-            raise Refusal(INVALID_PARAMS, "replacementUuid is not a UUIDv4")
-        return str(found)
 
 
 def _transaction(text: str) -> Decoded:

@@ -26,6 +26,8 @@ from tests.support.chaos.scenario import Fault
 from tests.support.chaos.series import Done, Series
 
 TRIPS = 1_000
+RUNS_OF_A_NODE = 25
+"""After some thousand blocks that it has taken back, anvil forgets the state that it goes back to."""
 Told = Done | dict[tuple[str, Fault], Sequence[str]]
 """The end of a run, or at the end of all what was observed."""
 
@@ -33,6 +35,7 @@ Told = Done | dict[tuple[str, Fault], Sequence[str]]
 def main() -> int:
     """The exit code: 0 where everything held in every run."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whatever was started ends before this does
     first = options.seed if options.seed is not None else random.SystemRandom().randrange(1, 10**9)
     print(f"chaos: {options.runs} runs, seeds {first} to {first + options.runs - 1}")
     done, observed = _all(range(first, first + options.runs), options.jobs, postgres=options.postgres)
@@ -128,11 +131,19 @@ async def _series(
 ) -> None:
     from tests.support.chaos.ground import grounded
 
-    async with grounded(folder, postgres) as ground:
-        series = Series(ground, folder, postgres=postgres is not None, thorough=True)
-        while (seed := await asyncio.to_thread(waiting.get)) is not None:
-            told.put(await series.tried(seed))
-        told.put(series.steps)
+    known: dict[tuple[str, Fault], Sequence[str]] = {}
+    seed = await asyncio.to_thread(waiting.get)
+    for number in itertools.count(1):
+        mine = folder / str(number)
+        mine.mkdir()
+        async with grounded(mine, postgres) as ground:
+            series = Series(ground, mine, postgres=postgres is not None, thorough=True, known=known)
+            for _ in range(RUNS_OF_A_NODE):
+                if seed is None:
+                    told.put(known)
+                    return
+                told.put(await series.tried(seed))
+                seed = await asyncio.to_thread(waiting.get)
 
 
 def _databases(server: str, number: int) -> Callable[[], str]:

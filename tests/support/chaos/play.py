@@ -13,6 +13,7 @@ from pathlib import Path
 from keeper.devnet.relay import Fault as RelayFault
 from keeper.devnet.relay import FaultKind, Relay
 from keeper.devnet.world import Role
+from keeper.domain.errors import StoreUnavailable
 from tests.support.chaos.away import away
 from tests.support.chaos.checks import Aftermath
 from tests.support.chaos.ground import FULL, GAS_LIMIT, Ground
@@ -47,17 +48,22 @@ class Played:
 
 
 class Play:
-    """``steps`` are those of an earlier run of the same kind without kills, from which places to kill are taken."""
+    """``candidates`` are the steps at which it may be killed, each with its number; none where it is not."""
 
     def __init__(
-        self, ground: Ground, folder: Path, scenario: Scenario, steps: Sequence[str], kind: type[Short | Whole] = Short
+        self,
+        ground: Ground,
+        folder: Path,
+        scenario: Scenario,
+        candidates: Sequence[tuple[str, int]],
+        kind: type[Short | Whole] = Short,
     ) -> None:
         self._kind = kind
         self._lives: Lives
         self._ground = ground
         self._folder = folder
         self._scenario = scenario
-        self._kills = [place(steps, kill) for kill in scenario.kills] if steps else []
+        self._kills = [place(candidates, kill) for kill in scenario.kills] if candidates else []
         self._played = Played()
         self._run: ForkedRunning | None = None
         self._order = ""
@@ -66,6 +72,8 @@ class Play:
         self._included: int | None = None
         self._reorged = False
         self._deaf = False
+        self._no_log = False
+        self._shut_out = False  # born while there is no log that could be opened: it waits for that
         self._full = False
         self._idle = 0
         self._relay: Relay | None = None
@@ -130,8 +138,9 @@ class Play:
             await self._slot()
             if number == ends:
                 await self._heal()
-            if scenario.fault in HOPELESS and number > ends and (number - ends) % PATIENT == 0:
-                # what builders may still put into a block ends when its time is over
+            late = number > ends and (number - ends) % PATIENT == 0
+            if late and (scenario.fault in HOPELESS or scenario.fault is Fault.SOMEBODY_ELSE):
+                # what builders cannot put into a block, as it would fail there, ends when its time is over
                 self._lives.set_clock((number - ends) // PATIENT * JUMP_MS)
             if number > ends and self._run is not None and await self._settled():
                 self._played.blocks = number
@@ -213,6 +222,7 @@ class Play:
         self._order = kill.order(signal.SIGKILL) if kill is not None else "observe"
         self._count += 1
         self._lives.born()
+        self._shut_out = self._no_log
         trace = self._folder / f"trace-{self._count}"
         self._run = ForkedRunning(self._lives.arguments(trace, self._order), self._folder, program=self._lives.program)
 
@@ -224,7 +234,7 @@ class Play:
         newest = await self._ground.block()
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while not (run.ended() or self._deaf or self._lives.has_handled(newest)):  # noqa: ASYNC110 - another process
+                while not (run.ended() or self._deaf or self._shut_out or self._lives.has_handled(newest)):  # noqa: ASYNC110 - another process
                     await asyncio.sleep(self._lives.poll_s)
         except TimeoutError:
             raise AssertionError(f"it does not deal with the newest block: {self._said()}") from None
@@ -250,7 +260,10 @@ class Play:
     def _said(self) -> str:
         run = self._run
         words = f"{run.out[-1500:]}{run.err[-1500:]}" if run is not None else "no keeper runs"
-        kinds = [record.kind.value for record in self._after.records() if record.kind != "tick"]
+        try:
+            kinds = [record.kind.value for record in self._after.records() if record.kind != "tick"]
+        except StoreUnavailable:
+            kinds = ["away"]
         return f"{self._scenario}; killed {self._played.killed}; log {kinds}; it said:\n{words}"
 
     # -- faults ---------------------------------------------------------------------------------------------------------------
@@ -260,6 +273,7 @@ class Play:
         match self._scenario.fault:
             case Fault.DATABASE_AWAY:
                 self._away.enter_context(away(self._url))
+                self._no_log = self._scenario.database == "postgres"
             case Fault.NODE_AWAY:
                 self._deaf = True
                 await ground.public.go_down()
@@ -293,6 +307,7 @@ class Play:
 
     async def _heal(self) -> None:
         self._away.close()
+        self._no_log = self._shut_out = False
         if self._full:
             self._full = False
             await self._ground.node.rpc("evm_setBlockGasLimit", hex(GAS_LIMIT))
@@ -303,11 +318,10 @@ class Play:
         self._deaf = False
 
 
-def place(steps: Sequence[str], where: float) -> Step:
-    """The step at this place of a run in which these were reached: half of the places are before a step, half after it."""
-    found = few(steps)
-    half = int(where * 2 * len(found))
-    name, nth = found[half // 2]
+def place(candidates: Sequence[tuple[str, int]], where: float) -> Step:
+    """The step at this place of a list: half of the places are before a step, half after it."""
+    half = int(where * 2 * len(candidates))
+    name, nth = candidates[half // 2]
     return Step("after" if half % 2 else "before", name, nth)
 
 

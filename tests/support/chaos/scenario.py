@@ -75,11 +75,6 @@ class Scenario:
     kills: tuple[float, ...]
     idle: int
 
-    @property
-    def kind(self) -> tuple[str, Fault]:
-        """Runs of one kind have the same steps, as far as they are not killed."""
-        return self.route, self.fault
-
     def __str__(self) -> str:
         return f"seed {self.seed}: {self.route}, {self.database}, {self.fault} from {self.at} for {self.blocks}, {len(self.kills)} kills"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from keeper.adapters.routes.memory import MemorySecretRoute
-from keeper.adapters.routes.relay_answers import NO_SIGNATURE
-from keeper.app.canary import ADDRESS, AWAY, HEADER, NOBODY, Canary, reason_of, remedy_of
+from keeper.adapters.routes.relay_answers import NO_SIGNATURE, WANTS_SIGNATURE
+from keeper.app.canary import ADDRESS, AWAY, HEADER, NOBODY, UNSIGNED, Canary, reason_of, remedy_of
 from keeper.app.faults import Faults
 from keeper.domain.record import Draft
 from keeper.domain.verdict import Severity
@@ -56,14 +56,25 @@ async def test_canary__nobody_is_left__is_critical_and_says_so() -> None:
     stage = Stage()
     assert await stage.run(REFUSED, ACCEPTED) == [("route:private/a is down", Severity.WARNING)]
     assert await stage.run(REFUSED, AWAY_) == [("route:private/b is down", Severity.CRITICAL)]
-    assert stage.notices[0].body.splitlines()[0].endswith(NOBODY)
+    assert stage.notices[0].body.splitlines()[0].endswith(f"{NOBODY}: nothing can be sent until one answers")
+    assert "fallback" not in stage.notices[0].body
     assert await stage.run(ACCEPTED, AWAY_) == [("route:private/a is up", Severity.INFO)]
+
+
+async def test_canary__nobody_is_left_and_there_is_a_fallback__names_it() -> None:
+    stage = Stage()
+    stage.canary = Canary(stage.route, stage.faults, "sequencer")
+    await stage.run(REFUSED, AWAY_)
+    assert {notice.body.splitlines()[0].rpartition("; ")[2] for notice in stage.notices} == {
+        f"{NOBODY}: the fallback sequencer is used"
+    }
 
 
 @pytest.mark.parametrize(
     ("answer", "reason", "remedy"),
     [
         (Answer("a", "m", REFUSED, f"{NO_SIGNATURE}: invalid signature"), "signature-refused", HEADER),
+        (Answer("a", "m", REFUSED, f"{WANTS_SIGNATURE}: signature is required"), "signature-wanted", UNSIGNED),
         (Answer("a", "m", REFUSED, "HTTP 404: empty"), "refused", ADDRESS),
         (Answer("a", "m", AWAY_, "no connection"), "unreachable", AWAY),
     ],

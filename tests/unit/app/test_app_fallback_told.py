@@ -49,8 +49,9 @@ async def test_fallback__wherever_it_is_shown__is_one_line_that_says_why(
 ) -> None:
     stage, work = await fallen_back(kind, heads)
     record = only(stage, "fallback")
-    for shown in (summary(record), words_of(record)):
-        assert shown.endswith(f": {words}")
+    by_builder = words.replace("(words)", "(refused by titan (words))")
+    for shown, expected in ((summary(record), words), (words_of(record), by_builder)):
+        assert shown.endswith(f": {expected}")
         assert "\n" not in shown
     notice = notices.of_fallback(work, stage.fallbacks[0][1])
     assert notice.severity is Severity.WARNING

@@ -202,7 +202,7 @@ async def test_service__a_key_was_asked_for_what_it_has_no_mandate_for__is_a_cri
     stage.add_lane("fast", StageSigner(stage.events, OTHER_KEY))
     told: list[Notice] = []
     written: list[Draft] = []
-    parts: Any = SimpleNamespace(edges=edges_of(stage))
+    parts: Any = SimpleNamespace(edges=edges_of(stage), proving=())
     terms, faults = Terms(31337, 1, live=True), faults_of(stage, told, written)
     executor = executor_of(parts, terms, {}, lambda *_: None, lambda _: None, faults, told.append)
     for pen in executor.lanes.pens:

@@ -57,6 +57,7 @@ async def ways(
     alone: Sequence[int | None] = (),
     senders: Sequence[str] = (),
     node: Node | None = None,
+    checkpoints: str = "",
 ) -> Ways:
     """``alone`` is ``public_after`` of each action on ``private``."""
     action = replace(pause().action, route="private")
@@ -65,7 +66,7 @@ async def ways(
         routes=routes,
         actions=[replace(action, public_after=blocks) for blocks in alone],
     )
-    found = await open_ways(config, [node or Node()], ManualClock(), senders)
+    found = await open_ways(config, [node or Node()], ManualClock(), senders, checkpoints)
     for close in found.closers:
         await close()
     return found
@@ -129,6 +130,12 @@ async def test_ways__shadow__nothing_leaves_and_no_identity_is_opened(private: s
 async def test_ways__identity_that_sends_transactions__is_refused(private: sending.PrivateRoute) -> None:
     with pytest.raises(SigningError, match=r"`routes\.private\.identity` is that of `signer`"):
         await ways(private, PUBLIC, senders=[IDENTITY])
+
+
+async def test_ways__identity_that_signs_checkpoints_too__is_refused(private: sending.PrivateRoute) -> None:
+    with pytest.raises(SigningError, match=r"identity` is that of `audit\.checkpoints\.identity`") as caught:
+        await ways(private, PUBLIC, checkpoints=IDENTITY)
+    assert "of its own" in caught.value.remedy
 
 
 async def test_ways__identity_that_is_not_there__names_the_setting(private: sending.PrivateRoute) -> None:

@@ -180,9 +180,10 @@ def test_moved__unknown_intent__refused() -> None:
         moved(None, Moved("i-1", IntentTrigger.CLOSE, None), knows_tx=False)
 
 
-def test_change_of__what_was_withdrawn_after_the_end__changes_nothing() -> None:
+@pytest.mark.parametrize("word", ["withdrawn", "late"])
+def test_change_of__what_may_come_after_the_end__changes_nothing(word: str) -> None:
     given = broadcast(accepted=False)
-    assert read(replace(given, body={**given.body, "withdrawn": True})) is None
+    assert read(replace(given, body={**given.body, word: True})) is None
 
 
 @pytest.mark.parametrize(("accepted", "withdrawn"), [(True, True), (False, False)])

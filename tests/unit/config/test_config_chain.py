@@ -29,7 +29,7 @@ def chain(*lines: str) -> Edit:
 def test_load__no_verify_endpoint__asks_nobody(load_good: Load) -> None:
     config = load_good()
     assert config.chain.quorum == {}
-    assert (config.chain.backfill, config.chain.lag_blocks) == (64, 3)
+    assert (config.chain.backfill, config.chain.lag_blocks, config.chain.rehearse) == (64, 3, 8)
 
 
 def test_load__verify_endpoint_and_nothing_else__is_two_that_agree_or_hold_for_every_severity(load_good: Load) -> None:
@@ -64,6 +64,8 @@ def test_load__backfill_and_lag__as_written(load_good: Load) -> None:
     "line",
     [
         "  backfill: 1024\n",
+        "  rehearse: 0\n",
+        "  rehearse: 50\n",
         "  lag: 1000 blocks\n",
         "  quorum: {critical: {deadline: 10ms}}\n",
         "  quorum: {critical: {deadline: 30s}}\n",
@@ -118,6 +120,8 @@ REFUSED: dict[str, tuple[Edit, str, str]] = {
     "unknown severity": (chain(VERIFY, "  quorum: {fatal: {agree: 2}}\n"), "chain.quorum.fatal", "unknown key"),
     "backfill below 0": (chain("  backfill: -1\n"), "chain.backfill", "too small"),
     "backfill of 1025": (chain("  backfill: 1025\n"), "chain.backfill", "too large"),
+    "rehearse below 0": (chain("  rehearse: -1\n"), "chain.rehearse", "too small"),
+    "rehearse of 51": (chain("  rehearse: 51\n"), "chain.rehearse", "too large"),
     "lag of nothing": (chain("  lag: 0 blocks\n"), "chain.lag", "too small"),
     "lag of 1001": (chain("  lag: 1001 blocks\n"), "chain.lag", "too large"),
     "lag as a time": (chain("  lag: 30s\n"), "chain.lag", "this is a time"),

@@ -11,7 +11,7 @@ from keeper.config.model import BreakerRoute
 from keeper.config.schema import json_schema
 from keeper.config.secret import Secret
 from keeper.config.sending import BuilderConfig, Cancel, KeystoreSigner, PrivateRoute, PublicRoute, RaceRoute
-from tests.unit.config.sending_stage import ENVIRON, PUBLIC, loaded, problems, route, sending
+from tests.unit.config.sending_stage import ENVIRON, PUBLIC, ROUTE, loaded, problems, route, sending
 from tests.unit.config.test_config_schema import document, fits
 
 if TYPE_CHECKING:
@@ -250,6 +250,26 @@ def test_routes__several_mistakes__are_told_at_once(broken: Break) -> None:
     assert [problem.hint for problem in found[:2]] == ["did you mean private?", "did you mean fast?"]
 
 
+@pytest.mark.parametrize("kind", ["private", "race", "breaker", "safe"])
+def test_routes__the_built_in_name_for_another_kind__is_told_once(kind: str, broken: Break) -> None:
+    (problem,) = broken((PUBLIC, f"routes: {{public: {{kind: {kind}}}}}"))
+    assert (problem.path, problem.message) == ("routes.public.kind", "`public` is the built-in name")
+    assert problem.hint == "choose another for this route"
+
+
+def test_lane__the_only_one_is_the_keepers_own__is_not_offered(broken: Break) -> None:
+    lanes = f"{PUBLIC}\nlanes: {{upkeep: {{kind: key-file, path: upkeep.key}}}}"
+    (problem,) = broken((PUBLIC, lanes), (ROUTE, f"{ROUTE}    lane: fsat\n"))
+    assert (problem.path, problem.hint) == ("actions.pause-market.lane", "leave it out: then `signer` signs it")
+    several = one(broken, action="    route: public\n    lane: qqq\n")
+    assert several.hint == "one of: fast, slow"
+
+
+def test_lanes__one_with_the_name_of_the_first_key__is_refused(broken: Break) -> None:
+    (problem,) = broken((PUBLIC, f"{PUBLIC}\nlanes: {{signer: {{kind: key-file, path: l.key}}}}"))
+    assert (problem.path, problem.message) == ("lanes.signer", "this is the name of the first key")
+
+
 # --- what actions say
 
 
@@ -259,7 +279,7 @@ def test_routes__several_mistakes__are_told_at_once(broken: Break) -> None:
         ("route: private", 3),
         ("route: private\n    public_after: 2 blocks", 2),
         ("route: private\n    public_after: 0 blocks", 0),
-        ("route: private\n    public_after: never", None),
+        ("route: private\n    lane: fast\n    public_after: never", None),
         ("route: guard\n    breaker: b", 3),
         ("route: guard\n    breaker: b\n    public_after: 1 block", 1),
         ("route: open-guard\n    breaker: b", None),
@@ -275,7 +295,8 @@ def test_action__public_after__is_its_own_or_that_of_the_route(lines: str, block
 
 def test_action__on_a_private_route_that_never_falls_back__has_none(load_good: Load) -> None:
     never = (AFTER, "    public_after: never\n")
-    assert loaded(load_good, never, action="    route: private\n").actions[0].public_after is None
+    alone = "    route: private\n    lane: fast\n"
+    assert loaded(load_good, never, action=alone).actions[0].public_after is None
     own = loaded(load_good, never, action="    route: private\n    public_after: 5 blocks\n").actions[0]
     assert own.public_after == 5
 

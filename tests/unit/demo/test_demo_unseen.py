@@ -67,6 +67,7 @@ def test_claims__both_acts__say_from_where() -> None:
     told = list(claims((HIDDEN, LOUD)))
     assert [where for where, _ in told] == ["pool", "chain", "pool", "log", ""]
     assert "(words)" not in told[3][1]
-    assert verdict((HIDDEN, LOUD)).startswith("ETH-PERP was paused in block 13, and nobody could see it coming")
+    assert verdict((HIDDEN, LOUD)).startswith("ETH-PERP was paused in block 13, and no public pool held it before;")
+    assert not any(words.endswith((";", ",")) for _, words in told)
     assert LOUD.document["fallback"] == {"record": 40, "reason": "refused", "blocks": 0}
     assert HIDDEN.document["fallback"] is None

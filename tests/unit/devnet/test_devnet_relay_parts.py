@@ -30,6 +30,13 @@ def test_verified__right_signature__is_the_address_in_any_case() -> None:
     assert verified(header.replace(ADDRESS, ADDRESS.lower()), b"{}") == ADDRESS
 
 
+@pytest.mark.parametrize("shift", [-27, 0, 8, 10, 35])
+def test_verified__last_byte__is_0_1_27_or_28(shift: int) -> None:
+    header = signature_of(KEY, b"{}")
+    v = int(header[-2:], 16)
+    assert verified(f"{header[:-2]}{v + shift:02x}", b"{}") == (ADDRESS if shift in (-27, 0) else None)
+
+
 @pytest.mark.parametrize("body", [b"{} ", b"", b"{}\n"])
 def test_verified__one_byte_more_or_less__is_nobodys(body: bytes) -> None:
     assert verified(signature_of(KEY, b"{}"), body) is None

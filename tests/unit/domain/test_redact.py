@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from urllib.parse import quote
+
 import pytest
 
 from keeper.domain.redact import redact_text, redact_url, secret_parts
@@ -73,3 +77,33 @@ def test_printable__control_characters__become_spaces() -> None:
     assert printable("a\x1b[31m\r\n\x00b\u202e") == "a [31m b"
     assert printable("x" * 200) == "x" * 200
     assert printable("x" * 201) == "x" * 197 + "..."
+
+
+TOKEN = "Sup3rToken+/x==\\q"
+ENCODED = {
+    "as it is": TOKEN,
+    "URL": quote(TOKEN, safe=""),
+    "URL in lower case": quote(TOKEN, safe="").replace("%2B", "%2b").replace("%2F", "%2f").replace("%3D", "%3d").replace("%5C", "%5c"),
+    "path of a URL": quote(TOKEN),
+    "JSON": json.dumps(TOKEN)[1:-1],
+    "JSON of PHP": json.dumps(TOKEN)[1:-1].replace("/", "\\/"),
+    "hex": TOKEN.encode().hex(),
+    "HEX": TOKEN.encode().hex().upper(),
+    "base64": base64.b64encode(TOKEN.encode()).decode(),
+    "base64 for URLs": base64.urlsafe_b64encode(TOKEN.encode()).decode(),
+    "base64 with one before": base64.b64encode(b"." + TOKEN.encode()).decode(),
+    "base64 with two before": base64.b64encode(b".." + TOKEN.encode() + b"..").decode(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ENCODED.values(), ids=ENCODED)
+def test_text__secret_in_a_usual_encoding__is_replaced(form: str) -> None:
+    words = redact_text(f"got {form} and no more", TOKEN)
+    assert words.startswith("got ")
+    left = words.removeprefix("got ").removesuffix(" and no more")
+    assert "***" in left
+    assert len(left) <= len("***") + 8, "what is left is the edge of a group of base64"
+
+
+def test_text__short_secret__is_replaced_as_it_is_alone() -> None:
+    assert redact_text("got k1 6b31 azE=", "k1") == "got *** 6b31 azE="

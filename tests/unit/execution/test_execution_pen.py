@@ -11,7 +11,7 @@ from eth_account import Account
 from keeper.domain.errors import Refused, Unreachable
 from keeper.domain.intent import Attempt, Intent, IntentState
 from keeper.domain.outcome import Outcome, OutcomeKind, Reason
-from keeper.execution.fees import Fees, offer
+from keeper.execution.fees import Fees, offer, raised
 from keeper.execution.mandate import MandatedSigner, Mandates
 from keeper.execution.pen import Lane, Pen
 from keeper.execution.planner import ArmedAction
@@ -105,12 +105,14 @@ async def test_write__same_nonce_and_fees_as_before__differs_by_a_wei() -> None:
     assert len({first.tx_hash, second.tx_hash, third.tx_hash}) == 3
 
 
-async def test_write__fees_that_an_earlier_run_signed_with__are_not_used_again() -> None:
+async def test_write__nonce_that_an_earlier_run_may_have_sent__offers_what_replaces_it() -> None:
     stage = Stage()
     first = await written(make_pen(stage), make_work())
     pen = make_pen(stage)
     pen.remember([(0, Fees(first.max_fee_wei, first.priority_fee_wei))])
-    assert (await written(pen, make_work())).max_fee_wei == first.max_fee_wei + 1
+    second = await written(pen, make_work())
+    least = raised(Fees(first.max_fee_wei, first.priority_fee_wei))
+    assert Fees(second.max_fee_wei, second.priority_fee_wei) == least
 
 
 async def test_write__replacement__keeps_nonce_and_gas_and_outbids() -> None:

@@ -166,7 +166,7 @@ ENDINGS = {
     "already open": endings.already_open(WORK),
     "nonce taken": endings.nonce_taken(ATTEMPT),
     "poor": no(SubmissionKind.INSUFFICIENT_FUNDS),
-    "refused": no(SubmissionKind.REFUSED),
+    "refused": no(SubmissionKind.INVALID),
     "there": already_there(pause(), "true"),
     "tighter": already_there(limit(100), "99"),
     "role": simulated(pause(), SENDER, Simulation(False, MISSING_ROLE, "")),
@@ -218,7 +218,7 @@ def test_expired__the_nodes_last_answer_was_no__is_told(kind: SubmissionKind) ->
 
 @pytest.mark.parametrize("kind", SubmissionKind)
 def test_refusal__each_answer__ends_only_when_no_other_attempt_can_be_mined(kind: SubmissionKind) -> None:
-    final = kind in (SubmissionKind.INSUFFICIENT_FUNDS, SubmissionKind.REFUSED)
+    final = kind in (SubmissionKind.INSUFFICIENT_FUNDS, SubmissionKind.INVALID)
     outcome = no(kind)
     assert (outcome is not None) is final
     assert no(kind, alone=False) is None

@@ -145,7 +145,7 @@ async def test_ahead__the_first_of_three_would_revert__the_others_leave_no_hole_
 async def test_ahead__the_node_refuses_the_first_of_two_after_a_while__the_second_does_not_wait_behind_a_hole() -> None:
     stage = Stage()
     executor = await stage.ready(pause(), limit(), measured=True)
-    stage.route.answers = [Submission(SubmissionKind.REFUSED, "exceeds block gas limit")]
+    stage.route.answers = [Submission(SubmissionKind.INVALID, "exceeds block gas limit")]
     send = stage.route.submit
 
     async def slow(attempt: Attempt, block: int) -> Submission:

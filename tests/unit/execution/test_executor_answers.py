@@ -52,9 +52,9 @@ async def test_poor_key__funded_and_asked_again__is_sent_with_the_same_nonce_and
     assert len({attempt.tx_hash for attempt in stage.route.sent}) == 4
 
 
-async def test_refused__the_first_attempt__is_an_end() -> None:
+async def test_invalid__the_first_attempt__is_an_end() -> None:
     stage = Stage()
-    stage.route.answers = [says(SubmissionKind.REFUSED)]
+    stage.route.answers = [says(SubmissionKind.INVALID)]
     executor = await stage.ready()
     await stage.act(executor)
     assert (stage.outcome.kind, stage.outcome.reason) == (OutcomeKind.FAILED, Reason.REFUSED_BY_NODE)
@@ -62,9 +62,9 @@ async def test_refused__the_first_attempt__is_an_end() -> None:
     assert executor.open_works == ()
 
 
-async def test_refused__first_of_two__frees_its_nonce_for_the_second() -> None:
+async def test_invalid__first_of_two__frees_its_nonce_for_the_second() -> None:
     stage = Stage()
-    stage.route.answers = [says(SubmissionKind.REFUSED)]
+    stage.route.answers = [says(SubmissionKind.INVALID)]
     executor = await stage.ready(pause(), limit())
     await stage.act(executor, pause(), limit())
     assert [attempt.nonce for attempt in stage.route.sent] == [0, 0]
@@ -74,7 +74,7 @@ async def test_refused__first_of_two__frees_its_nonce_for_the_second() -> None:
 
 async def test_nonce_given_up__with_another_waiting_behind_it__is_filled_by_the_next_action() -> None:
     stage = Stage()
-    stage.route.answers = [says(SubmissionKind.UNREACHABLE), "send", says(SubmissionKind.REFUSED)]
+    stage.route.answers = [says(SubmissionKind.UNREACHABLE), "send", says(SubmissionKind.INVALID)]
     executor = await stage.ready(pause(), limit(), pause("BTC-PERP"))
     await stage.act(executor, pause(), limit())
     await stage.head(executor)  # the pause is refused now, the limit waits for its nonce
@@ -192,18 +192,36 @@ async def test_base_fee_runs_away__accepted_attempt__is_outbid_in_time() -> None
     assert stage.calls == 1
 
 
-@pytest.mark.parametrize("kind", [SubmissionKind.INSUFFICIENT_FUNDS, SubmissionKind.REFUSED])
-async def test_replacement__is_refused__the_first_attempt_is_not_given_up(kind: SubmissionKind) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [SubmissionKind.INSUFFICIENT_FUNDS, SubmissionKind.REFUSED, SubmissionKind.INVALID, SubmissionKind.UNDERPRICED],
+)
+async def test_replacement__is_refused__the_first_attempt_is_published_again_and_not_given_up(
+    kind: SubmissionKind,
+) -> None:
     stage = Stage()
     executor = await stage.ready()
     await stage.act(executor)
     stage.route.answers = [says(kind)]
     await executor.on_head(replace(stage.block, next_base_fee_wei=10 * stage.route.sent[0].max_fee_wei))
-    assert len(stage.route.sent) == 2
+    first, second, again = stage.route.sent
+    assert again == first != second
     assert stage.outcomes == []
     await stage.head(executor)
     assert stage.outcome.kind is OutcomeKind.INCLUDED
-    assert stage.outcome.tx_hash == stage.route.sent[0].tx_hash
+    assert stage.outcome.tx_hash == first.tx_hash
+
+
+@pytest.mark.parametrize("kind", [SubmissionKind.UNREACHABLE, SubmissionKind.NONCE_TOO_LOW])
+async def test_replacement__nobody_would_take_the_first_one_either__is_not_published_again(
+    kind: SubmissionKind,
+) -> None:
+    stage = Stage()
+    executor = await stage.ready()
+    await stage.act(executor)
+    stage.route.answers = [says(kind)]
+    await executor.on_head(replace(stage.block, next_base_fee_wei=10 * stage.route.sent[0].max_fee_wei))
+    assert len({attempt.tx_hash for attempt in stage.route.sent}) == len(stage.route.sent) == 2
 
 
 async def test_replacement__cannot_be_signed__the_first_attempt_is_not_given_up() -> None:

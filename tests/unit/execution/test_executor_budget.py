@@ -259,11 +259,15 @@ async def test_nonce_gap__the_pool_lost_the_earlier_one__the_lowest_is_sent_firs
     assert len(stage.outcomes) == 3
 
 
-async def test_nonce_gap__an_earlier_nonce_is_nobodys__no_more_is_offered_behind_it() -> None:
+async def test_nonce_gap__an_earlier_nonce_is_nobodys__no_more_is_offered_behind_it_and_that_nonce_is_taken() -> None:
     stage = Stage()
-    stage.route.answers = [SAYS[SubmissionKind.UNREACHABLE], "send", SAYS[SubmissionKind.REFUSED]]
+    stage.route.answers = [SAYS[SubmissionKind.UNREACHABLE], "send", SAYS[SubmissionKind.INVALID]]
     executor = await stage.ready(LONG, replace(LONG, action=replace(LONG.action, name="b")))
     await stage.act(executor, LONG, replace(LONG, action=replace(LONG.action, name="b")))
-    for _ in range(3):
-        await stage.head(executor)
+    await stage.head(executor)
     assert [attempt.nonce for attempt in stage.route.sent] == [0, 1, 0]
+    await stage.head(executor)
+    assert [attempt.nonce for attempt in stage.route.sent] == [0, 1, 0, 0]
+    await stage.head(executor)
+    assert stage.outcomes[-1][1].kind is OutcomeKind.INCLUDED
+    assert "(nonce 1) makes the same call, and may be mined too" in stage.outcomes[-1][1].message

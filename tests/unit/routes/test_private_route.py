@@ -83,6 +83,23 @@ async def test_submit__every_builder__gets_bundles_for_the_two_next_blocks() -> 
     assert stage.late == []
 
 
+async def test_submit__refused_by_all__names_each_once_and_the_reason_once() -> None:
+    submission = await Stage(REFUSES, REFUSES).route.submit(FIRST, 10)
+    assert submission.message.count("b0") == submission.message.count("b1") == 1
+    assert submission.message.startswith("refused by b0, b1 (")
+
+
+async def test_submit__others_also_tell__each_is_told_what_came_late() -> None:
+    gate = Gate()
+    stage = Stage(usual, gate, grace_ms=1)
+    told: list[str] = []
+    stage.route.also_tell(lambda attempt, answer: told.append(answer.to))
+    await stage.route.submit(FIRST, 10)
+    gate.open.set()
+    await stage.route.close()
+    assert told == [answer.to for _, answer in stage.late] == ["b1", "b1"]
+
+
 SUMMARIES: list[tuple[list[Script], SubmissionKind]] = [
     ([usual], ACCEPTED),
     ([REFUSES, usual], ACCEPTED),

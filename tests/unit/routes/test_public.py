@@ -64,7 +64,12 @@ RANKED: list[str | KeeperError] = [
     Refused("nonce too low"),
     Refused("insufficient funds"),
 ]
-RANKED += [Refused("underpriced"), Refused("no"), Unreachable("gone")]
+RANKED += [
+    Refused("underpriced"),
+    Refused("tx fee (2.00 ether) exceeds the configured cap (1.00 ether)"),
+    Refused("no"),
+    Refused("invalid sender"),
+]
 
 
 @pytest.mark.parametrize(("better", "worse"), list(itertools.combinations(range(len(RANKED)), 2)))
@@ -76,6 +81,20 @@ async def test_public__two_nodes__the_better_answer_wins_in_any_order(better: in
         await route.close()
         # a transaction that one node took is taken, whichever of the two good answers came first
         assert seen.kind in {alone.kind} | ({SubmissionKind.KNOWN} if (better, worse) == (0, 1) else set())
+
+
+@pytest.mark.parametrize("words", ["no", "invalid sender", "underpriced"])
+async def test_public__one_refuses_and_one_is_not_heard__it_may_have_been_taken(words: str) -> None:
+    for nodes in ([Refused(words), Unreachable("gone")], [Unreachable("gone"), Refused(words)]):
+        submission = await PublicRoute("p", [Node(each) for each in nodes]).submit(ATTEMPT, 7)
+        expected = SubmissionKind.UNDERPRICED if words == "underpriced" else SubmissionKind.UNREACHABLE
+        assert submission.kind is expected
+        assert words in submission.message
+
+
+async def test_public__over_the_cap__the_cap_is_told() -> None:
+    route = PublicRoute("p", [Node(Refused("tx fee (2.00 ether) exceeds the configured cap (1.00 ether)"))])
+    assert (await route.submit(ATTEMPT, 7)).cap_wei == 10**18
 
 
 async def test_public__one_node_hangs__the_answer_of_the_other_is_not_held_up() -> None:

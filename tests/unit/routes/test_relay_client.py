@@ -399,6 +399,8 @@ PROOFS: list[tuple[Script, SubmissionKind]] = [
     (says(403, {"error": "invalid signature"}), REFUSED),
     (says(403, {"error": "Unauthorized"}), REFUSED),
     (says(401, b""), REFUSED),
+    (says(401, {"error": "no such bundle"}), REFUSED),
+    (says(403, {"error": "authentication required for eth_cancelBundle"}), REFUSED),
     (says(403, b"<html>"), REFUSED),
     (says(200, {"error": {"code": -32601, "message": "the method is not offered"}}), REFUSED),
     (says(404, {"error": "not found"}), REFUSED),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
+from keeper.adapters.signing import files
 from keeper.adapters.signing.key_file import open_key_file
 from keeper.domain.errors import SigningError
 
@@ -38,7 +41,16 @@ async def test_open__a_file_with_any_right_for_others__is_refused_with_chmod(tmp
     path = write(tmp_path / "key", KEY, mode)
     with pytest.raises(SigningError, match=f"mode 0{mode:o}") as caught:
         await open_key_file(path)
-    assert caught.value.remedy == f"chmod 600 {path}"
+    assert caught.value.remedy == f"chmod 600 {quote(str(path))}"
+
+
+async def test_open__a_path_with_a_space__is_quoted_in_the_remedy(tmp_path: Path) -> None:
+    folder = tmp_path / "my keys"
+    folder.mkdir()
+    path = write(folder / "key", KEY, 0o644)
+    with pytest.raises(SigningError) as caught:
+        await open_key_file(path)
+    assert caught.value.remedy == f"chmod 600 '{path}'"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +107,7 @@ async def test_open__a_file_of_somebody_else__says_what_to_do(tmp_path: Path, mo
         raise PermissionError(13, "Permission denied")
 
     path = write(tmp_path / "key", KEY)
-    monkeypatch.setattr(Path, "open", refuse)  # root may read everything, so the refusal is made
+    monkeypatch.setattr(files, "_at_once", refuse)  # root may read everything, so the refusal is made
     with pytest.raises(SigningError, match="may not be read") as caught:
         await open_key_file(path)
     assert "chmod 600" in caught.value.remedy
@@ -111,3 +123,10 @@ async def test_open__through_a_link__judges_the_file_behind_it(tmp_path: Path) -
 async def test_open__the_key_of_another_address__is_refused(tmp_path: Path) -> None:
     with pytest.raises(SigningError, match="belongs to"):
         await open_key_file(write(tmp_path / "key", KEY), expected_address="0x" + "11" * 20)
+
+
+async def test_open__a_pipe_that_nobody_writes_to__is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "key", 0o600)
+    with pytest.raises(SigningError, match="is not a file") as caught:
+        await open_key_file(tmp_path / "key")
+    assert "signer.path" in caught.value.remedy

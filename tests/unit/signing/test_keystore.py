@@ -175,3 +175,70 @@ async def test_open__while_it_decrypts__the_loop_goes_on(
     released.set()
     signer = await opening
     assert isinstance(signer, LocalSigner)
+
+
+SCRYPT = {"dklen": 32, "n": 262_144, "r": 8, "p": 1, "salt": "00" * 32}
+PBKDF2 = {"dklen": 32, "c": 1_000_000, "prf": "hmac-sha256", "salt": "00" * 32}
+
+
+def costing(document: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    document["crypto"] |= {"kdf": "pbkdf2" if "c" in params else "scrypt", "kdfparams": params}
+    return document
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        PBKDF2 | {"c": keystore.MAX_ROUNDS + 1},
+        PBKDF2 | {"c": 2_000_000_000},
+        SCRYPT | {"n": 2**20},
+        SCRYPT | {"n": 2**30},
+        SCRYPT | {"n": 2**19, "p": 2},
+        SCRYPT | {"n": 2, "p": 2_000_000},
+        SCRYPT | {"n": 2, "p": 65},
+        SCRYPT | {"n": 2, "r": 65},
+        SCRYPT | {"n": 2, "N": 2**30},
+    ],
+)
+async def test_open__a_file_that_costs_too_much__is_refused_before_anything_is_spent(
+    tmp_path: Path, document: dict[str, Any], params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keystore, "_decrypt", lambda *_: pytest.fail("it was decrypted"))
+    with pytest.raises(SigningError, match="more time or memory") as caught:
+        await open_keystore(write(tmp_path / "k", costing(document, params)), PASSWORD)
+    assert "n = 262144" in caught.value.remedy
+
+
+@pytest.mark.parametrize("kdf", [PBKDF2, SCRYPT])
+@pytest.mark.parametrize("length", [31, 33, 2_000_000_000, None, "32", True])
+async def test_open__a_file_whose_key_is_not_of_32_bytes__is_refused_before_anything_is_spent(
+    tmp_path: Path, document: dict[str, Any], kdf: dict[str, Any], length: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keystore, "_decrypt", lambda *_: pytest.fail("it was decrypted"))
+    with pytest.raises(SigningError, match="cannot be used"):
+        await open_keystore(write(tmp_path / "k", costing(document, kdf | {"dklen": length})), PASSWORD)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        PBKDF2 | {"c": keystore.MAX_ROUNDS},
+        SCRYPT,
+        SCRYPT | {"n": 8_192},
+        SCRYPT | {"n": 4_096, "p": 6},
+        SCRYPT | {"n": 2**19},
+        SCRYPT | {"n": 2, "p": 64},
+    ],
+)
+async def test_open__a_file_that_costs_as_much_as_others__is_decrypted(
+    tmp_path: Path, document: dict[str, Any], params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keystore, "_decrypt", lambda *_: bytes.fromhex(KEY))
+    assert (await open_keystore(write(tmp_path / "k", costing(document, params)), PASSWORD)).address == ADDRESS
+
+
+@pytest.mark.parametrize("text", ["[" * 60_000, '{"a":' * 10_000], ids=["lists", "objects"])
+async def test_open__nested_without_end__is_not_a_keystore(tmp_path: Path, text: str) -> None:
+    (tmp_path / "k").write_text(text)
+    with pytest.raises(SigningError, match="not a JSON object"):
+        await open_keystore(tmp_path / "k", PASSWORD)
