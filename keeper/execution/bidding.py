@@ -45,7 +45,10 @@ def wanted(
         return None
     # An earlier run's is sent once more before it is outbid: nodes may have forgotten it.
     taken = public and work.answer is not None and work.answer.kind in ACCEPTED
-    passed_over = head is not None and taken and head.number > work.trail.accepted.get(attempt.tx_hash, head.number)
+    hurries = work.armed.action.kind is not ActionKind.UPKEEP  # the keeper's own business may wait for room in a block
+    passed_over = (
+        hurries and head is not None and taken and head.number > work.trail.accepted.get(attempt.tx_hash, head.number)
+    )
     too_low = head is not None and head.next_base_fee_wei > attempt.max_fee_wei
     blocking = public and in_the_way(work, others)
     passed_over = passed_over or (public and work.cap_wei is not None and over_cap(work.answer))
@@ -54,7 +57,7 @@ def wanted(
     count = len(work.intent.attempts)
     if count >= MAX_ATTEMPTS:
         return Withheld(f"{count} attempts were made, which is the most")
-    if not passed_over or work.armed.action.kind is ActionKind.UPKEEP:  # the keeper's own business is in no such hurry
+    if not passed_over or not hurries:
         return Bid.KEEP_UP
     if budgeted or count < MAX_PRESSED:
         return Bid.PRESS

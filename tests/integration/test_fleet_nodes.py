@@ -158,11 +158,12 @@ async def test_lag__grows_to_five_blocks__is_found_at_that_block_and_not_before(
             await twins.mine()
         newest, head = consumer.fleet._following.newest, await twins.nodes[0].block_number()
         await eventually(lambda: all(heard is not None and heard.number == head for heard in newest))
-        for liar.lag in range(1, 5):
+        liar.stays_at = head
+        for ahead in range(head + 1, head + 5):
             await twins.mine()
+            await eventually(lambda: ahead in [heard.number for heard in newest if heard is not None])  # noqa: B023
             await asyncio.sleep(0.3)
             assert [entry for entry in consumer.log if isinstance(entry, EndpointDown)] == []
-        liar.lag = 5
         await twins.mine()
         await consumer.until_told(EndpointDown)
         (down,) = [entry for entry in consumer.log if isinstance(entry, EndpointDown)]

@@ -30,10 +30,16 @@ async def quiet_keeper(folder: Path, more: str = "") -> AsyncIterator[tuple[Stag
             await run.watching()
             await stage.mine_until(lambda: stage.evaluated() > 0, ended=run.ended)
             asked = -1
-            while asked != len(proxy.requests):  # what follows from that block comes one after the other
+            while asked != len(proxy.requests) or not refreshed(proxy):  # what follows comes one after the other
                 asked = len(proxy.requests)
                 await asyncio.sleep(QUIET_S)
             yield stage, proxy, run
+
+
+def refreshed(proxy: Proxy) -> bool:
+    """Whether what is asked after the reads of a block was asked after the last ones: nonce, balance and fee of the key."""
+    since = proxy.requests[::-1][: proxy.requests[::-1].index(READ)] if READ in proxy.requests else []
+    return {"eth_feeHistory", "eth_getTransactionCount", "eth_getBalance"} <= set(since)
 
 
 async def on_the_path(stage: Stage, proxy: Proxy, run: Inside) -> list[str]:

@@ -38,7 +38,8 @@ async def test_reorganisation__takes_the_pause_back_after_its_outcome__it_is_pau
         stage.write(Setup(retry="1s"))
         async with inside(stage.config) as service:
             await paused(stage, service)
-            await stage.node.rpc("anvil_reorg", 1, [])
+            mined = int(str(stage.records(RecordKind.RECEIPT)[0].body["block"]))
+            await stage.node.rpc("anvil_reorg", await stage.node.block_number() - mined + 1, [])
             assert not await stage.world.paused(MARKET)
             await stage.mine_until(lambda: len(stage.outcomes()) == 2, ended=service.ended)
             await stage.mine_until(lambda: len(stage.faults(PART)) == 2, ended=service.ended)

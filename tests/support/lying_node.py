@@ -25,7 +25,8 @@ FAKE_HASH = "0x" + "fa" * 32
 
 @dataclass(slots=True)
 class LyingNode:
-    """Answers as the node at ``upstream`` does, after ``lie`` had a look. ``lag``: it knows nothing of the newest so many blocks.
+    """Answers as the node at ``upstream`` does, after ``lie`` had a look. ``lag``: it knows nothing of the newest so many blocks; ``stays_at``:
+    nothing of those after this number.
 
     ``batches`` False: it refuses batches as some nodes do. ``refuses``: methods that it answers with an error. ``forges``: each block from this
     number on has a hash of its own making, and the node stands by it in every answer. ``counts`` has the messages by method; a batch counts once,
@@ -35,6 +36,7 @@ class LyingNode:
     upstream: str
     lie: Lie = lambda _, result: result
     lag: int = 0
+    stays_at: int | None = None
     batches: bool = True
     refuses: frozenset[str] = frozenset()
     forges: int | None = None
@@ -61,8 +63,9 @@ class LyingNode:
 
     async def _single(self, request: Json) -> Json:
         method, params = request["method"], self._true(list(request.get("params", [])))
-        if self.lag and method == "eth_getBlockByNumber":
+        if (self.lag or self.stays_at is not None) and method == "eth_getBlockByNumber":
             newest = max(0, await self._newest() - self.lag)
+            newest = newest if self.stays_at is None else min(newest, self.stays_at)
             if params[0] == "latest":
                 params[0] = hex(newest)
             elif int(params[0], 16) > newest:
