@@ -176,6 +176,9 @@ class Dispatch:
         if bid is not None:
             await self._page(work, bid)
         await self.send(work, again=bid is not None)
+        first = work.trail.first_block
+        if first is not None and self._block > first and not self.ways.is_public(work):
+            await self._somebody_did_it(work)  # builders leave out what would revert by now, and never say so
 
     async def _somebody_did_it(self, work: Work) -> bool:
         """Whether nothing is left to do, so that nothing more has to be offered for it. Then the intent has ended, or is mined."""

@@ -345,6 +345,18 @@ async def test_reorganisation__of_what_builders_had_included__has_them_sent_bund
     assert stage.route.sent == []
 
 
+async def test_private_phase__somebody_else_does_it__ends_at_the_next_head_and_is_withdrawn() -> None:
+    """Builders leave out a bundle that would revert by now, and would be asked again and again until it expires."""
+    stage = PrivateStage()
+    executor = await stage.ready(secret_pause(None))
+    await stage.settled(executor, secret_pause(None))
+    stage.chain.store(VAULT, paused=1)
+    await stage.heads(executor)
+    await executor.settle()
+    assert (stage.outcome.kind, stage.route.sent) == (OutcomeKind.SUPERSEDED, [])
+    assert stage.builders.submitted[0][0] in stage.builders.withdrawn
+
+
 @pytest.mark.parametrize("by_another", [True, False])
 async def test_end__without_being_mined__builders_are_asked_to_forget_and_nobody_waits(by_another: bool) -> None:
     stage = PrivateStage()
