@@ -84,11 +84,12 @@ async def test_node__lost_as_the_transaction_is_sent__it_is_sent_when_the_node_i
         assert await c.stage.waiting() == []
         await c.proxy.restore()
         # before blocks go by without it: for those the fee would be raised
-        await c.run.until(lambda: len(c.stage.records(RecordKind.BROADCAST)) == 2)
+        await c.run.until(lambda: len(c.stage.records(RecordKind.BROADCAST)) >= 2)
         await c.end_paused_once()
         assert len(c.stage.records(RecordKind.ATTEMPT)) == 1, "the same bytes, not another transaction"
         answers = [record.body["answer"] for record in c.stage.records(RecordKind.BROADCAST)]
-        assert answers == ["unreachable", "accepted"]
+        assert answers[:2] == ["unreachable", "accepted"]
+        assert set(answers[2:]) <= {"already-known"}, "the job that sends again may meet it in the pool"
 
 
 async def test_node__lost_with_its_answer_to_the_transaction__it_is_not_doubled(tmp_path: Path) -> None:

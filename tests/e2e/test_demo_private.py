@@ -34,7 +34,7 @@ TOLD = (
     "said before that: sent publicly",
     "refused by titan, buildernet and quasar",
     "Proven: ETH-PERP was paused in block",
-    "nobody could see it coming",
+    "no public pool held it before",
     "the log said so first",
 )
 
