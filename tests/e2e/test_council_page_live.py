@@ -22,6 +22,8 @@ from tests.support.council_stage import CouncilStage, councilled
 from tests.support.keeper_inside import inside
 from tests.support.keeper_stage import MARKET
 
+PACE_S = 0.3
+
 pytestmark = pytest.mark.e2e
 
 
@@ -86,7 +88,8 @@ async def test_two_members_approve_in_the_page__the_keeper_executes__paused(
         assert [one["message"]["nonce"] for one in shown] == ["0", "0"]
         incident = await asyncio.to_thread(why, f"http://127.0.0.1:{ports[0]}", queued.transaction)
         assert f'href="/proposals/{queued.transaction.hash_text}"' in incident
-        await stage.mine_until(lambda: ("included", "effect-verified") in stage.outcomes()[1:], ended=keeper.ended)
+        done = ("included", "effect-verified")
+        await stage.mine_until(lambda: done in stage.outcomes()[1:], ended=keeper.ended, pace_s=PACE_S)
         await keeper.end()
     assert await stage.world.paused(MARKET)
     assert {"seen", "confirmed", "signed", "threshold", "executed"} <= set(council.steps())

@@ -152,7 +152,9 @@ async def test_executed_by_the_keeper__its_transaction_and_what_the_safe_did_fit
         await council.tripped(keeper)
         (queued,) = await council.queue()
         await council.confirm(queued.transaction, *council.owners[1:])
-        await stage.mine_until(lambda: len(stage.outcomes()) == 2 and "executed" in steps(stage), ended=keeper.ended)
+        await stage.mine_until(
+            lambda: "executed" in steps(stage) and len(stage.outcomes()) == 2, ended=keeper.ended, pace_s=0.3
+        )
         await keeper.end()
     report = await compared(council)
     assert (report.found, report.unchecked) == ([], [])

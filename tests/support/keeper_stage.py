@@ -181,12 +181,19 @@ class Stage:
         block: Any = newest[0].body["block"] if newest else {"number": 0}
         return int(block["number"])
 
-    async def mine_until(self, done: Callable[[], bool], *, ended: Callable[[], bool] = lambda: False) -> None:
-        """Mines block after block, each once the one before it was evaluated, until ``done`` or ``ended``."""
+    async def mine_until(
+        self, done: Callable[[], bool], *, ended: Callable[[], bool] = lambda: False, pace_s: float = 0.0
+    ) -> None:
+        """Mines block after block, each once the one before it was evaluated, until ``done`` or ``ended``.
+
+        ``pace_s``: a block lasts at least so long, where something is read at it after the evaluation: while it mines, this node answers for its
+        newest block with what the next one has done already, which no real node does.
+        """
         async with asyncio.timeout(PATIENCE_S):
             while not done() and not ended():
                 block = await self.node.mine()
                 await until(lambda block=block: self.evaluated() >= block or done() or ended())  # type: ignore[misc]
+                await asyncio.sleep(pace_s)
 
     async def sent(self) -> list[Mapping[str, Any]]:
         """Every mined transaction of the keeper's key, each with its receipt's ``status``."""
