@@ -225,6 +225,17 @@ def test_find_in_files__packed__is_unpacked(tmp_path: Path, write: Callable[[Pat
     find_in_files(below.parent)  # a damaged one is no error
 
 
+def test_find_in_files__one_member_is_damaged__the_others_are_searched(tmp_path: Path) -> None:
+    below = tmp_path / "secrets" / "test_0"
+    below.mkdir(parents=True)
+    path = below / "report.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "untouched")
+        archive.writestr("b.txt", SENTINEL, zipfile.ZIP_DEFLATED)
+    path.write_bytes(path.read_bytes().replace(b"untouched", b"UNTOUCHED"))
+    assert [leak.where for leak in find_in_files(below.parent)] == ["test_0/report.zip"]
+
+
 def test_secrets_in__records_of_a_postgresql_database__are_found(postgres_server: Callable[[], str]) -> None:
     psycopg = pytest.importorskip("psycopg")
     uri = postgres_server().replace("+psycopg", "")
