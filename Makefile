@@ -6,11 +6,15 @@ PYTHON ?= python3
 JOBS ?= 3
 BOOTSTRAP = $(PYTHON) scripts/bootstrap.py
 VENV = .venv/bin
-PYTEST = $(VENV)/python -m pytest -n $(JOBS) --dist loadfile
+# Which file begins first is for tests/conftest.py to say: the longest have one test each.
+PYTEST = $(VENV)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 FAST = unit or property or architecture
 
+# Images often set this. Then every one of the thousand processes that the tests start would compile the whole keeper again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-contracts conformance prove gas check lint fmt bench chaos lock clean
+.PHONY: help setup setup-dev demo test test-contracts conformance prove gas check lint fmt bench chaos chaos-replicas soak lock clean
 
 help: ## this list
 	@echo "keeper: watches a protocol, pauses it when a rule trips, and proves what it did"
@@ -67,6 +71,12 @@ bench: setup-dev ## measurements against a named peer in the same run; BENCH=hot
 
 chaos: setup-dev ## seeded runs with faults and kill -9 at every step, and the builders' lottery; RUNS=500 SEED=7
 	@$(VENV)/python -m tests.support.chaos $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED))
+
+chaos-replicas: setup-dev ## seeded runs with two keepers on one PostgreSQL, killed, frozen and cut off around a trip; RUNS=100 SEED=7
+	@$(VENV)/python -m tests.support.replicas $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+soak: setup-dev ## 200 markets for an hour among small troubles: memory, processor, blocks, trips, reloads; MINUTES=60 SEED=7
+	@$(VENV)/python -m tests.support.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lock: ## write the lock files again (needs uv and npm)
 	@scripts/lock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections import Counter
 from importlib.util import find_spec
 
 import pytest
@@ -23,13 +24,18 @@ if find_spec("sniffio") is None:
 
 KINDS = {"unit", "property", "conformance", "integration", "e2e", "chaos", "architecture"}
 OFFLINE = {"unit", "property"}
+BEGIN_FIRST = ("test_soak.py", "test_replicas_runs.py")
+"""Files that take minutes whatever the machine, and mostly wait: where several processes share the tests, these must not be left for the end."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         kinds = KINDS & {mark.name for mark in item.iter_markers()}
         if len(kinds) != 1:
             raise pytest.UsageError(f"{item.nodeid}: mark it with exactly one of {', '.join(sorted(KINDS))}")
+    if hasattr(config, "workerinput"):  # one of several processes, which take file after file in this order
+        sizes = Counter(item.path for item in items)
+        items.sort(key=lambda item: (item.path.name not in BEGIN_FIRST, -sizes[item.path]))
 
 
 @pytest.fixture(autouse=True)

@@ -37,3 +37,11 @@ class SystemClock:
         """What makes wall time of monotonic time now. In this order: a pause between the two makes it less, never more."""
         wall_ns = time.time_ns()  # noqa: TID251
         return wall_ns - time.monotonic_ns()
+
+
+def boottime_ms() -> float:
+    """Milliseconds that never go back, and go on while the process is stopped or the machine sleeps; only differences mean something.
+
+    Where the system has no such clock, the monotonic one.
+    """
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) * 1000

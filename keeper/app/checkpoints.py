@@ -78,6 +78,8 @@ class Checkpoints:
         self._given: dict[int, tuple[str, int]] = {}
         self._wanted = asyncio.Event()
         self._finishing = False
+        self.signed_ms: int | None = None
+        """When the newest checkpoint was signed; None: not known yet, or never."""
         self._log = structlog.get_logger("checkpoints")
 
     @property
@@ -131,6 +133,7 @@ class Checkpoints:
     async def _sign(self, signing: Signing) -> None:
         newest = await signing.book.newest()
         last = newest.checkpoint if newest is not None else None
+        self.signed_ms = from_iso(last.at) if last is not None else None
         look = await signing.book.look(last.seq if last is not None else 0)
         if last is not None:
             check_onward(last, look, signing.identity.address)
@@ -150,6 +153,7 @@ class Checkpoints:
         )
         signature = await signing.identity.sign_text(message(checkpoint))
         await signing.book.add(SignedCheckpoint(checkpoint, signature))
+        self.signed_ms = from_iso(checkpoint.at)
 
     def _now(self, last: Checkpoint | None) -> str:
         """Never before the last one's. Raises WentBack."""

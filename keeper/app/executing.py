@@ -10,6 +10,7 @@ import structlog
 from keeper.app import notices
 from keeper.app.council.desks import for_people
 from keeper.app.faults import Faults
+from keeper.app.observer import Observer
 from keeper.app.parts import Parts
 from keeper.config.model import Mode
 from keeper.domain.budget import Budget
@@ -41,7 +42,7 @@ def executor_of(
     terms: Terms,
     armed: Mapping[tuple[str, str], ArmedAction],
     on_outcome: Callable[[Work, Outcome], None],
-    on_sent: Callable[[Work], None],
+    observer: Observer,
     faults: Faults,
     tell: Callable[[Notice], None],
 ) -> Executor:
@@ -51,6 +52,7 @@ def executor_of(
     def fell_back(work: Work, fallback: Fallback) -> None:
         log.warning(fallback.message, intent=work.intent.id, reason=fallback.reason.value, blocks=fallback.blocks)
         tell(notices.of_fallback(work, fallback))
+        observer.fell_back(work, fallback)
 
     def withheld(work: Work, why: Withheld) -> None:
         log.error("refused by nodes" if why.refused else "no more is offered", intent=work.intent.id, why=why.message)
@@ -64,7 +66,7 @@ def executor_of(
         terms,
         armed,
         on_outcome,
-        on_sent,
+        observer.sent,
         not_mandated,
         on_fallback=fell_back,
         on_withheld=withheld,

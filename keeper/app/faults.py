@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from keeper.app import records, remedies
+from keeper.app.observer import Observer
 from keeper.domain.record import Draft
 from keeper.domain.verdict import Severity
 from keeper.ports.clock import Clock
@@ -27,12 +28,19 @@ class Fault:
 
 
 class Faults:
-    """``record`` and ``tell`` take what changed; neither may block."""
+    """``record`` and ``tell`` take what changed; neither may block. ``observer`` sees it too."""
 
-    def __init__(self, clock: Clock, record: Callable[[Draft], None], tell: Callable[[Notice], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        record: Callable[[Draft], None],
+        tell: Callable[[Notice], None],
+        observer: Observer | None = None,
+    ) -> None:
         self._clock = clock
         self._record = record
         self._tell = tell
+        self._observer = observer or Observer()
         self._down: dict[str, Fault] = {}
         self._said_ms: dict[str, float] = {}
 
@@ -57,16 +65,18 @@ class Faults:
         if known is not None and again and known.remedy == remedy:
             return
         now = self._clock.now_ms()
-        self._down[part] = Fault(part, reason, message, remedy, known.since_ms if known else now)
+        fault = self._down[part] = Fault(part, reason, message, remedy, known.since_ms if known else now)
+        self._observer.fault(fault, severity)
         self._record(records.fault(now, part, down=True, reason=reason, message=message, remedy=remedy))
         if again:
             return
         body = f"{message}\n{remedy}" if remedy else message
-        self._tell(Notice(f"fault/{part}", f"{part} is down", body, severity))
+        self._tell(Notice(f"fault/{part}", f"{part} is down", body, severity, variant=reason))
 
     def up(self, part: str, message: str = "works again") -> None:
         """The part works. Only news when it was down."""
         if self._down.pop(part, None) is None:
             return
+        self._observer.mended(part)
         self._record(records.fault(self._clock.now_ms(), part, down=False, reason="recovered", message=message))
-        self._tell(Notice(f"fault/{part}", f"{part} is up", message, Severity.INFO))
+        self._tell(Notice(f"fault/{part}", f"{part} is up", message, Severity.INFO, ends=True))

@@ -54,7 +54,9 @@ class Listening:
         *,
         subjects: Sequence[str],
         alone: bool,
+        heard: Callable[[ChainEvent], None] = lambda _: None,
     ) -> None:
+        """``heard`` is told each event before anything comes of it."""
         self._events = events
         self._clock = clock
         self._faults = faults
@@ -62,6 +64,7 @@ class Listening:
         self._tell = tell
         self._subjects = subjects
         self._alone = alone
+        self._heard = heard
         self._skipped = 0
 
     async def run(self) -> None:
@@ -71,6 +74,7 @@ class Listening:
 
     def hear(self, event: ChainEvent) -> None:
         """One event."""
+        self._heard(event)
         match event:
             case EndpointDown():
                 if not self._alone:

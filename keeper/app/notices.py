@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypedDict
 
 from keeper.adapters.audit.times import to_iso
 from keeper.domain.chain_events import Gap, Reorg
 from keeper.domain.circuit_breaker import breaker_name
 from keeper.domain.decision import BreakerEvent, Decision, DecisionReason, IncidentEvent, IncidentPhase
+from keeper.domain.intent import Intent
 from keeper.domain.observation import Observation, Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.verdict import Severity, Verdict, VerdictReason
@@ -29,16 +31,15 @@ def of_incident(event: IncidentEvent) -> Notice:
         return Notice(f"incident/{event.id}", title, f"{numbers}\nincident {event.id}", verdict.severity)
     title = f"{event.market}: all rules are clear"
     body = f"{numbers}\nincident {event.id}. What was paused stays paused until the council lifts it."
-    return Notice(f"incident/{event.id}", title, body, Severity.INFO)
+    return Notice(f"incident/{event.id}", title, body, Severity.INFO, ends=True)
 
 
 def of_no_log(intent: str, key: tuple[str, str], incident: str, why: str) -> Notice:
     """Something was begun although the log could not be written, as ``audit.act-without-log`` says."""
     market, action = key
     body = f"{why}\nWritten to the spool: decision {intent}, incident {incident}. It goes into the log when the database is back: bring it back."
-    return Notice(
-        f"no-log/{market}/{action}", f"{market}: {action} is carried out without the log", body, Severity.CRITICAL
-    )
+    title = f"{market}: {action} is carried out without the log"
+    return Notice(f"no-log/{market}/{action}", title, body, Severity.CRITICAL, within=f"incident/{incident}")
 
 
 def of_hold(decision: Decision) -> Notice:
@@ -84,7 +85,19 @@ def of_outcome(work: Work, outcome: Outcome) -> Notice:
         lines.append(f"breaker {breaker_name(trip.id)} of contract {trip.contract}")
     lines.append(f"incident {intent.incident}")
     title = f"{intent.market}: {intent.action} {outcome.kind} ({outcome.reason})"
-    return Notice(f"outcome/{intent.id}", title, "\n".join(line for line in lines if line), severity)
+    body = "\n".join(line for line in lines if line)
+    good = outcome.kind in GOOD
+    return Notice(f"outcome/{intent.id}", title, body, severity, ends=good, settles=True, **_of_action(intent))
+
+
+class _OfAction(TypedDict):
+    within: str
+    subject: str
+
+
+def _of_action(intent: Intent) -> _OfAction:
+    """One action in one incident: its outcome settles what else is open of it."""
+    return {"within": f"incident/{intent.incident}", "subject": f"{intent.market}/{intent.action}"}
 
 
 def of_fallback(work: Work, fallback: Fallback) -> Notice:
@@ -95,7 +108,7 @@ def of_fallback(work: Work, fallback: Fallback) -> Notice:
     what = "builders go on getting it too; look at the private route: keeper doctor CONFIG"
     body = "\n".join(line for line in (fallback.message, sent, what, f"incident {intent.incident}") if line)
     title = f"{intent.market}: {intent.action} is sent publicly ({fallback.reason})"
-    return Notice(f"fallback/{intent.id}", title, body, Severity.WARNING)
+    return Notice(f"fallback/{intent.id}", title, body, Severity.WARNING, within=f"incident/{intent.incident}")
 
 
 def of_withheld(work: Work, withheld: Withheld) -> Notice:
@@ -118,14 +131,15 @@ def of_withheld(work: Work, withheld: Withheld) -> Notice:
         remedy = "it may never be public: look at the private route (keeper doctor CONFIG), or act by hand if the market is at risk"
     body = "\n".join([withheld.message, still, remedy, f"incident {intent.incident}"])
     about = "refused" if withheld.refused else "builders" if withheld.nobody else "budget"
-    return Notice(f"{about}/{intent.id}", title, body, Severity.CRITICAL)
+    return Notice(f"{about}/{intent.id}", title, body, Severity.CRITICAL, **_of_action(intent))
 
 
 def of_alert(decision: Decision) -> Notice:
     """A rule whose action is to tell people has tripped."""
     verdict = decision.verdict
     body = f"{_value(verdict)}, threshold {verdict.threshold:.6g}, block {decision.block}\nincident {decision.incident}"
-    return Notice(f"alert/{decision.id}", f"{decision.market}: {verdict.rule} tripped", body, verdict.severity)
+    title = f"{decision.market}: {verdict.rule} tripped"
+    return Notice(f"alert/{decision.id}", title, body, verdict.severity, within=f"incident/{decision.incident}")
 
 
 FORBIDDEN = {
@@ -143,7 +157,8 @@ def of_forbidden(decision: Decision) -> Notice:
     title = f"{decision.market}: {decision.action} is HELD ({decision.reason})"
     what = FORBIDDEN[decision.reason].replace("MARKET", decision.market)
     body = "\n".join([_value(decision.verdict), what, f"incident {decision.incident}"])
-    return Notice(f"held/{decision.incident}/{decision.action}/{decision.reason}", title, body, severity)
+    key = f"held/{decision.incident}/{decision.action}/{decision.reason}"
+    return Notice(key, title, body, severity, within=f"incident/{decision.incident}")
 
 
 def of_breaker(event: BreakerEvent) -> Notice:
@@ -156,6 +171,7 @@ def of_breaker(event: BreakerEvent) -> Notice:
 
 def of_no_quorum(decision: Decision, said: Sequence[str], *, held: bool) -> Notice:
     """Too few nodes agree before an action. ``said`` holds lines: how many agree, and what each of them says."""
+    subject = f"{decision.market}/{decision.action}"
     if held:
         title = f"{decision.market}: {decision.action} is HELD, because too few nodes agree"
         what = (
@@ -165,7 +181,8 @@ def of_no_quorum(decision: Decision, said: Sequence[str], *, held: bool) -> Noti
         title = f"{decision.market}: {decision.action} goes ahead although too few nodes agree"
         what = "the configuration says `otherwise: act`: the endpoint in use was trusted"
     body = "\n".join([_value(decision.verdict), *said, what, f"incident {decision.incident}"])
-    return Notice(f"quorum/{decision.id}", title, body, Severity.CRITICAL)
+    within = f"incident/{decision.incident}"
+    return Notice(f"quorum/{decision.id}", title, body, Severity.CRITICAL, within=within, subject=subject)
 
 
 def of_gap(event: Gap) -> Notice:

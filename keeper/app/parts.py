@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from keeper.adapters.audit.verify import Verification
+from keeper.adapters.clock import SystemClock
 from keeper.app.checkpoints import Signing
 from keeper.app.keeping import Keeping
+from keeper.app.leading import Leading
 from keeper.app.nodes import Nodes
 from keeper.app.sending import Proving
 from keeper.config.model import Config
@@ -30,7 +32,7 @@ class Parts:
     ``order_books`` are by breaker contract: where keepers leave what several of them must sign. ``keeping`` looks at invariants.
     ``proposal_services`` are by the route's name: where owners of a Safe leave what they sign. ``signing`` makes checkpoints of the log.
     ``proving`` has the routes to builders that are to be asked regularly.
-    ``clock_ahead_ms``: by how much the keeper's clock is ahead of the machine's, which was set back.
+    ``clock`` is that of the whole process. ``leading`` says whether it may act; None: it may.
     """
 
     config: Config
@@ -45,14 +47,16 @@ class Parts:
     closers: Sequence[Callable[[], Awaitable[None]]]
     future: StateAfter
     keeping: Keeping
+    clock: SystemClock
     order_signer: OrderSigner | None = None
     order_books: Mapping[str, OrderBook] = field(default_factory=dict)
     safe_signer: SafeSigner | None = None
     proposal_services: Mapping[str, ProposalService] = field(default_factory=dict)
     signing: Signing | None = None
     proving: Sequence[Proving] = ()
-    clock_ahead_ms: Callable[[], int] = lambda: 0
+    leading: Leading | None = None
 
-    async def close(self) -> None:
-        """Lets go of everything, in the opposite order of opening; one that fails does not keep the others."""
-        await asyncio.gather(*(close() for close in reversed(self.closers)), return_exceptions=True)
+    async def close(self, *, keep_log: bool = False) -> None:
+        """Lets go of everything, in the opposite order of opening; one that fails does not keep the others. ``keep_log``: others go on with it."""
+        closers = [*reversed(self.closers), *([] if keep_log else [self.edges.store.close])]
+        await asyncio.gather(*(close() for close in closers), return_exceptions=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from keeper import __version__
-from keeper.app.declared_order import ORDER, in_order, order_of
+from keeper.app.declared_order import ORDER, order_of
+from keeper.app.recorded_config import config_of
 from keeper.app.restart import bound
-from keeper.config import load, loads
+from keeper.config import load
 from keeper.config.model import Config
 from keeper.domain.errors import ConfigurationError
 from keeper.domain.record import Record
@@ -97,18 +96,8 @@ def _of_file(path: str, given: Config | None, configuration: Record, start: Reco
 
 def _from_log(configuration: Record, given: Config | None) -> tuple[Config, Engine] | None:
     """None where what was hidden in it (addresses with a password, say) is missed."""
-    order = configuration.body.get(ORDER)
-    if order is None and given is not None:
-        order = order_of(given.public())
-    document = in_order(configuration.body.get("document"), order)
     try:
-        found = loads(
-            json.dumps(document).encode(),
-            folder=Path.cwd(),
-            environ={},
-            offline=True,
-            path=f"record {configuration.seq}",
-        )
+        found = config_of(configuration, given)
     except ConfigurationError:
         return None
     return found, compile_engine(found.engine)

@@ -20,9 +20,14 @@ def start(
     return Draft(RecordKind.START, body, at_ms)
 
 
-def configuration(at_ms: int, config_hash: str, document: Mapping[str, Json]) -> Draft:
-    """The configuration that everything after it was decided with, and the order of its names; no value of the environment is in it."""
+def configuration(at_ms: int, config_hash: str, document: Mapping[str, Json], previous: str | None = None) -> Draft:
+    """The configuration that everything after it was decided with, and the order of its names; no value of the environment is in it.
+
+    ``previous`` is the hash of the one that it took over from, in the same process or at a restart.
+    """
     body: dict[str, Json] = {"hash": config_hash, "document": dict(document), ORDER: order_of(document)}
+    if previous is not None:
+        body["previous"] = previous
     return Draft(RecordKind.CONFIGURATION, body, at_ms)
 
 

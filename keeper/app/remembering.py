@@ -22,7 +22,7 @@ class Remembering:
         self._put = put
         self._ticks = 0
         self._since_ms: int | None = None
-        self._whole = False
+        self._whole = True
         self._newest: Tick | None = None
         self._writing: asyncio.Task[None] | None = None
 
@@ -47,6 +47,11 @@ class Remembering:
             # what is remembered is copied here and now; to make text of it takes longer, and the next block does not wait for that
             memento = self._engine.save(state)
             self._writing = asyncio.create_task(self._write(memento, tick))
+
+    @property
+    def whole(self) -> bool:
+        """Whether the log says, or is about to say, everything that the state is made of."""
+        return self._whole
 
     async def finish(self, state: EngineState) -> None:
         """The last one, where there was a tick since the one before."""

@@ -16,12 +16,12 @@ from keeper.adapters.audit.times import from_iso
 from keeper.app.archive_reading import ArchiveReading
 from keeper.app.recorded_engine import Engines, NoEngine
 from keeper.app.replay.recorded import as_resolved, resolved
-from keeper.app.stretch import OWN, Base, after, bases, newest_before
-from keeper.domain.record import Record, RecordKind
+from keeper.app.stretch import OWN, Base, after, bases, carried_state, newest_before
+from keeper.domain.record import Record, RecordKind, RecordQuery
 from keeper.engine import Engine
 from keeper.engine.evidence import tick_body
 from keeper.engine.memento import Refusal
-from keeper.engine.retelling import RESTORED, EvidenceMissing, NotTold, Retelling, Told, key_of
+from keeper.engine.retelling import RESTORED, EvidenceMissing, NotTold, Retelling, Told, key_of, was_carried
 
 
 class Verdict(StrEnum):
@@ -131,6 +131,8 @@ class _Walk:
         done = self._done
         for base in bases(self._reading.page, first):
             if base.state is None:
+                if not self._begins_with_its_own(base):
+                    return False
                 done.base = base
                 return True
             if "memento" not in base.state.body:
@@ -152,11 +154,16 @@ class _Walk:
         done, last_ms = self._done, from_iso(last.at)
         assert done.base is not None, "found before"
         fresh: Record | None = None
+        carried: Record | None = None
         for record in after(self._reading.page, done.base, RecordKind.CONFIGURATION):
             if record.kind is RecordKind.CONFIGURATION:
                 if fresh is not None and not self._other_engine(record, fresh):
                     break
+                if carried is not None and not self._goes_on_carried(record, carried):
+                    break
+                carried = None
                 continue
+            carried = record if record.kind is RecordKind.START and was_carried(record.body) else carried
             fresh = record if record.kind is RecordKind.START and not record.body.get(RESTORED) else None
             try:
                 told = self._retelling.take(record)
@@ -171,6 +178,35 @@ class _Walk:
                     break
                 self._note(record, told)
         self._compare()
+
+    def _begins_with_its_own(self, base: Base) -> bool:
+        """A start from nothing had the configuration behind it, which another may have taken over from before the incident."""
+        start = newest_before(self._reading.page, RecordKind.START, base.seq + 1)
+        behind = self._reading.page(RecordQuery(kinds=(RecordKind.CONFIGURATION,), after=base.seq, limit=1))
+        if start is None or not behind:
+            return True
+        return self._other_engine(behind[0], start)
+
+    def _goes_on_carried(self, configuration: Record, start: Record) -> bool:
+        """Another configuration took over what this one remembered, and wrote down what it went on with."""
+        done = self._done
+        built = self._engines(configuration, start)
+        if isinstance(built, NoEngine):
+            done.obstacle = built.why
+            return False
+        state = carried_state(self._reading.page, start)
+        if state is None or "memento" not in state.body:
+            done.obstacle = (
+                f"the log has no state behind record {start.seq}" if state is None else self._reading.why_missing(state)
+            )
+            return False
+        found = built.engine.load(state.body["memento"])
+        if isinstance(found, Refusal):
+            done.obstacle = f"the state of record {state.seq} cannot be gone on from: {found.message}"
+            return False
+        self._engine = built.engine
+        self._retelling.go_on_with(built.engine, found)
+        return True
 
     def _other_engine(self, configuration: Record, start: Record) -> bool:
         """The keeper was started anew with another configuration, and remembered nothing."""

@@ -6,18 +6,22 @@ is taken up: to start with empty windows is safe, to go on from a wrong state is
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import structlog
 
-from keeper.app import earlier
+from keeper.adapters.audit.times import from_iso
+from keeper.app import carry_over, earlier, records
+from keeper.app.carry_over import Before, Last
 from keeper.app.parts import Parts
+from keeper.app.recorded_config import config_of
 from keeper.config.model import Config, Mode
-from keeper.domain.record import Json, Record, RecordKind, RecordQuery
+from keeper.domain.errors import ConfigurationError
+from keeper.domain.record import Draft, Json, Record, RecordKind, RecordQuery
 from keeper.domain.snapshot import ActionOutcome
-from keeper.engine import Engine, EngineState
+from keeper.engine import Engine, EngineState, compile_engine
 from keeper.engine.fingerprint import fingerprint
 from keeper.engine.memento import Refusal
 from keeper.engine.retelling import KINDS, RESTORED, NotTold, Retelling
@@ -47,13 +51,21 @@ class Forgot(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TakenUp:
-    """``restored`` is what the record of the start says (None: nothing was taken up, for the reason ``forgot``, in words ``message``)."""
+    """``restored`` is what the record of the start says (None: nothing was taken up, for the reason ``forgot``, in words ``message``).
+
+    ``last`` is the newest tick of ``state``. ``previous`` is the hash of the configuration before, where it was another; ``begun`` names the signals
+    and rules that begin anew with this one, and ``carried`` is the record of what goes on.
+    """
 
     state: EngineState
     restored: Mapping[str, Json] | None = None
     forgot: Forgot | None = None
     message: str = ""
     ticks: int = 0
+    last: Last | None = None
+    previous: str | None = None
+    begun: tuple[str, ...] = ()
+    carried: Draft | None = None
 
     def body(self, bound_to: str) -> dict[str, Json]:
         """For the record of the start."""
@@ -74,19 +86,72 @@ class Restart:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.bound_to = bound(parts.config, parts.engine)
-        self._restored = False
+        self._restored = self._reloaded = False
         self._log = structlog.get_logger("keeper")
 
-    async def take_up(self) -> TakenUp:
-        """What the engine goes on from; told in the log. Raises StoreUnavailable."""
-        taken = await take_up(self._parts.edges.store, self._parts.engine, self.bound_to)
+    async def take_up(self, before: Before | None = None) -> TakenUp:
+        """What the engine goes on from: ``before``, or else the log; told in the program's log. Raises StoreUnavailable, DraftRefused."""
+        config, engine = self._parts.config, self._parts.engine
+        self._reloaded = before is not None
+        if before is not None and before.state is not None:
+            taken = handed_over(before, before.state, config, engine, self.bound_to)
+        else:
+            taken = await take_up(self._parts.edges.store, engine, self.bound_to)
+            if taken.forgot is Forgot.OTHER_CONFIGURATION:
+                taken = await self._changed(taken)
         self._restored = taken.restored is not None
         if self._restored:
-            incidents = sorted(self._parts.engine.open_incidents(taken.state).values())
-            self._log.info("going on from what the log remembers", ticks=taken.ticks, incidents=incidents)
+            incidents = sorted(engine.open_incidents(taken.state).values())
+            self._log.info(
+                "going on from what is remembered", ticks=taken.ticks, incidents=incidents, begun=[*taken.begun]
+            )
         elif taken.forgot is not Forgot.FIRST_START:
             self._log.warning("starting with empty windows", reason=taken.forgot, because=taken.message)
         return taken
+
+    async def _changed(self, nothing: TakenUp) -> TakenUp:
+        """What the last run remembered under another configuration, as far as it is the same in this one; else ``nothing``."""
+        store, config = self._parts.edges.store, self._parts.config
+        was = await self._recorded(store)
+        if was is None or (was.keeper.mode, was.chain.id) != (config.keeper.mode, config.chain.id):
+            return nothing
+        old = compile_engine(was.engine)
+        found = await take_up(store, old, bound(was, old))
+        if found.restored is None:
+            return nothing
+        before = Before(was, old, found.state, found.last, None)
+        return handed_over(before, found.state, config, self._parts.engine, self.bound_to, found.ticks)
+
+    @staticmethod
+    async def _recorded(store: AuditStore) -> Config | None:
+        """The configuration of the last run; None where the log does not have enough of it."""
+        start = await anext(_newest_first(store, RecordKind.START), None)
+        record = await anext(_newest_first(store, RecordKind.CONFIGURATION), None)
+        if start is None or record is None:
+            return None
+        try:
+            found = config_of(record)
+            mode = Mode(str(start.body.get("mode")))  # `--shadow` is in no configuration
+        except (ConfigurationError, ValueError):
+            return None
+        return replace(found, keeper=replace(found.keeper, mode=mode))
+
+    async def begin(self, taken: TakenUp, sender: str | None, now_ms: int) -> None:
+        """Writes down that the keeper begins, with what, and what it goes on from: one commit. Raises AuditError."""
+        config, leading = self._parts.config, self._parts.leading
+        leads = dict(leading.said() if leading is not None else {})
+        if leads and self._reloaded:
+            leads["took_over"] = None  # that was at an earlier start
+        start = records.start(
+            now_ms,
+            name=config.keeper.name,
+            mode=config.keeper.mode.value,
+            chain_id=config.chain.id,
+            sender=sender,
+            state=taken.body(self.bound_to) | leads,
+        )
+        drafts = [start, records.configuration(now_ms, config.hash, config.public(), taken.previous)]
+        await self._parts.edges.store.append(drafts if taken.carried is None else [*drafts, taken.carried])
 
     async def done(self, state: EngineState) -> list[earlier.Done]:
         """What worked in the incidents that are still open, so that it is followed on. Raises StoreUnavailable."""
@@ -100,6 +165,29 @@ class Restart:
             return await earlier.endings(store, self._parts.engine.standings(state), works, now_ms)
         live = self._parts.config.keeper.mode is Mode.LIVE
         return await earlier.outcomes(store, self._parts.armed, works, now_ms, live=live)
+
+
+def handed_over(
+    before: Before, then: EngineState, config: Config, engine: Engine, bound_to: str, ticks: int = 0
+) -> TakenUp:
+    """What is remembered of another configuration, or of the same. Raises DraftRefused for a state that is too large to be written."""
+    previous = before.config.hash
+    if before.last is None:
+        nothing = _nothing(engine, Forgot.NO_TICKS, "the configuration before evaluated no block")
+        return replace(nothing, previous=previous)
+    if bound(before.config, before.engine) == bound_to:
+        restored: dict[str, Json] = {
+            "from": "configuration",
+            "record": previous,
+            "ticks": ticks,
+            "recalled": [],
+            "at_ms": str(then.at_ms),
+        }
+        return TakenUp(then, restored, ticks=ticks, last=before.last, previous=previous)
+    state, carried = carry_over.carry(before.engine, then, before.config, engine, config)
+    said = carry_over.said(carried, previous, ticks, state.at_ms)
+    draft = carry_over.record(engine, state, bound_to, before.last)
+    return TakenUp(state, said, ticks=ticks, last=before.last, previous=previous, begun=carried.begun, carried=draft)
 
 
 async def take_up(store: AuditStore, engine: Engine, bound_to: str) -> TakenUp:
@@ -119,6 +207,7 @@ class _Base:
     source: str
     record: int
     at_ms: int | None = None
+    last: Last | None = None
 
 
 async def _take_up(store: AuditStore, engine: Engine, bound_to: str) -> TakenUp:
@@ -131,12 +220,13 @@ async def _take_up(store: AuditStore, engine: Engine, bound_to: str) -> TakenUp:
             return _nothing(engine, Forgot.OTHER_CONFIGURATION, "the last run had another configuration or version")
         base = _Base(engine.initial_state(), begun.seq, "start", begun.seq)
     retelling = Retelling(engine, base.state)
-    ticks = 0
+    ticks, last = 0, base.last
     async for record in _after(store, base):
         told = retelling.take(record)
         if told is None:
             continue
         ticks += 1
+        last = Last(told.tick.block.hash, told.tick.block.number, told.tick.at_ms)
         if not told.same:
             return _nothing(engine, Forgot.DIFFERS, f"record {record.seq} comes out differently when decided again")
         if ticks > MOST_TICKS:
@@ -153,7 +243,7 @@ async def _take_up(store: AuditStore, engine: Engine, bound_to: str) -> TakenUp:
         "recalled": [*sorted(retelling.recalled)],
         "at_ms": str(retelling.state.at_ms),
     }
-    return TakenUp(retelling.state, restored, ticks=ticks)
+    return TakenUp(retelling.state, restored, ticks=ticks, last=last)
 
 
 async def _begun(store: AuditStore) -> Record | None:
@@ -176,14 +266,16 @@ async def _saved(store: AuditStore, engine: Engine, bound_to: str, since: int) -
         state = engine.load(record.body.get("memento"))
         if isinstance(state, Refusal):
             continue
-        tick = await _tick_of(store, record, state.at_ms)
+        tick = await _tick_of(store, record)
         if tick is not None:
-            return _Base(state, tick.seq, "state", record.seq, state.at_ms)
+            last = Last(str(record.body["block"]), int(str(record.body["number"])), from_iso(record.at))
+            return _Base(state, tick.seq, "state", record.seq, state.at_ms, last)
     return None
 
 
-async def _tick_of(store: AuditStore, saved: Record, at_ms: int) -> Record | None:
+async def _tick_of(store: AuditStore, saved: Record) -> Record | None:
     """The tick after which a state was written; later ones may have been written before it."""
+    at_ms = from_iso(saved.at)
     query = RecordQuery(kinds=(RecordKind.TICK,), since_ms=at_ms, until_ms=at_ms + 1)
     found = None
     for record in await store.page(query):
@@ -207,7 +299,7 @@ async def _after(store: AuditStore, base: _Base) -> AsyncIterator[Record]:
         after = page[-1].seq
 
 
-async def _newest_first(store: AuditStore, kind: RecordKind) -> AsyncIterator[Record]:
+async def _newest_first(store: AuditStore, kind: RecordKind) -> AsyncGenerator[Record]:
     before = 0
     query = RecordQuery(kinds=(kind,), newest_first=True, limit=STATES_TRIED, full=True)
     while page := await store.page(replace(query, after=before)):

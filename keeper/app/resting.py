@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from keeper.app.breakers.views import standing_of
+from keeper.app.breakers.views import Reads, standing_of
 from keeper.domain.abi import encode_call, parse_signature
 from keeper.domain.action import Call
 from keeper.domain.block import BlockStamp
@@ -14,7 +14,6 @@ from keeper.domain.evm import Simulation
 from keeper.domain.outcome import Outcome
 from keeper.execution.gate import simulated
 from keeper.execution.planner import ArmedAction
-from keeper.ports.chain import ChainReader
 
 RESTING = "resting"
 _OF_TIME = frozenset(
@@ -46,7 +45,7 @@ def says_rest(data: bytes) -> bool:
 
 
 async def behind_breaker(
-    armed: ArmedAction, chain: ChainReader, head: BlockStamp, simulate: Simulate
+    armed: ArmedAction, chain: Reads, head: BlockStamp, simulate: Simulate
 ) -> Outcome | Rest | None:
     """What would come of a trip that cannot be simulated itself now: why the protocol would refuse the breaker contract, or its Safe; that the
     breaker only rests; None where neither is so.

@@ -52,11 +52,20 @@ class Scribe:
         self._log = structlog.get_logger("audit")
         self._lost = 0
         self._one_by_one = False
+        self.head = 0
+        """The number of the newest record that was written here."""
+        self.written = self.dropped = 0
+        """How many records were written since the start, and how many were not."""
+
+    @property
+    def waiting(self) -> int:
+        """How many records are still to be written."""
+        return len(self._waiting)
 
     def put(self, draft: Draft, beside: Mapping[str, Json] | None = None) -> None:
         """Queues one record. What is large goes ``beside``: packed when its turn comes, kept by its hash, and only named in the record."""
         if len(self._waiting) >= LIMIT:
-            self._lost += 1
+            self._drop()
             return
         self._waiting.append(_Waiting(draft, beside))
         self._idle.clear()
@@ -73,7 +82,7 @@ class Scribe:
                 try:
                     for one in batch:
                         await _pack(one)
-                    await self._store.append([one.draft for one in batch])
+                    kept = await self._store.append([one.draft for one in batch])
                 except DraftRefused as error:
                     if len(batch) > 1:
                         self._one_by_one = True
@@ -82,12 +91,15 @@ class Scribe:
                     self._log.error(
                         "a record was refused and is dropped", kind=batch[0].draft.kind, error=error.message
                     )
-                    self._lost += 1
+                    self._drop()
                 except AuditError as error:
                     self._log.error("records are waiting", waiting=len(self._waiting), error=error.message)
                     self._told(error)
                     await self._clock.sleep(RETRY_S)
                     continue
+                else:
+                    self.head = kept[-1].seq if kept else self.head
+                    self.written += len(batch)
                 del self._waiting[: len(batch)]
                 self._told(None)
                 if self._lost:
@@ -96,6 +108,10 @@ class Scribe:
                     self.put(records.fault(self._clock.now_ms(), "audit", down=False, reason="gap", message=message))
             self._one_by_one = False
             self._idle.set()
+
+    def _drop(self) -> None:
+        self._lost += 1
+        self.dropped += 1
 
     async def drain(self, timeout_s: float) -> bool:
         """True when everything was written in time."""

@@ -3,82 +3,100 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import structlog
 
 from keeper.app import notices, records
 from keeper.app.acting import Acting
+from keeper.app.after_tick import AfterTick
 from keeper.app.agreement import Agreement
 from keeper.app.breakers.following import Breakers
 from keeper.app.breakers.joining import cosigning_of
 from keeper.app.breakers.own import is_own, own_actions
 from keeper.app.breakers.registered import contracts_in
+from keeper.app.carry_over import Before, Last
 from keeper.app.clock_watch import ClockWatch
 from keeper.app.connecting import Connecting
 from keeper.app.council.desks import desks_of
-from keeper.app.council.opening import safe_routes
-from keeper.app.courier import Courier
+from keeper.app.diary import Diary
+from keeper.app.ending import Ending, either, end
 from keeper.app.executing import executor_of, terms_of
 from keeper.app.faults import Fault, Faults
-from keeper.app.grades import Grades
-from keeper.app.heads import newest_and_announced
+from keeper.app.follow_up import FollowUp
+from keeper.app.gauges import Gauges
+from keeper.app.heads import Heads
 from keeper.app.housekeeping import Housekeeping
 from keeper.app.lasting import Lasting
 from keeper.app.listening import Listening
 from keeper.app.log_health import LogHealth
-from keeper.app.observer import Observer
+from keeper.app.notifying.opening import courier_of
+from keeper.app.observer import Observer, Observers
 from keeper.app.pages.hosting import hosted
+from keeper.app.pages.settings import Mount
 from keeper.app.parts import Parts
 from keeper.app.pulse import Pulse
-from keeper.app.readiness import Readiness, unreachable_is_a_fault
+from keeper.app.readiness import unreachable_is_a_fault
+from keeper.app.readiness_parts import readiness_of
 from keeper.app.rehearsing import Rehearsing
 from keeper.app.remembering import Remembering
 from keeper.app.restart import Restart
 from keeper.app.scribe import Scribe
-from keeper.app.supervision import BACKOFF_S, Supervision
+from keeper.app.supervision import Supervision
 from keeper.app.switches import Switches
-from keeper.app.telling import Telling
+from keeper.app.taking_over import fenced, takeover
 from keeper.app.watch import Watch
 from keeper.domain.block import BlockStamp
-from keeper.domain.errors import AuditError, OutsideError, Unreachable, WrongChain
+from keeper.domain.errors import OutsideError, WrongChain
 from keeper.domain.intervention import Intervention, InterventionKind
 from keeper.domain.observation import Quality
 from keeper.domain.outcome import Outcome, OutcomeKind
 from keeper.domain.record import Draft, RecordKind
 from keeper.domain.snapshot import ActionOutcome, Snapshot
 from keeper.domain.testimony import Disputed
-from keeper.domain.verdict import Severity
 from keeper.engine.evidence import judged_body, seen_body
 from keeper.engine.recorded import inputs_body
 from keeper.execution.work import Work
 
 FIRST_POLL_S = 3.0
-DRAIN_S = 5.0
+STILL_S = 10.0
+"""So long a tick may go on while another service waits to take over."""
+RELOADED = "another configuration takes over"
 
 
 class Service:
     """One keeper, from start to stop. Not reusable."""
 
-    def __init__(self, parts: Parts, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        observer: Observer | None = None,
+        mounts: Sequence[Mount] = (),
+        before: Before | None = None,
+    ) -> None:
+        """``mounts`` put pages of their own beside those of council and log. ``before`` is what another service of this process left."""
+        self._before = before
         self._parts = parts
-        self._observer = observer or Observer()
+        self._mounts = mounts
+        self._diary = Diary()
+        self._observer = Observers([observer or Observer(), self._diary])
         self._clock = parts.edges.clock
         self._log = structlog.get_logger("keeper")
         self._scribe = Scribe(parts.edges.store, self._clock, lambda error: self._log_health.written(error))
-        self._courier = Courier(parts.notifiers, self._scribe, self._clock)
-        self._faults = Faults(self._clock, self._scribe.put, self._courier.put)
-        self._supervision = Supervision(self._clock, self._faults)
+        self._courier = courier_of(parts, self._scribe, self._observer, self.open_incidents)
+        self._faults = Faults(self._clock, self._scribe.put, self._courier.put, self._observer)
+        self._supervision = Supervision(self._clock, self._faults, self._observer.crashed)
         self._log_health = LogHealth(parts.edges.store, self._faults)
-        self._clock_watch = ClockWatch(self._clock, parts.clock_ahead_ms, parts.edges.store, self._faults)
+        self._clock_watch = ClockWatch(self._clock, parts.clock.ahead_ms, parts.edges.store, self._faults)
         config = parts.config
         terms = terms_of(parts)
         contracts = contracts_in(parts.armed.values(), config.routes)
         upkeep = own_actions(contracts, parts.edges.senders)
         armed = {key: each for key, each in parts.armed.items() if key not in terms.aside} | upkeep
         tell = self._courier.put
-        self._executor = executor_of(parts, terms, armed, self._ended, self._observer.sent, self._faults, tell)
+        self._executor = executor_of(parts, terms, armed, self._ended, self._observer, self._faults, tell)
         self._connecting = Connecting(parts.edges, config.chain.id, self._executor, self._faults)
         self._watch = Watch(
             parts.edges.chain,
@@ -91,14 +109,8 @@ class Service:
             Rehearsing(parts.armed, self._executor.sender_of, config.chain.rehearse, terms.aside),
         )
         subjects = self._watch.subjects
-        self._agreement = Agreement(
-            parts.nodes.witness,
-            config.chain.quorum,
-            subjects,
-            self._faults,
-            config.engine.markets,
-            self._disown,
-        )
+        witness, markets = parts.nodes.witness, config.engine.markets
+        self._agreement = Agreement(witness, config.chain.quorum, subjects, self._faults, markets, self._disown)
         self._cosigning = cosigning_of(parts, self._executor, self._faults, self._came_to_nothing, self._courier.put)
         self._desks = desks_of(
             parts,
@@ -108,7 +120,7 @@ class Service:
             ended=self._ended,
             tell=self._courier.put,
             audit_failed=self._log_health.failed,
-            incidents=lambda: parts.engine.open_incidents(self._state),
+            incidents=self.open_incidents,
         )
         self._acting = Acting(
             self._executor,
@@ -133,10 +145,10 @@ class Service:
             self._courier.put,
             subjects=subjects,
             alone=len(config.chain.primaries) + len(config.chain.verifiers) == 1,
+            heard=self._observer.heard,
         )
         accounts = parts.edges.accounts
         self._lasting = Lasting(accounts, parts.armed, self._faults, self._came_to_nothing, self._taken_back)
-        self._telling = Telling(self._courier.put)
         self._interventions: list[Intervention] = []
         self._switches = Switches(parts.edges.store, self._clock, self._faults, self._interventions.extend)
         self._breakers = Breakers(
@@ -149,57 +161,86 @@ class Service:
             hear=self._interventions.append,
             record=self._scribe.put,
             tell=self._courier.put,
-            incidents=lambda: parts.engine.open_incidents(self._state),
+            incidents=self.open_incidents,
             events=parts.nodes.told,
         )
         fleet, ahead = parts.nodes.fleet, config.chain.lag_blocks
         self._pulse = Pulse(self._clock, self._faults, lambda: fleet.newest_elsewhere, ahead)
-        safes = {route.name: route.address for route in safe_routes(config)}
-        executing = [route.name for route in safe_routes(config) if route.execute]
-        self._readiness = Readiness(
-            parts.edges, self._executor, parts.armed, self._faults, self._cosigning.actor, safes, executing
+        self._readiness = readiness_of(
+            parts,
+            self._executor,
+            self._faults,
+            self._cosigning.actor,
+            self._observer,
+            self._scribe.put,
+            lambda: self._state,
         )
-        self._housekeeping = Housekeeping(parts, self._executor, self._readiness, self._faults, self._scribe)
+        refreshed = self._readiness.hear_of
+        self._follow_up = FollowUp(
+            self._executor, self._breakers, self._lasting, self._faults, self._log_health, refreshed
+        )
+        self._housekeeping = Housekeeping(
+            parts,
+            self._executor,
+            self._readiness,
+            self._faults,
+            self._scribe,
+            self._observer,
+            self._diary,
+            self._courier.put,
+            lambda: (*self._executor.open_works, *self._desks.works),
+            lambda: self._state,
+        )
         self._state = parts.engine.initial_state()
         self._restart = Restart(parts)
         self._remembering = Remembering(parts.engine, self._restart.bound_to, self._scribe.put)
-        self._grades = Grades(config.engine.sources, self._faults)
+        drill = self._housekeeping.drill
+        self._after = AfterTick(parts, self._faults, self._courier.put, self._scribe.put, drill, lambda: self._state)
         self._outcomes: list[ActionOutcome] = []
         self._disputed: list[Disputed] = []
-        self._newest: BlockStamp | None = None
-        self._newest_evaluated: BlockStamp | None = None
-        self._new_head = asyncio.Event()
+        newest = before.newest if before is not None else None
+        if newest is not None:
+            fleet.go_on_from(newest)
+        check = self._connecting.check_chain
+        self._heads = Heads(parts.edges.chain, self._clock, self._faults, check, self._tick, newest)
+        self._last: Last | None = None
+        self._left = asyncio.Event()
+        self._telling_on: list[asyncio.Task[None]] = []
+        self._ending = Ending(
+            parts, self._scribe, self._courier, self._executor, self._remembering, self._log_health, self._housekeeping
+        )
+        points = self._housekeeping.checkpoints
+        seen = Gauges(self._executor, self._scribe, self._courier, self._desks, points, self.open_incidents)
+        self._observer.begun(seen)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
         """What is down now."""
         return self._faults.current
 
+    def open_incidents(self) -> dict[str, str]:
+        """Their ids by market."""
+        return self._parts.engine.open_incidents(self._state)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set. Raises WrongChain, or AuditError when the log cannot be written at the start."""
-        config = self._parts.config
         now = self._clock.now_ms()
         await self._clock_watch.begin()
-        mode = config.keeper.mode.value
-        sender = self._executor.sender
-        taken = await self._restart.take_up()
-        self._state = taken.state
+        taken = await self._restart.take_up(self._before)
+        self._state, self._last = taken.state, taken.last
         self._remembering.fed(taken.ticks)
         done = await self._restart.done(taken.state)
-        self._lasting.go_on(self._parts.engine.open_incidents(taken.state), done)
+        self._lasting.go_on(self.open_incidents(), done)
         self._breakers.go_on(done, self._parts.engine.breakers(taken.state))
-        said = taken.body(self._restart.bound_to)
-        start = records.start(
-            now, name=config.keeper.name, mode=mode, chain_id=config.chain.id, sender=sender, state=said
-        )
-        await self._parts.edges.store.append([start, records.configuration(now, config.hash, config.public())])
-        background = [
-            asyncio.create_task(self._supervision.keep("records", self._scribe.run)),
-            asyncio.create_task(self._supervision.keep("spool", self._log_health.reconcile)),
-            asyncio.create_task(self._supervision.keep("clock-watch", self._clock_watch.watch)),
-            asyncio.create_task(self._supervision.keep("notices", self._courier.run)),
-            asyncio.create_task(self._supervision.keep("nodes", self._listening.run)),
-        ]
+        await self._restart.begin(taken, self._executor.sender, now)
+        if self._before is None and (told := takeover(self._parts.leading)) is not None:
+            self._courier.put(told)
+        background: list[asyncio.Task[None]] = []
+        self._start(self._telling_on, "records", self._scribe.run)
+        self._start(self._telling_on, "notices", self._courier.run)
+        self._start(background, "spool", self._log_health.reconcile)
+        self._start(background, "clock-watch", self._clock_watch.watch)
+        self._start(background, "nodes", self._listening.run)
         reason = "asked to stop"
         try:
             await self._work(stop)
@@ -207,11 +248,36 @@ class Service:
             reason = "the node serves another chain"
             raise
         finally:
-            await self._finish(reason, background)
+            leaving = self._left.is_set() and not stop.is_set()
+            if not fenced(self._parts.leading):
+                await self._ending.finish(RELOADED if leaving else reason, self._state, at_once=leaving)
+            await end(background if leaving else [*background, *self._telling_on])
+
+    async def leave(self) -> None:
+        """Ends ``run`` after the tick that goes on: another service takes over, with what ``handed_over`` has."""
+        await self._heads.stand_still(STILL_S)
+        self._left.set()
+
+    def handed_over(self) -> Before:
+        """After ``run``."""
+        state = self._state if self._remembering.whole else None
+        return Before(self._parts.config, self._parts.engine, state, self._last, self._heads.evaluated)
+
+    async def farewell(self) -> None:
+        """After ``run``, when it was left: sends what is still to be told. The service that took over does not wait for it."""
+        await self._ending.farewell(self._telling_on)
+
+    def told(self, draft: Draft, refusal: str = "", remedy: str = "") -> None:
+        """Another configuration is about to take over; or does not, for this reason, and this service goes on."""
+        self._scribe.put(draft)
+        if refusal:
+            self._faults.down("configuration", "refused", refusal, remedy)
+        else:
+            self._faults.up("configuration", "another configuration takes over")
 
     async def _work(self, stop: asyncio.Event) -> None:
         """Connects, takes up what is open, and evaluates until told to stop."""
-        stopping = asyncio.create_task(stop.wait())
+        stopping = asyncio.create_task(either(stop, self._left))
         tasks: list[asyncio.Task[None]] = []
         jobs = self._housekeeping.jobs()
         try:
@@ -222,8 +288,7 @@ class Service:
                 return
             head = connecting.result()
             for feed in self._parts.feed_sources:
-                poll = partial(self._watch.poll, feed)
-                tasks.append(asyncio.create_task(self._supervision.keep(f"feed:{feed.name}", poll)))
+                self._start(tasks, f"feed:{feed.name}", partial(self._watch.poll, feed))
             recovered = await self._executor.recover()
             if recovered:
                 self._log.warning("open intents of an earlier run are taken up", intents=recovered)
@@ -239,18 +304,19 @@ class Service:
                 await self._breakers.look(head)
             await unreachable_is_a_fault(self._readiness, self._faults)
             self._hear_of(head)
-            tasks.append(asyncio.create_task(self._supervision.keep("follow-up", self._follow_up)))
-            tasks.append(asyncio.create_task(self._supervision.keep("evaluation", self._heads)))
-            tasks.append(asyncio.create_task(self._supervision.keep("switches", self._switches.watch)))
-            tasks.append(asyncio.create_task(self._supervision.keep("pulse", self._pulse.watch)))
-            tasks.append(asyncio.create_task(self._supervision.keep("cosigning", self._cosigning.run)))
-            tasks.append(asyncio.create_task(self._supervision.keep("council", self._desks.run)))
-            tasks.append(asyncio.create_task(self._supervision.keep("checkpoints", self._housekeeping.checkpoints.run)))
-            if (page := hosted(self._parts, self._faults, self._courier.put)) is not None:
-                tasks.append(asyncio.create_task(self._supervision.keep("page", page)))
+            self._start(tasks, "follow-up", self._follow_up.run)
+            self._start(tasks, "evaluation", self._heads.run)
+            self._start(tasks, "readiness", self._readiness.run)
+            self._start(tasks, "switches", self._switches.watch)
+            self._start(tasks, "pulse", self._pulse.watch)
+            self._start(tasks, "cosigning", self._cosigning.run)
+            self._start(tasks, "council", self._desks.run)
+            self._start(tasks, "checkpoints", self._housekeeping.checkpoints.run)
+            if (page := hosted(self._parts, self._faults, self._courier.put, self._mounts)) is not None:
+                self._start(tasks, "page", page)
             if self._parts.nodes.witness is not None:
-                tasks.append(asyncio.create_task(self._supervision.keep("agreement", self._agreement.run)))
-            jobs.start()
+                self._start(tasks, "agreement", self._agreement.run)
+            self._start(tasks, "scheduler", jobs.run)
             self._log.info(
                 "watching",
                 mode=self._parts.config.keeper.mode.value,
@@ -261,88 +327,24 @@ class Service:
             self._observer.ready(head, self._executor.sender)
             await stopping
         finally:
-            jobs.stop()
             for task in (*tasks, stopping):
                 task.cancel()
             await asyncio.gather(*tasks, stopping, return_exceptions=True)
 
-    async def _finish(self, reason: str, background: list[asyncio.Task[None]]) -> None:
-        """Leaves nothing unsaid: waiting notices and records, the verdict on the log, the last record."""
-        await self._executor.settle(DRAIN_S)
-        await self._remembering.finish(self._state)
-        self._log_health.hurry()
-        await self._courier.drain(DRAIN_S)
-        if await self._scribe.drain(2 * DRAIN_S):  # a database that is held makes the first try wait
-            try:
-                with suppress(AuditError):  # where nothing can be read, that was told long ago
-                    await self._housekeeping.verify()
-                await self._scribe.drain(DRAIN_S)
-                await self._parts.edges.store.append([records.stop(self._clock.now_ms(), reason)])
-                await self._housekeeping.checkpoints.finish()
-            except AuditError as error:
-                self._log.error("the last records could not be written", error=error.message)
-        else:
-            self._log.error("records are still waiting for the database; they are lost")
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+    def _start(self, tasks: list[asyncio.Task[None]], part: str, run: Callable[[], Awaitable[None]]) -> None:
+        tasks.append(asyncio.create_task(self._supervision.keep(part, run)))
 
     # -- the chain --------------------------------------------------------------------------------------------------------------
 
-    async def _heads(self) -> None:
-        """Every head, across lost connections."""
-        wait = 0
-        while True:
-            try:
-                await self._connecting.check_chain()
-                async with aclosing(newest_and_announced(self._parts.edges.chain, self._newest_evaluated)) as blocks:
-                    async for block in blocks:
-                        marks = {"head": self._clock.monotonic_ms()}
-                        self._pulse.beat(block)
-                        wait = 0
-                        await self._tick(block, marks)
-                        self._newest_evaluated = block
-                raise Unreachable("the subscription to heads ended")
-            except WrongChain as error:
-                self._faults.down("heads", "wrong-chain", error.message, error.remedy, severity=Severity.CRITICAL)
-            except OutsideError as error:
-                remedy = error.remedy or "the keeper connects again by itself; check the node if this lasts"
-                self._faults.down("heads", "unreachable", error.message, remedy, severity=Severity.CRITICAL)
-            await self._clock.sleep(BACKOFF_S[min(wait, len(BACKOFF_S) - 1)])
-            wait += 1
-
-    async def _follow_up(self) -> None:
-        """After each head, off the hot path: receipts, effects, fees and nonce; breakers on the chain, and what is due there."""
-        while True:
-            await self._new_head.wait()
-            self._new_head.clear()
-            block = self._newest
-            if block is None:
-                continue
-            try:
-                await self._executor.on_head(block)
-                await self._executor.sign_beforehand()
-                await self._breakers.look(block)
-                await self._lasting.look(block.number)
-                await self._breakers.keep_up(
-                    block
-                )  # also where the next block is here already: a slow node must not stop it
-            except OutsideError as error:
-                self._faults.down("follow-up", "unreachable", error.message, error.remedy)
-            except AuditError as error:
-                self._log_health.failed(error)
-            else:
-                self._faults.up("follow-up")
-
     def _hear_of(self, block: BlockStamp) -> None:
-        self._newest = block
-        self._new_head.set()
+        self._follow_up.hear_of(block)
         self._cosigning.hear_of(block)
         self._desks.hear_of(block)
 
     # -- one tick ---------------------------------------------------------------------------------------------------------------
 
     async def _tick(self, block: BlockStamp, marks: dict[str, float]) -> None:
+        self._pulse.beat(block)
         sight = await self._watch.look(block)
         marks["reads"] = self._clock.monotonic_ms()
         outcomes, self._outcomes = tuple(self._outcomes), []
@@ -367,11 +369,12 @@ class Service:
         draft = Draft(RecordKind.TICK, judged_body(tick), tick.at_ms)
         self._scribe.put(draft, beside=seen_body(tick) | inputs_body(snapshot))
         self._remembering.ticked(self._state, tick)
+        self._last = Last(block.hash, block.number, tick.at_ms)
         for turn in tick.turns:
             self._scribe.put(records.breaker(turn))
-        self._telling.of(tick)
-        self._grades.of(tick, sight)
+        self._after.of(tick, sight, block)
         self._observer.ticked(tick)
+        self._observer.timed(block, marks | {"done": self._clock.monotonic_ms()})
 
     def _disown(self, disputed: Disputed) -> None:
         """Nothing goes on from what is disputed: no source, and at the next tick nothing in the engine."""

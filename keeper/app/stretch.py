@@ -67,6 +67,11 @@ def tick_of(page: Page, state: Record) -> Record | None:
     return found
 
 
+def carried_state(page: Page, start: Record) -> Record | None:
+    """The state that a start which carried one over wrote down, behind its configuration."""
+    return next(iter(page(RecordQuery(kinds=(RecordKind.STATE,), after=start.seq, limit=1))), None)
+
+
 def newest_before(page: Page, kind: RecordKind, seq: int) -> Record | None:
     """The newest record of this kind before this number."""
     return next(iter(page(RecordQuery(kinds=(kind,), after=seq, newest_first=True, limit=1))), None)

@@ -18,11 +18,12 @@ CRASHED = "crashed"
 
 
 class Supervision:
-    """One for all parts."""
+    """One for all parts. ``died`` hears of each death."""
 
-    def __init__(self, clock: Clock, faults: Faults) -> None:
+    def __init__(self, clock: Clock, faults: Faults, died: Callable[[str], None] = lambda _: None) -> None:
         self._clock = clock
         self._faults = faults
+        self._died = died
         self._log = structlog.get_logger("keeper")
 
     async def keep(self, part: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -34,6 +35,7 @@ class Supervision:
                 await run()
             except Exception as error:  # noqa: BLE001 - the one place where a part's death is caught
                 self._log.exception("a part failed", part=part)
+                self._died(part)
                 message = f"{part} failed: {type(error).__name__}"
                 remedy = "this is a bug; the part starts again by itself"
                 self._faults.down(part, CRASHED, message, remedy, severity=Severity.CRITICAL)

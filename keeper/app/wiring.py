@@ -20,21 +20,24 @@ from keeper.app.checkpoint_parts import open_signing
 from keeper.app.compiled import forget_outdated
 from keeper.app.futures import open_future
 from keeper.app.keeping import Keeping
+from keeper.app.leading import Leading
 from keeper.app.nodes import address_of as address_of
 from keeper.app.nodes import open_nodes
 from keeper.app.opening_log import open_log
 from keeper.app.parts import Parts
 from keeper.app.sending import open_ways
 from keeper.app.signers import able_to, open_lanes, open_signer, why_unable
+from keeper.app.taking_over import under_lease
 from keeper.config import model
 from keeper.domain.venue import Guards
 from keeper.engine import compile_engine
 from keeper.execution.edges import Edges
 from keeper.execution.planner import arm
+from keeper.ports.audit import AuditStore
 from keeper.ports.clock import Clock
-from keeper.ports.notifier import Notifier
 from keeper.ports.orders import OrderBook
 from keeper.ports.prices import ChainSource, FeedSource
+from keeper.ports.signer import Signer
 
 VERIFIED_RECORDS = 1_000
 """How many of the newest records the housekeeping job verifies; ``keeper audit verify`` does all."""
@@ -42,16 +45,34 @@ VERIFIED_RECORDS = 1_000
 UNIT_MS = {model.TimeUnit.MILLISECONDS: 1, model.TimeUnit.SECONDS: 1000}
 
 
-async def build(config: model.Config) -> Parts:
-    """Everything but a connection: nodes are connected to by the service. Raises SigningError, AuditError, ConfigurationError."""
-    clock = SystemClock()
-    live = config.keeper.mode is model.Mode.LIVE
+async def build(config: model.Config, before: Parts | None = None, leading: Leading | None = None) -> Parts:
+    """Everything but a connection: nodes are connected to by the service. Raises SigningError, AuditError, ConfigurationError.
+
+    ``before`` are the parts of the configuration that this one takes over from in the same process: the clock, the log and the lead go on.
+    ``leading`` says whether this process may act; None: it may.
+    """
+    clock = before.clock if before is not None else SystemClock()
+    leading = before.leading if before is not None else leading
+    terms = leading.terms if leading is not None else None
+    signer = await open_signer(config.signer)
+    if config.keeper.mode is model.Mode.LIVE and (unable := why_unable(config, signer)) is not None:
+        raise unable
+    # before the rest: a replica asks again and again while the database is away, and must not leave half of its parts behind each time
+    store = before.edges.store if before is not None else await open_log(config.audit, clock, terms)
+    try:
+        return await _on_log(config, leading, clock, store, signer)
+    except BaseException:
+        if before is None:
+            await store.close()
+        raise
+
+
+async def _on_log(
+    config: model.Config, leading: Leading | None, clock: SystemClock, store: AuditStore, signer: Signer | None
+) -> Parts:
     forget_outdated()
     engine = compile_engine(config.engine)
     await asyncio.to_thread(engine.warm_up)
-    signer = await open_signer(config.signer)
-    if live and (unable := why_unable(config, signer)) is not None:
-        raise unable
     lanes = await open_lanes(config, signer)
     senders = [one.address for one in (signer, *lanes.values()) if one is not None]
     signing = await open_signing(config, senders)
@@ -59,7 +80,6 @@ async def build(config: model.Config) -> Parts:
     ways = await open_ways(
         config, nodes.broadcasters, clock, senders, signing.identity.address if signing is not None else ""
     )
-    store = await open_log(config.audit, clock)
     chain_sources, feed_sources = open_sources(config.sources, clock)
     notifiers = [await open_notifier(each, number) for number, each in enumerate(config.notify)]
     armed = [arm(action) for action in config.actions]
@@ -70,7 +90,7 @@ async def build(config: model.Config) -> Parts:
             services[route.name] = service
     future = open_future(config.chain)
     keeping = Keeping(config.invariants, nodes.fleet, future)
-    closers: list[Callable[[], Awaitable[None]]] = [store.close, nodes.close, future.close]
+    closers: list[Callable[[], Awaitable[None]]] = [nodes.close, future.close]
     closers += ways.closers
     closers += [each.close for each in feed_sources]
     closers += [each.close for each in notifiers]
@@ -87,7 +107,7 @@ async def build(config: model.Config) -> Parts:
             accounts=nodes.fleet,
             signer=signer,
             lanes=lanes,
-            ways=ways.by_route,
+            ways=under_lease(ways.by_route, leading),
             clock=clock,
             keeps=keeping.broken,
         ),
@@ -105,7 +125,8 @@ async def build(config: model.Config) -> Parts:
         keeping=keeping,
         signing=signing,
         proving=ways.proving,
-        clock_ahead_ms=clock.ahead_ms,
+        clock=clock,
+        leading=leading,
     )
 
 
@@ -181,11 +202,12 @@ def open_exchange(source: model.ExchangeSource, clock: Clock) -> ExchangeSource:
     )
 
 
-async def open_notifier(config: model.NotifyConfig, number: int) -> Notifier:
+async def open_notifier(config: model.NotifyConfig, number: int) -> Filtered:
     """One receiver behind its filter. Raises ConfigurationError for an address that apprise cannot use."""
     match config:
         case model.LogNotify():
-            return Filtered(LogNotifier(), config.min_severity)
+            return Filtered(LogNotifier(config.policy.name or "log"), config.policy)
         case model.AppriseNotify():
-            channel = await open_apprise(config.url.reveal(), name=f"apprise-{number}", place=f"notify.{number}")
-            return Filtered(channel, config.min_severity)
+            name = config.policy.name or f"apprise-{number}"
+            channel = await open_apprise(config.url.reveal(), name=name, place=f"notify.{number}")
+            return Filtered(channel, config.policy, keyed=channel.keyed)

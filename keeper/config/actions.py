@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from keeper.config.adjust import BOUNDS, MAX_STEP, NEW_VALUE, AdjustDraft, bind_adjust, read_adjust
+from keeper.config.adjust import BOUNDS, MAX_STEP, NEW_VALUE, AdjustDraft, bind_adjust, note_bit, read_adjust
 from keeper.config.breaker import ID as BREAKER
 from keeper.config.breaker import VALUES as BREAKER_VALUES
 from keeper.config.breaker import TripDraft, bind_trip, read_trip
@@ -22,6 +22,7 @@ from keeper.decisions.spec import PAUSES
 from keeper.domain.abi_codec import integer_range
 from keeper.domain.action import PREVIOUS, UPKEEP_LANE, Action, ActionKind, Effect, FunctionCall, SafeSide
 from keeper.domain.adjustment import NEW
+from keeper.domain.bits import bit_of, stands_for
 from keeper.domain.decision import ALERT
 from keeper.domain.record import Json
 
@@ -52,6 +53,7 @@ UNDO_ARGS = Part(
     _ARGS_SCHEMA,
     required=False,
 )
+INDEX = Field("index", whole(0, 31), "Which of the results of the view counts, from 0.", 0)
 EXPECT = Part("expect", "What the view answers once the action has worked.", dict(RAW.schema), required=False)
 ROUTE = Field("route", REFERENCE, "How it reaches the chain.", DEFAULT_ROUTE)
 SAFE_SIDE = Field("safe_side", choice(SafeSide, SafeSide.LOWER), "In which direction the number is tightened.")
@@ -81,7 +83,7 @@ PUBLIC_AFTER = Field(
 )
 LANE = Field("lane", REFERENCE, "The key of `lanes` that signs it; left out: `signer`.", "")
 
-READ = Shape("The view that shows the effect.", (TARGET_AGAIN, VIEW_CALL, ARGS, EXPECT))
+READ = Shape("The view that shows the effect.", (TARGET_AGAIN, VIEW_CALL, INDEX, ARGS, EXPECT))
 UNDO = Shape("How the council takes it back.", (TARGET_AGAIN, UNDO_CALL, UNDO_ARGS))
 ACTION = Shape(
     "One action.",
@@ -180,7 +182,7 @@ def _read(
     below, undo_at = section.at("read"), section.at("undo")
     read = below.open(READ) if below else None
     undo = undo_at.open(UNDO) if undo_at else None
-    read_draft = _inner_call(read, read.get(VIEW_CALL), call) if read else None
+    read_draft = _one_result(read, _inner_call(read, read.get(VIEW_CALL), call)) if read else None
     adjusts = section.at("new") is not None
     expect = _expect(read, read_draft, adjusts=adjusts) if read and read_draft else None
     undo_draft = _inner_call(undo, undo.get(UNDO_CALL), call) if undo else None
@@ -270,6 +272,16 @@ def _inner_call(section: Section, signature: Signature, outer: CallDraft) -> Cal
     return _read_call(section, signature, own or outer.target, section.cursor if own else outer.target_at)
 
 
+def _one_result(section: Section, view: CallDraft) -> CallDraft:
+    """The view with the one result that counts; as it is where several are named and none is chosen."""
+    index, outputs = section.get(INDEX), view.outputs
+    if index and view.signature.known and index >= len(outputs):
+        section.problem("index", f"there are {len(outputs)} results", f"from 0 to {len(outputs) - 1}")
+        return view
+    chosen = section.at(INDEX.key) is not None and view.signature.known
+    return replace(view, signature=view.signature.result(index)) if chosen else view
+
+
 def _read_call(section: Section, signature: Signature, target: str, target_at: Cursor) -> CallDraft:
     at = section.at("target") or target_at
     below = section.at("args")
@@ -284,10 +296,13 @@ def _read_call(section: Section, signature: Signature, target: str, target_at: C
 def _check_previous(undo: CallDraft, read: CallDraft) -> None:
     """Notes where ``{previous}`` cannot be what the view answered."""
     for slot in undo.args:
-        if PREVIOUS not in slot.text or len(read.outputs) != 1:
+        bit = bit_of(slot.text, PREVIOUS)
+        if (PREVIOUS not in slot.text and bit is None) or len(read.outputs) != 1:
             continue
         (answer,) = read.outputs
-        if slot.text != PREVIOUS:
+        if bit is not None:
+            note_bit(slot, bit, answer)
+        elif slot.text != PREVIOUS:
             slot.at.problem("{previous} is a whole argument", 'write "{previous}" and nothing around it')
         elif answer != slot.type_name and (integer_range(answer) is None or integer_range(slot.type_name) is None):
             slot.at.problem(
@@ -305,9 +320,7 @@ def _expect(section: Section, draft: CallDraft, *, adjusts: bool) -> Slot | None
     if not draft.signature.known:
         return None
     if len(outputs) != 1:
-        section.problem(
-            "call", f"the view has {len(outputs)} results", "one is needed to compare with what is expected"
-        )
+        section.problem("call", f"the view has {len(outputs)} results", "index: which of them counts, from 0")
         return None
     if below is None or adjusts:
         return None
@@ -365,5 +378,7 @@ def bind(draft: ActionDraft, market: str, variables: Variables) -> Action | None
 def _bind_call(draft: CallDraft, market: str, variables: Variables, later: str | None = None) -> FunctionCall:
     """An argument that is ``later`` stays: its value is not known yet."""
     target = bind_slot(Slot(draft.target, "address", draft.target_at), market, variables)
-    args = tuple(later if slot.text == later else bind_slot(slot, market, variables) for slot in draft.args)
+    args = tuple(
+        slot.text if stands_for(slot.text, later) else bind_slot(slot, market, variables) for slot in draft.args
+    )
     return FunctionCall(target, draft.signature.text, args)

@@ -15,13 +15,14 @@ from keeper.decisions.spec import PAUSES
 from keeper.domain.abi_codec import integer_range
 from keeper.domain.action import ActionKind, SafeSide
 from keeper.domain.adjustment import NEW, Adjustment, Clamp
+from keeper.domain.bits import bit_of
 from keeper.domain.errors import UnitError
 from keeper.domain.expression import parse_expression
 from keeper.domain.record import Json
 
 EXAMPLE = 'new: "current * 0.5"'
 
-_EXPRESSION_SCHEMA: dict[str, Json] = {"type": ["string", "integer"], "pattern": r"^[0-9a-z.,()+*/ \t-]+$"}
+_EXPRESSION_SCHEMA: dict[str, Json] = {"type": ["string", "integer"], "pattern": r"^[0-9a-z.,()+*/| \t-]+$"}
 _BOUND_SCHEMA: dict[str, Json] = {"type": ["string", "integer"]}
 
 
@@ -90,9 +91,12 @@ def read_adjust(
     expression, max_step = section.get(NEW_VALUE), section.get(MAX_STEP)
     if safe_side is SafeSide.LOWER and max_step is not None and max_step > 1:
         section.problem("max_step", "more than the whole value", "100% at most where safe_side is lower")
-    argument = _its_argument(section, args)
-    if argument is None or safe_side is None or len(outputs) != 1 or integer_range(outputs[0]) is None:
+    if len(outputs) != 1 or integer_range(outputs[0]) is None:
         return None
+    argument = _its_argument(section, args, outputs[0])
+    if argument is None or safe_side is None:
+        return None
+    _note_flags(section, args, expression)
     least, most = _bounds(section, safe_side, argument)
     if not section.clean:
         return None
@@ -119,6 +123,15 @@ def bind_adjust(draft: AdjustDraft, market: str, variables: Variables) -> Adjust
     return Adjustment(draft.expression, draft.safe_side, int(least), int(most), draft.max_step)
 
 
+def _note_flags(section: Section, args: Sequence[Slot], expression: str) -> None:
+    """What would clear a flag that somebody else has set: a number without those that are there, and a share of a number that is none."""
+    if "|" in expression:
+        if section.at("max_step"):
+            section.problem("max_step", "flags have no share", "leave it out: bits are added, and none is cleared")
+    elif any(bit_of(slot.text, NEW) is not None for slot in args):
+        section.problem("new", "flags that others have set would be cleared", 'add bits: new: "current | 30"')
+
+
 def _note_strays(section: Section, slots: Sequence[Slot], *, alone: bool) -> None:
     """``{new}`` where it means nothing, and what goes with ``new`` ``alone``, without it."""
     for slot in slots:
@@ -129,9 +142,27 @@ def _note_strays(section: Section, slots: Sequence[Slot], *, alone: bool) -> Non
             section.problem(key, "this belongs to `new`", f"add {EXAMPLE}, or leave it out")
 
 
-def _its_argument(section: Section, args: Sequence[Slot]) -> Slot | None:
-    """The argument that the new value goes into."""
+def note_bit(slot: Slot, bit: int, number: str) -> bool:
+    """Whether the argument can be this bit of a number of this type, after noting why not."""
+    low, high = integer_range(number) or (0, 0)
+    if slot.type_name != "bool":
+        slot.at.problem(f"a bit is true or false, and this argument a {slot.type_name}", "a bool")
+    elif low < 0 or bit >= high.bit_length():
+        slot.at.problem(
+            f"the view answers a {number}, which has no bit {bit}", "name a view of the flags: a uint8, say"
+        )
+    else:
+        return True
+    return False
+
+
+def _its_argument(section: Section, args: Sequence[Slot], view_type: str) -> Slot | None:
+    """The argument that the new value goes into; where only its bits are arguments, the number that they are bits of."""
     holding = [slot for slot in args if NEW in slot.text]
+    bits = [(slot, bit) for slot in args if (bit := bit_of(slot.text, NEW)) is not None]
+    if bits and not holding:
+        wrong = [slot for slot, bit in bits if not note_bit(slot, bit, view_type)]
+        return None if wrong else Slot(NEW, view_type, section.cursor)
     if len(holding) != 1:
         message = "{new} is there more than once" if holding else "{new} is not among the arguments"
         section.problem("args", message, 'one of them is "{new}", where the new value goes')
@@ -170,6 +201,8 @@ def _wrong_bounds(draft: AdjustDraft, least: int, most: int) -> tuple[str, str] 
     """Message and hint."""
     if least > most:
         return "min is more than max", f"{least} and {most}"
+    if "|" in draft.expression and most & (most + 1):
+        return f"max is {most}, which is not every flag up to the highest", f"max: {(1 << most.bit_length()) - 1}"
     tightest = least if draft.safe_side is SafeSide.LOWER else most
     low, high = integer_range(draft.view_type) or (0, 0)
     if not low <= tightest <= high:

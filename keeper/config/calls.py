@@ -28,6 +28,11 @@ class Signature:
     def known(self) -> bool:
         return self.function is not NO_FUNCTION
 
+    def result(self, index: int) -> Signature:
+        """The view of which this result alone counts (from 0)."""
+        text = self.function.view_of(index)
+        return Signature(parse_signature(text), text)
+
 
 def _parse(given: Given, *, view: bool) -> Signature:
     example = "write for example " + ("paused(bytes32)(bool)" if view else "pauseMarket(bytes32)")
@@ -39,6 +44,8 @@ def _parse(given: Given, *, view: bool) -> Signature:
         raise Bad("not a function signature that can be used here", error.remedy or example) from None
     if len(function.inputs) > MAX_ARGS:
         raise Bad(f"more than {MAX_ARGS} arguments", "this is hardly meant")
+    if function.skipped:
+        raise Bad("a result has no type", "name the types of all results; `index` says which of them counts")
     if view and not function.outputs:
         raise Bad("the signature of a view names its results", f"write {function.signature}(uint256) or the like")
     if not view and function.outputs:

@@ -20,7 +20,8 @@ def own_file(path: str | Path) -> str:
 def read_bytes(path: str | Path, stdin: BinaryIO | None = None) -> tuple[bytes, Path]:
     """The file's content (cut just above the largest allowed size) and the folder that it is in. Raises ConfigurationError."""
     if str(path) == STDIN:
-        return (stdin or sys.stdin.buffer).read(MAX_BYTES + 1), Path.cwd()
+        given = stdin or (sys.stdin.buffer if sys.stdin is not None else None)
+        return given.read(MAX_BYTES + 1) if given is not None else b"", Path.cwd()
     try:
         with Path(path).open("rb") as file:
             return file.read(MAX_BYTES + 1), Path(path).absolute().parent

@@ -292,7 +292,7 @@ FILE_PATH = Kind(_file, "", {"type": "string", "minLength": 1}, env=True)
 PASSWORD = Kind(_password, Secret(""), {"type": "string", "pattern": r"\$\{.+\}"}, env=True)
 HEADER = Kind(_header, Secret(""), {"type": ["string", "integer", "boolean"]}, env=True)
 APPRISE_URL = Kind(_apprise, Secret(""), {"type": "string", "minLength": 1}, env=True)
-JSON_PATH = Kind(_dotted, "", {"type": "string", "minLength": 1})
+JSON_PATH = Kind(_dotted, "", {"type": ["string", "integer"], "minLength": 1})
 UNIT: Kind[Unit] = choice(Unit, Unit.PRICE)
 
 

@@ -19,11 +19,14 @@ from keeper.config.file import STDIN, own_file, read_bytes
 from keeper.config.http import HTTP, read_http
 from keeper.config.invariant_drafts import InvariantDraft
 from keeper.config.invariants import bind_invariants, check_kept, read_invariants
+from keeper.config.jobs import JOBS, JobsConfig, read_jobs
 from keeper.config.limits import LIMITS, UNLIMITED, LimitsConfig, read_limits
 from keeper.config.markets import Markets, read_markets
 from keeper.config.model import Config, KeeperConfig, Mode, Source
+from keeper.config.notifying import read_notify
 from keeper.config.problems import Report
 from keeper.config.publish import public_document
+from keeper.config.replicas import check_replicas
 from keeper.config.routes import Routes, read_routes
 from keeper.config.sending import SignerConfig
 from keeper.config.shape import Context, Cursor, Part, Section, Shape
@@ -39,6 +42,7 @@ from keeper.config.signers import (
 from keeper.config.sources import read_sources
 from keeper.config.tree import Table, parse, plain_json
 from keeper.config.waits import check_never, check_waits
+from keeper.config.watch import WATCH, WatchConfig, read_watch
 from keeper.domain.record import Json
 
 if TYPE_CHECKING:
@@ -67,6 +71,8 @@ ROOT = Shape(
         Part("routes", "How transactions reach the chain; public is always there.", {}, required=False),
         Part("notify", "Who is told; without it, the log.", {}, required=False),
         Part("http", HTTP.help, {}, required=False),
+        Part("jobs", JOBS.help, {}, required=False),
+        Part("watch", WATCH.help, {}, required=False),
     ),
 )
 
@@ -118,8 +124,10 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     routes = read_routes(section.at("routes"))
     signer = _part(section, "signer", read_signer, None)
     lanes: dict[str, SignerConfig | None] = _part(section, "lanes", read_lanes, {})
-    notify = basics.read_notify(section.at("notify"))
+    notify = read_notify(section.at("notify"))
     http = _part(section, "http", read_http, None)
+    jobs = _part(section, "jobs", read_jobs, JobsConfig())
+    watch = _part(section, "watch", read_watch, WatchConfig())
     drafts: dict[str, InvariantDraft | None] = _part(
         section, "invariants", lambda cursor: read_invariants(cursor, sources), {}
     )
@@ -131,6 +139,9 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
     invariants = bind_invariants(drafts, markets.variables, sources)
     check_kept(markets.actions, actions, drafts)
     _check_live(section, keeper)
+    offline = root.context.environment.offline  # the address of the database may then be one that nobody has filled in
+    if audit is not None and keeper is not None and keeper.replicas is not None and not offline:
+        check_replicas(section.cursor.child("keeper").child("replicas"), audit)
     keys = _keys(section, signer, lanes, routes, audit)
     check_own_keys(keys)
     check_never(actions.values(), routes)
@@ -154,6 +165,8 @@ def _build(root: Cursor, tree: Table, path: str, folder: Path) -> Config | None:
         routes=routes.all,
         notify=notify,
         http=http,
+        jobs=jobs,
+        watch=watch,
         document=public_document(tree),
         invariants=invariants,
         lanes={name: key for name, key in lanes.items() if key},

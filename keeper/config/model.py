@@ -9,6 +9,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from keeper.config.jobs import JobsConfig as JobsConfig
+from keeper.config.notifying import AppriseNotify as AppriseNotify
+from keeper.config.notifying import LogNotify as LogNotify
+from keeper.config.notifying import NotifyConfig as NotifyConfig
 from keeper.config.secret import Secret
 from keeper.config.sending import Lanes, PrivateRoute, PublicRoute, RaceRoute, SignerConfig
 from keeper.domain.action import Action, FunctionCall
@@ -23,6 +27,8 @@ if (
     TYPE_CHECKING
 ):  # the package keeper.signals compiles its steps on import; whoever only wants the audit log must not wait for it
     from keeper.config.audit import AuditConfig
+    from keeper.config.replicas import ReplicasConfig
+    from keeper.config.watch import WatchConfig
     from keeper.engine.spec import EngineSpec
 
 
@@ -54,6 +60,7 @@ class PoolMode(StrEnum):
 class KeeperConfig:
     name: str
     mode: Mode
+    replicas: ReplicasConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,22 +333,6 @@ class HttpConfig:
     rate: int = 120
 
 
-@dataclass(frozen=True, slots=True)
-class LogNotify:
-    min_severity: Severity
-
-
-@dataclass(frozen=True, slots=True)
-class AppriseNotify:
-    """``url`` is an Apprise address, which is a secret as a whole."""
-
-    url: Secret
-    min_severity: Severity
-
-
-NotifyConfig = LogNotify | AppriseNotify
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Config:
     """The whole configuration.
@@ -366,6 +357,8 @@ class Config:
     invariants: tuple[Invariant, ...] = ()
     lanes: Lanes = field(default_factory=dict)
     budget: Budget = NO_BUDGET
+    jobs: JobsConfig = field(default_factory=JobsConfig)
+    watch: WatchConfig | None = None
 
     def public(self) -> dict[str, Json]:
         """The document for the audit record: what came from the environment as ``${NAME}``, credentials hidden.

@@ -7,19 +7,22 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from keeper.config import audit_sections, basics, chain, conditions, invariants, routes, signers, thresholds
+from keeper.config import audit_sections, basics, chain, conditions, invariants, notifying, routes, signers, thresholds
 from keeper.config.actions import ACTION, READ, UNDO
 from keeper.config.adjust import BOUNDS
 from keeper.config.audit import ADDRESS, AUDIT
 from keeper.config.http import HTTP
+from keeper.config.jobs import DIGEST, DRILL, HEARTBEAT, JOBS
 from keeper.config.kinds import NUMBER, RAW
 from keeper.config.limits import LIMITS
 from keeper.config.loader import ROOT
 from keeper.config.markets import MARKET
+from keeper.config.replicas import REPLICAS
 from keeper.config.rules import CLOCK, RULE, SCHEDULE
 from keeper.config.shape import NAME, Field, Part, Shape
 from keeper.config.signals import signal_shapes
 from keeper.config.sources import KINDS as SOURCE_KINDS
+from keeper.config.watch import WATCH
 from keeper.domain.record import Json
 from keeper.domain.units import NO_SPAN, Span, format_ratio, plain
 from keeper.domain.verdict import Severity
@@ -44,7 +47,7 @@ def json_schema() -> dict[str, Json]:
     policies = {part.key: _shape(chain.POLICY) for part in chain.QUORUM.parts}
     root = _shape(
         ROOT,
-        keeper=_shape(basics.KEEPER),
+        keeper=_shape(basics.KEEPER, replicas=_shape(REPLICAS)),
         chain=_shape(chain.CHAIN, endpoints=endpoints, quorum=_shape(chain.QUORUM, **policies)),
         audit=_audit(),
         sources=_named(_one_of(SOURCE_KINDS)),
@@ -55,8 +58,10 @@ def json_schema() -> dict[str, Json]:
         signer=_one_of(signers.SIGNERS),
         lanes=_named(_one_of(signers.SIGNERS), least=0),
         routes=_routes(),
-        notify={"type": "array", "items": _one_of(basics.NOTIFIERS)},
+        notify=_notify(),
         http=_shape(HTTP),
+        watch=_shape(WATCH, notify=_notify()),
+        jobs=_shape(JOBS, heartbeat=_shape(HEARTBEAT), digest=_shape(DIGEST), drill=_shape(DRILL)),
     )
     return {"$schema": DIALECT, "title": "keeper", **root}
 
@@ -67,6 +72,12 @@ def _audit() -> Object:
     checkpoints = _shape(audit_sections.CHECKPOINTS, identity=_one_of(signers.IDENTITIES), witnesses=witnesses)
     others = _named(dict(ADDRESS.schema), least=0)
     return _shape(AUDIT, checkpoints=checkpoints, witness_for=others, retention=_shape(audit_sections.RETENTION))
+
+
+def _notify() -> Object:
+    escalate = _shape(notifying.ESCALATE)
+    kinds: list[Json] = [_shape(shape, escalate=escalate) for shape in notifying.NOTIFIERS.values()]
+    return {"type": "array", "items": {"oneOf": kinds}}
 
 
 def _routes() -> Object:

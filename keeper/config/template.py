@@ -104,7 +104,9 @@ actions:
 
 notify:
   - {kind: log}
-  - {kind: apprise, url: "${KEEPER_NOTIFY_URL}", min_severity: warning}   # chat, mail or pager: every address that Apprise knows
+  - {kind: apprise, name: chat, url: "${KEEPER_NOTIFY_URL}", min_severity: warning}   # chat, mail or pager: every address that Apprise knows
+  # - {kind: apprise, name: pager, url: "${KEEPER_PAGER_URL}", min_severity: critical, escalate: {every: 10m}}   # again until somebody answers
+# Try it:  keeper notify keeper.yaml test.  Who is told what, and how to acknowledge: docs/operator/notifications.md
 """
 
 _ENV = """\
@@ -118,6 +120,9 @@ KEEPER_RPC_URL=ws://127.0.0.1:8545
 # Where alarms go, as an Apprise address
 KEEPER_NOTIFY_URL=json://127.0.0.1:8080/keeper
 
+# Whom a pager calls, once there is one
+# KEEPER_PAGER_URL_FILE=/run/secrets/keeper-pager-url
+
 # The password of the keystore, once there is a signer
 # KEEPER_KEYSTORE_PASSWORD_FILE=/run/secrets/keeper-keystore-password
 
@@ -126,9 +131,22 @@ KEEPER_NOTIFY_URL=json://127.0.0.1:8080/keeper
 
 # The token of a witness that is given the log's checkpoints, once there is one
 # KEEPER_WITNESS_TOKEN_FILE=/run/secrets/keeper-witness-token
+
+# The password of PostgreSQL, where audit.url asks for it
+# KEEPER_DATABASE_PASSWORD_FILE=/run/secrets/keeper-database-password
+
+# What this replica is called, where several share a database
+# KEEPER_REPLICA=keeper-1
+
+# A service that calls people when the keeper does not ask it any more
+# KEEPER_HEARTBEAT_URL_FILE=/run/secrets/keeper-heartbeat-url
 """
 
-PRESETS = ("safe", "stablecoin-peg", "staking-ratio", "major-perp", "lending-oracle")
+MARKETS = ("safe", "stablecoin-peg", "staking-ratio", "major-perp", "lending-oracle")
+"""By what is watched."""
+PROTOCOLS = ("openzeppelin-pausable", "aave-v3", "compound-flag", "gmx-parameter", "safe-module", "lido-breaker")
+"""By what is called."""
+PRESETS = MARKETS + PROTOCOLS
 
 
 def template(preset: str = "safe") -> tuple[str, str]:

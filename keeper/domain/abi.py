@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from keeper.domain.abi_codec import (
+    WORD,
     canonical_text,
     canonical_type,
     decode_values,
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _SIGNATURE = re.compile(r"\s*([A-Za-z_$][A-Za-z0-9_$]*)\s*\(([^()]*)\)\s*(?:\(([^()]*)\)\s*)?")
+_SKIPPED = re.compile(r"(?:\s*_\s*,)+")
 _NESTED = re.compile(r"\[|\([^)]*\(")
 _ERROR = bytes.fromhex("08c379a0")  # Error(string)
 _PANIC = bytes.fromhex("4e487b71")  # Panic(uint256)
@@ -49,22 +51,32 @@ _PANICS = {
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One contract function. ``inputs`` and ``outputs`` are canonical types; ``outputs`` is empty where none are named."""
+    """One contract function. ``inputs`` and ``outputs`` are canonical types; ``outputs`` is empty where none are named.
+
+    ``skipped`` results come before the ``outputs`` and are not looked at: ``getReserveCaps(address)(_,uint256)`` skips one.
+    """
 
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     selector: bytes
+    skipped: int = 0
 
     @property
     def signature(self) -> str:
         """The text that the selector is the hash of: ``paused(bytes32)``."""
         return f"{self.name}({','.join(self.inputs)})"
 
+    def view_of(self, index: int) -> str:
+        """The text of a view of which result number ``index`` (from 0) alone counts: ``getReserveCaps(address)(_,uint256)``."""
+        return f"{self.signature}({'_,' * (self.skipped + index)}{self.outputs[index]})"
+
 
 @lru_cache(maxsize=1024)
 def parse_signature(text: str) -> Function:
     """``name(types)`` or ``name(types)(results)``; ``uint`` means uint256, spaces are allowed between the types.
+
+    Results that do not count are written ``_`` and stand first, each in place of one word.
 
     Raises UnitError when it is not one or uses a type that is not supported.
     """
@@ -76,8 +88,13 @@ def parse_signature(text: str) -> Function:
                 f"{shown(text)}: lists and tuples are not supported", remedy="call a function of plain values"
             )
         raise UnitError(f"{shown(text)} is not a function signature", remedy=example)
-    name, inputs, outputs = match.group(1), _types(match.group(2)), _types(match.group(3) or "")
-    return Function(name, inputs, outputs, keccak256(f"{name}({','.join(inputs)})".encode("ascii"))[:4])
+    name, inputs, results = match.group(1), _types(match.group(2)), match.group(3) or ""
+    skipped = _SKIPPED.match(results)
+    outputs = _types(results[skipped.end() :]) if skipped else _types(results)
+    if skipped and any(output in ("bytes", "string") for output in outputs):
+        raise UnitError(f"{shown(text)}: a result of no fixed size after others", remedy="name all results before it")
+    selector = keccak256(f"{name}({','.join(inputs)})".encode("ascii"))[:4]
+    return Function(name, inputs, outputs, selector, skipped.group().count("_") if skipped else 0)
 
 
 def encode_function(function: Function, args: tuple[str, ...]) -> bytes:
@@ -115,7 +132,7 @@ def check_call(call: FunctionCall, *, results: int = 0) -> Function:
 def decode_results(function: Function, data: bytes) -> tuple[AbiValue, ...]:
     """What the function answered, as its outputs say. Raises MalformedAnswer."""
     try:
-        return decode_values(function.outputs, data)
+        return decode_values(function.outputs, data[WORD * function.skipped :])
     except MalformedAnswer as error:
         raise MalformedAnswer(f"{function.signature}: {error.message}", remedy=error.remedy) from None
 

@@ -6,7 +6,8 @@ With ``safe_side: lower`` (for ``higher`` everything is mirrored)::
     bounded = wanted moved into [least, most]
     new     = max(bounded, current - floor(|current| * max_step))
 
-Nothing is sent unless ``least <= new <= most`` and ``new < current``; why not is a Refusal.
+Nothing is sent unless ``least <= new <= most`` and ``new < current``; why not is a Refusal. Of flags (an expression with ``|``) a greater
+number is not always a tighter one: there the new value must have every bit that the current one has.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ class Refusal(StrEnum):
     STEP_TOO_SMALL = "step-too-small"
     """The largest step is less than one unit."""
     OUT_OF_REACH = "out-of-reach"
-    """The largest step does not lead into the bounds."""
+    """The largest step does not lead into the bounds; or the bounds or the step would clear a flag that is set."""
     NOT_COMPUTABLE = "not-computable"
-    """The expression divides by zero."""
+    """The expression divides by zero, or has bits of what is no whole number."""
     UNKNOWN = "unknown"
     """Nobody knows the current value."""
 
@@ -83,6 +84,11 @@ class Adjustment:
     most: int
     max_step: Decimal | None = None
 
+    @property
+    def flags(self) -> bool:
+        """Whether the number holds flags, of which some are added."""
+        return "|" in self.expression
+
     def adjusted(self, current: int | None) -> Adjusted:
         """The new value, or why there is none. Raises UnitError when the expression is not one."""
         if current is None:
@@ -101,7 +107,7 @@ class Adjustment:
             new = max(bounded, current - step) if lower else min(bounded, current + step)
         clamps = [Clamp.LEAST if bounded > wanted else Clamp.MOST] if bounded != wanted else []
         clamps += [Clamp.STEP] if new != bounded else []
-        refusal = self._refusal(current, bounded, new)
+        refusal = self._flags_refusal(current, wanted, new) if self.flags else self._refusal(current, bounded, new)
         return Adjusted(current, exact, wanted, new if refusal is None else None, tuple(clamps), refusal)
 
     def _refusal(self, current: int, bounded: int, new: int) -> Refusal | None:
@@ -115,6 +121,19 @@ class Adjustment:
         if current == new:
             return Refusal.STEP_TOO_SMALL
         return None if self.least <= new <= self.most else Refusal.OUT_OF_REACH
+
+    def _flags_refusal(self, current: int, wanted: int, new: int) -> Refusal | None:
+        """Of flags: tighter is what has more of them, whatever the numbers are."""
+        if self.holds(current, wanted):
+            return Refusal.AT_BOUND if current == self.most else Refusal.SAME
+        cleared = new & current != current
+        return None if self.least <= new <= self.most and not cleared and new != current else Refusal.OUT_OF_REACH
+
+    def holds(self, value: int, wanted: int) -> bool:
+        """Whether the value is what is wanted, or tighter: of flags, whether it has all that are wanted."""
+        if self.flags:
+            return value >= 0 and value & wanted == wanted
+        return value == wanted or self.tighter(value, wanted)
 
     def tighter(self, value: int, than: int) -> bool:
         """Whether the value lies strictly on the safe side of the other."""

@@ -20,7 +20,8 @@
         ├── StoreUnavailable      the database does not take or give records
         ├── StoreNotMigrated      the schema is older or newer than the code
         ├── IntentAlreadyOpen     the database holds an open intent for this action and market
-        └── AlreadyRunning        another process runs a keeper on this database
+        ├── AlreadyRunning        another process runs a keeper on this database
+        └── LeaseLost             this replica does not lead: nothing may be written or sent
 
 Every error carries a ``remedy``: what the reader can do about it. No message ever holds a secret.
 """
@@ -147,3 +148,7 @@ class IntentAlreadyOpen(AuditError):
 
 class AlreadyRunning(AuditError):
     """Another process runs a keeper on this database."""
+
+
+class LeaseLost(AuditError):
+    """This replica does not lead, or not any more: it may neither write nor send."""

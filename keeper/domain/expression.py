@@ -2,11 +2,12 @@
 
 ::
 
+    flags   = sum { "|" sum }
     sum     = product { ("+" | "-") product }
     product = factor { ("*" | "/") factor }
-    factor  = "-" factor | NUMBER | "current" | ("min" | "max") "(" sum "," sum { "," sum } ")" | "(" sum ")"
+    factor  = "-" factor | NUMBER | "current" | ("min" | "max") "(" flags "," flags { "," flags } ")" | "(" flags ")"
 
-A number is a plain decimal without exponent.
+A number is a plain decimal without exponent. ``a | b`` has every bit that one of them has: both are whole numbers, not below 0.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ CURRENT = "current"
 MAX_LENGTH = 200
 MAX_NESTING = 16
 
-_TOKEN = re.compile(r"[0-9]{1,78}(?:\.[0-9]{1,18})?(?![0-9.A-Za-z_])|[A-Za-z_]+|[-+*/(),]")
+_TOKEN = re.compile(r"[0-9]{1,78}(?:\.[0-9]{1,18})?(?![0-9.A-Za-z_])|[A-Za-z_]+|[-+*/|(),]")
 _BLANK = re.compile(r"[ \t]*")
 _FUNCTIONS = ("min", "max")
-_REMEDY = 'numbers, current, + - * /, min(a, b), max(a, b) and parentheses: "max(current * 0.5, 1000)"'
+_REMEDY = 'numbers, current, + - * / |, min(a, b), max(a, b) and parentheses: "max(current * 0.5, 1000)"'
 
 Step = tuple[str, Fraction | int]
 """One step of a stack machine: (``number``, it), (``current``, 0), (``-1``, 0) for a sign, (an operator, 0), (a function, how many arguments)."""
@@ -39,7 +40,7 @@ class Expression:
     steps: tuple[Step, ...]
 
     def value(self, current: int) -> Fraction:
-        """What it comes to. Raises UnitError where something is divided by zero."""
+        """What it comes to. Raises UnitError where something is divided by zero, or bits are asked of what has none."""
         stack: list[Fraction] = []
         for word, operand in self.steps:
             if word == "number":
@@ -71,6 +72,12 @@ def _combined(operator: str, left: Fraction, right: Fraction) -> Fraction:
             return left - right
         case "*":
             return left * right
+        case "|":
+            if left < 0 or right < 0 or left.denominator != 1 or right.denominator != 1:
+                raise UnitError(
+                    "bits of what is no whole number", remedy="both sides of | are whole numbers, not below 0"
+                )
+            return Fraction(left.numerator | right.numerator)
     if right == 0:
         raise UnitError("something is divided by zero", remedy="guard the divisor: max(1, ...)")
     return left / right
@@ -89,7 +96,7 @@ class _Parser:
 
     def expression(self) -> Expression:
         self._advance()
-        self._sum()
+        self._flags()
         if self._word:
             raise self._unexpected("an operator, or the end")
         return Expression(self._text, tuple(self._steps))
@@ -105,6 +112,13 @@ class _Parser:
         if match is None:
             raise self._error("neither a number, a word nor an operator")
         self._word, self._next = match.group(), match.end()
+
+    def _flags(self) -> None:
+        self._sum()
+        while self._word == "|":
+            self._advance()
+            self._sum()
+            self._steps.append(("|", 0))
 
     def _sum(self) -> None:
         self._product()
@@ -131,7 +145,7 @@ class _Parser:
             self._steps.append(("-1", 0))
         elif word == "(":
             self._advance()
-            self._sum()
+            self._flags()
             self._expect(")", "a closing parenthesis")
         elif word in _FUNCTIONS:
             self._advance()
@@ -148,11 +162,11 @@ class _Parser:
 
     def _arguments(self, function: str) -> None:
         self._expect("(", "an opening parenthesis")
-        self._sum()
+        self._flags()
         count = 1
         while self._word == ",":
             self._advance()
-            self._sum()
+            self._flags()
             count += 1
         if count == 1:
             raise self._unexpected(f"a comma: {function} takes two or more")

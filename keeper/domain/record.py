@@ -56,8 +56,14 @@ class RecordKind(StrEnum):
     """Records that are missing, or that were written down elsewhere first and stand here late."""
     ARCHIVE = "archive"
     """Evidence that left the database for a file: which file, its hash, which records it belongs to."""
+    READINESS = "readiness"
+    """Whether an armed action would work: when that changed, and now and then how many would."""
     WITNESS = "witness"
     """The checkpoint of another keeper's log, which this one was given to keep."""
+    DRILL = "drill"
+    """A breach on purpose, on a fork or in memory: what was changed, what came of it, how long each stage took."""
+    COMPARISON = "comparison"
+    """In shadow: what the keeper would have done, and what people did."""
     STOP = "stop"
 
 

@@ -17,7 +17,9 @@ from keeper.decisions.standing import Standing
 from keeper.decisions.state import DeskState
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import ConfigurationError
+from keeper.domain.intervention import Intervention
 from keeper.domain.snapshot import Snapshot
+from keeper.engine.carry import Carried, Definitions, Meanings, carry_desk, carry_memory
 from keeper.engine.check import problems_of
 from keeper.engine.derive import Deriver, DeriveState
 from keeper.engine.fingerprint import fingerprint
@@ -165,6 +167,23 @@ class Engine:
         self._grader.missing(state.grades, found.missing_since_ms)
         return state
 
+    def take_over(self, old: Engine, state: EngineState, was: Meanings, now: Meanings) -> tuple[EngineState, Carried]:
+        """What ``state`` of an engine of another spec is here (``keeper.engine.carry``), and what of it goes on. Leaves ``state`` as it is.
+
+        ``was`` and ``now`` say what the sources and actions of either spec stand for.
+        """
+        then, here, fresh = Definitions(old.spec, was), Definitions(self.spec, now), self.initial_state()
+        carried = carry_memory(old._kernel, state.memory, then, self._kernel, fresh.memory, here)
+        rules = frozenset(key for key, one in here.rules.items() if then.rules.get(key) == one)
+        actions = frozenset(key for key, one in now.actions.items() if was.actions.get(key) == one)
+        carry_desk(state.desk, old._places, fresh.desk, self._places, rules, actions)
+        same = [name for name, one in here.sources.items() if then.sources.get(name) == one]
+        fresh.at_ms = state.at_ms
+        fresh.derived.changes = {name: list(known) for name, known in state.derived.changes.items() if name in same}
+        missing = old._grader.missing_since_ms(state.grades)
+        self._grader.missing(fresh.grades, {name: since for name, since in missing.items() if name in same})
+        return fresh, carried
+
     def recall(self, state: EngineState, happened: Sequence[Happened], decided: Sequence[Decided]) -> None:
         """Takes in what was decided at ticks after the last one of ``state`` that were not recorded; changes it in place.
 
@@ -185,6 +204,10 @@ class Engine:
     def breakers(self, state: EngineState) -> dict[str, BreakerState]:
         """The breaker of every market by its name."""
         return self._desk.breakers(state.desk)
+
+    def switched_off(self, state: EngineState) -> tuple[Intervention, ...]:
+        """The switches that are off."""
+        return state.desk.off
 
     def warm_up(self) -> None:
         """Compiles, or loads from the cache, all that a tick needs, by a tick nobody sees. To be called before the first real one."""

@@ -25,6 +25,14 @@ from keeper.engine.tick import Tick
 KINDS = (RecordKind.START, RecordKind.INCIDENT, RecordKind.DECISION, RecordKind.TICK)
 RESTORED = "restored"
 """In the body of a start: what was taken up; null when nothing was."""
+CARRIED = "carried"
+"""The ``from`` of what was taken up: the run before had another configuration, and the state that the keeper went on with is the next of the log."""
+
+
+def was_carried(start: Mapping[str, Any]) -> bool:
+    """Whether the body of a start says so."""
+    restored = start.get(RESTORED)
+    return isinstance(restored, Mapping) and restored.get("from") == CARRIED
 
 
 class NotTold(ValueError):
@@ -84,6 +92,12 @@ class Retelling:
         fact = read(record.body)
         if key not in self._made and at_ms > self._since_ms:
             self._waiting[key] = at_ms, fact
+
+    def go_on_with(self, engine: Engine, state: EngineState) -> None:
+        """Another configuration took over, and this is what its engine was given."""
+        self.recall()
+        self._engine, self.state = engine, state
+        self._since_ms = state.at_ms
 
     def named(self, body: Mapping[str, Any]) -> None:
         """A tick that is in ``state`` already made these."""

@@ -91,12 +91,12 @@ class Wiring:
         ]
         self._graded = self._other_qualities(wanted)
         self.first_signal = len(spec.sources) + len(self._graded)
-        self._positions = {
+        self.positions: dict[tuple[str, str, Needs], int] = {
             (market.name, signal.name, needs): place for place, (market, signal, needs, _) in enumerate(wanted)
         }
         self.signals = tuple(self._signal_rows(spec, wanted))
         self.rules = tuple(
-            RuleRow(market.name, rule, tuple(self._positions[market.name, name, rule.needs] for name in rule.signals))
+            RuleRow(market.name, rule, tuple(self.positions[market.name, name, rule.needs] for name in rule.signals))
             for market in spec.markets
             for rule in market.rules
         )
@@ -151,7 +151,7 @@ class Wiring:
             )
 
     def _row_of(self, market: MarketSpec, name: str, needs: Needs) -> int:
-        position = self._positions.get((market.name, name, needs))
+        position = self.positions.get((market.name, name, needs))
         if position is not None:
             return self.first_signal + position
         source = self._sources[name]

@@ -114,6 +114,11 @@ class Executor:
         """The address of the key that this action is sent from."""
         return self.lanes.of_action(action).sender
 
+    def over_budget(self, armed: ArmedAction) -> str:
+        """Why the budget of gas does not allow a first offer for it now; empty where it does."""
+        wei = self.lanes.of_action(armed.action).least_cost_wei(armed)
+        return self._purse.too_little(wei, armed.key, self.open_works, self._edges.clock.now_ms())
+
     # -- from outside ---------------------------------------------------------------------------------------------------------
 
     async def recover(self) -> int:

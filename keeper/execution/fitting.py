@@ -8,6 +8,7 @@ from keeper.domain.abi import encode_call
 from keeper.domain.abi_codec import WORD, encode_arg, encode_values
 from keeper.domain.action import PREVIOUS, Action, Call, FunctionCall, SafeSide
 from keeper.domain.adjustment import NEW
+from keeper.domain.bits import put
 from keeper.domain.breaker_registration import Bound, Registration, Side
 from keeper.domain.errors import UnitError
 from keeper.execution.planner import ArmedAction
@@ -44,8 +45,7 @@ def _encoded(call: FunctionCall, action: Action) -> Call:
     else:  # of a flag, what it was before is the other one
         new, expect = "0", action.effect.expect
         previous = {"true": "false", "false": "true"}.get(expect, expect)
-    filled = {NEW: new, PREVIOUS: previous}
-    args = tuple(filled.get(arg, arg) for arg in call.args)
+    args = put(put(call.args, NEW, new), PREVIOUS, previous)
     return encode_call(FunctionCall(call.target, call.signature, args))
 
 

@@ -109,8 +109,8 @@ _REFUSALS = {
     Refusal.LOOSER: "the new value would be looser, and the keeper only tightens",
     Refusal.AT_BOUND: "as tight as the bounds allow",
     Refusal.STEP_TOO_SMALL: "the largest step is less than one unit",
-    Refusal.OUT_OF_REACH: "the largest step does not lead into the bounds",
-    Refusal.NOT_COMPUTABLE: "the new value cannot be computed: something is divided by zero",
+    Refusal.OUT_OF_REACH: "the largest step does not lead into the bounds, or would clear a flag",
+    Refusal.NOT_COMPUTABLE: "the new value cannot be computed: something is divided by zero, or has bits of what is no whole number",
 }
 
 

@@ -51,7 +51,7 @@ def plan(
     A parameter's new value is made of its current one here; one that another intent is changing is as good as unknown.
     """
     keys = {work.key for work in open_works}
-    changing = {work.armed.effect_call for work in open_works if work.armed is not None}
+    changing = {work.armed.word for work in open_works if work.armed is not None}
     drafts: list[Draft] = []
     works: list[Work] = []
     for draft, order in items:
@@ -59,7 +59,7 @@ def plan(
         if order is None or order.armed.key in keys:
             continue
         keys.add(order.armed.key)
-        if order.armed.action.adjustment is not None and order.armed.effect_call in changing:
+        if order.armed.action.adjustment is not None and order.armed.word in changing:
             order = replace(order, before=None)
         armed = order.armed.at(order.before)
         if order.evidence:
@@ -67,7 +67,7 @@ def plan(
         if order.signed and armed.call.data:
             armed = replace(armed, call=Call(armed.call.to, order.signed))
         if not_adjusted(armed) is None:
-            changing.add(armed.effect_call)
+            changing.add(armed.word)
         work = Work(intent_of(order, armed), armed, dict(marks), rehearsed=order.rehearsed)
         works.append(work)
         drafts.append(journal.intent_draft(work.intent, armed, sender_of(work), block))

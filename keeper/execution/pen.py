@@ -124,6 +124,10 @@ class Pen:
         if attempt.sender == self.sender:
             self._keep_dearest(attempt.nonce, Fees(attempt.max_fee_wei, attempt.priority_fee_wei))
 
+    def ours(self, nonce: int) -> bool:
+        """Whether somebody may have been given a transaction of the keeper with this nonce, by this run or an earlier one."""
+        return nonce in self._sent
+
     def _keep_dearest(self, nonce: int, fees: Fees) -> None:
         self._sent[nonce] = dearest(fees, self._sent.get(nonce, fees))
 
@@ -280,6 +284,11 @@ class Pen:
         """What the first offer for it may cost now; 0 where that is not known."""
         gas_limit = armed.action.gas_limit or self._gas.get(armed.key, 0)
         return self.lane.offer.max_fee_wei * gas_limit if self.lane is not None else 0
+
+    def least_cost_wei(self, armed: ArmedAction) -> int:
+        """The least that a first offer for it may be now; 0 where that is not known."""
+        gas_limit = armed.action.gas_limit or self._gas.get(armed.key, 0)
+        return (self.head.next_base_fee_wei + 1) * gas_limit if self.head is not None else 0
 
     def _first_fees(self, lane: Lane, head: BlockStamp, nonce: int) -> Fees:
         """The offer of the last refresh, for which there is a signature; a fresh one when the base fee rose more than one block can raise it.

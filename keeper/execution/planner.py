@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from keeper.domain.abi import Function, decode_results, encode_call, parse_signature, to_text
 from keeper.domain.action import Action, Call, SafeSide
 from keeper.domain.adjustment import IN_EFFECT, NEW, Adjusted
+from keeper.domain.bits import put
 from keeper.domain.circuit_breaker import TRIP, TRIP_SIGNED, encode_list, evidence_of, trip_call
 from keeper.domain.errors import MalformedAnswer
 from keeper.domain.evm import CallResult
@@ -30,6 +31,11 @@ class ArmedAction:
     def key(self) -> tuple[str, str]:
         """(market, action): at most one intent of a key is open."""
         return self.action.market, self.action.name
+
+    @property
+    def word(self) -> tuple[Call, int]:
+        """What it changes: the view, and how many of its results come before the one that counts."""
+        return self.effect_call, self.effect_view.skipped
 
     def at(self, current: str | None) -> ArmedAction:
         """The action where the view answers this; itself when it is the same whatever the view answers. Text that is no number is unknown."""
@@ -81,7 +87,10 @@ class ArmedAction:
         expect = self.action.effect.expect
         if current == expect:
             return True
+        adjustment = self.action.adjustment
         try:
+            if adjustment is not None:
+                return adjustment.holds(int(current), int(expect))
             match self.action.safe_side:
                 case SafeSide.LOWER:
                     return int(current) < int(expect)
@@ -107,7 +116,7 @@ def arm(action: Action) -> ArmedAction:
 
 
 def _with_new(action: Action, new: str) -> Action:
-    args = tuple(new if arg == NEW else arg for arg in action.call.args)
+    args = put(action.call.args, NEW, new)
     trip = action.breaker
     if trip is not None:
         trip = replace(trip, values=tuple(new if value == NEW else value for value in trip.values))

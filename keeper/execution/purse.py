@@ -84,6 +84,22 @@ class Purse:
             del self._paid[tx_hash]
         return sum(wei for _, wei in self._paid.values())
 
+    def too_little(self, wei: int, key: tuple[str, str], open_works: Iterable[Work], now_ms: int) -> str:
+        """Why a first offer of at least so much for this action (market, name) does not fit; empty where it does."""
+        per_action, per_day = self.budget.per_action_wei, self.budget.per_day_wei
+        if per_action is not None and wei > per_action:
+            return f"a first offer costs {wei} wei, and the budget of one action is {per_action} wei"
+        if per_day is not None:
+            held = sum(
+                max(map(worst_wei, other.intent.attempts), default=0)
+                for other in open_works
+                if other.mined is None and other.key != key
+            )
+            left = max(0, per_day - self.spent_wei(now_ms) - held)
+            if wei > left:
+                return f"a first offer costs {wei} wei, and {left} wei are left of the {per_day} wei for 24 hours"
+        return ""
+
     def _held_wei(self, work: Work, open_works: Iterable[Work]) -> int:
         """What all other intents may still cost, with what is being signed for them."""
         held = dict(self._reserved)

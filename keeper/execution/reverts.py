@@ -1,7 +1,7 @@
 """What revert data says, in words, and whether it means that the sender lacks a right.
 
-The selectors are those of the breaker contract, of OpenZeppelin 5 (AccessControl, AccessManaged, Ownable) and Solidity's own two; the phrases
-those of OpenZeppelin 4.
+The selectors are those of the breaker contract, of OpenZeppelin 5 (AccessControl, AccessManaged, Ownable), Comet, GMX v2, Aave v3 from 3.4 on,
+Lido's circuit breaker, and Solidity's own two; the phrases those of OpenZeppelin 4, Compound v2 and Safe.
 """
 
 from __future__ import annotations
@@ -18,8 +18,32 @@ AUTHORITY_ERRORS: dict[bytes, tuple[str, tuple[str, ...]]] = {
     bytes.fromhex("e2517d3f"): ("AccessControlUnauthorizedAccount", ("address", "bytes32")),
     bytes.fromhex("068ca9d8"): ("AccessManagedUnauthorized", ("address",)),
     bytes.fromhex("118cdaa7"): ("OwnableUnauthorizedAccount", ("address",)),
+    bytes.fromhex("82b42900"): ("Unauthorized", ()),
+    bytes.fromhex("a35b150b"): ("Unauthorized", ("address", "string")),
+    bytes.fromhex("cdd36a97"): ("CallerNotPoolAdmin", ()),
+    bytes.fromhex("934f6050"): ("CallerNotPoolOrEmergencyAdmin", ()),
+    bytes.fromhex("66e574d7"): ("CallerNotRiskOrPoolAdmin", ()),
+    bytes.fromhex("803ddb7b"): ("CallerNotRiskOrPoolOrEmergencyAdmin", ()),
+    bytes.fromhex("31fe3919"): ("SenderNotPauser", ()),
+    bytes.fromhex("0a59e02f"): ("HeartbeatExpired", ()),
 }
-AUTHORITY_PHRASES = ("accesscontrol: account", "caller is not", "not authorized", "unauthorized", "missing role")
+AUTHORITY_PHRASES = (
+    "accesscontrol: account",
+    "caller is not",
+    "not authorized",
+    "unauthorized",
+    "missing role",
+    "only pause guardian",
+    "gs104",
+)
+AAVE_CODES = {
+    "1": "not a pool admin",
+    "2": "not an emergency admin",
+    "3": "not a pool or emergency admin",
+    "4": "not a risk or pool admin",
+    "96": "not a risk, pool or emergency admin",
+}
+"""What Aave v3 up to 3.3 says to a caller without the right: Errors.sol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +61,18 @@ def explain(data: bytes, node_words: str = "", causes: int = 2) -> Revert:
     try:
         if selector == ERROR_STRING:
             text = str(decode_values(("string",), body)[0])
+            if text in AAVE_CODES:
+                return Revert(
+                    f'"{text}", which in Aave v3 means: the caller is {AAVE_CODES[text]}', lacks_authority=True
+                )
             return Revert(f'"{_short(text)}"', any(phrase in text.lower() for phrase in AUTHORITY_PHRASES))
         if selector == PANIC:
             code = int(decode_values(("uint256",), body)[0])
             return Revert(f"Panic(0x{code:02x})", lacks_authority=False)
         if selector in AUTHORITY_ERRORS:
             name, types = AUTHORITY_ERRORS[selector]
+            if body and not types:
+                raise MalformedAnswer("an error without arguments has some")
             values = decode_values(types, body)
             shown = ", ".join("0x" + value.hex() if isinstance(value, bytes) else str(value) for value in values)
             return Revert(f"{name}({shown})", lacks_authority=True)

@@ -48,6 +48,14 @@ class RehearsingReader(Protocol):
         """As ``read``, and what each rehearsal comes to at the same block: None where the node has no word on it, or takes no such message."""
 
 
+@runtime_checkable
+class PoolReader(Protocol):
+    """What waits to be mined. Raises as ChainReader does."""
+
+    async def pending_nonce(self, address: str) -> int:
+        """The account's next nonce, with the transactions counted that wait in the node's pool without a gap."""
+
+
 class BlockReader(Protocol):
     """Headers of the past. Raises as ChainReader does."""
 

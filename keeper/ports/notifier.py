@@ -10,12 +10,24 @@ from keeper.domain.verdict import Severity
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """``key`` names the matter, so that repeats can be told apart; ``body`` is plain text with the numbers."""
+    """``key`` names the matter, so that repeats can be told apart; ``body`` is plain text with the numbers.
+
+    ``ends``: the matter is over, and with it those that are ``within`` it. ``settles``: so are the others of its ``subject`` within the same matter.
+    ``variant`` tells apart what has the same key and title (the reason of a fault); ``again``: said once more on purpose, no duplicate.
+    ``links`` are lines of the keeper's own: addresses to look at and commands to type. Nobody else's words are in them.
+    """
 
     key: str
     title: str
     body: str
     severity: Severity
+    ends: bool = False
+    settles: bool = False
+    within: str = ""
+    subject: str = ""
+    variant: str = ""
+    again: bool = False
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ def drawn_tree() -> dict[str, str]:
                 "Busy",
                 "Interrupted",
                 "Away",
+                "Lost",
             )
         ):
             continue

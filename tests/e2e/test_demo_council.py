@@ -47,7 +47,8 @@ async def test_demo__council_kept__tells_the_story_and_its_page_and_commands_wor
         said = [run.out.index(word) for word in TOLD]
         assert said == sorted(said)
         assert too_wide(run.out) == []
-        show, page, queue, delegates, on_chain = commands(run.out)
+        show, page, queue, delegates, status, on_chain = commands(run.out)
+        assert fetched(status.strip()).status_code == 200
         safe_tx_hash = re.findall(r"/proposals/(0x[0-9a-f]{64})", page)[0]
         answer = fetched(page.strip())
         assert answer.status_code == 200

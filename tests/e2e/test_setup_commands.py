@@ -14,7 +14,7 @@ import yaml
 
 from keeper import __version__
 from keeper.app.cli import check
-from keeper.app.cli.root import Preset
+from keeper.app.cli.init_command import Preset
 from keeper.config.template import PRESETS
 from keeper.domain.errors import Problem
 from tests.support.keeper_process import ROOT, Done, environment, in_process, keeper
@@ -188,7 +188,9 @@ def test_init__a_file_is_there__refused_and_untouched(there: str, tmp_path: Path
 def test_init__unknown_preset__exit_2(tmp_path: Path) -> None:
     done = in_process("init", tmp_path / "new", "--preset", "bogus")
     assert done.code == 2
-    assert "'bogus' is not one of 'safe', 'stablecoin-peg', 'staking-ratio', 'major-perp', 'lending-oracle'" in done.err
+    assert (
+        "'bogus' is not one of 'safe', 'stablecoin-peg', 'staking-ratio', 'major-perp', 'lending-oracle', " in done.err
+    )
     assert json.loads(in_process("--json", "init", tmp_path / "new", "--preset", "bogus").out)["ok"] is False
     assert not (tmp_path / "new").exists()
 
@@ -238,10 +240,10 @@ def test_db__new_database__upgrade_makes_it_current(tmp_path: Path) -> None:
     config.write_text('audit: {url: "sqlite:///new.db"}\n')
     before = in_process("--json", "db", config, "current")
     assert before.code == 1
-    assert json.loads(before.out) == {"ok": False, "revision": None, "head": "0002"}
+    assert json.loads(before.out) == {"ok": False, "revision": None, "head": "0003"}
     done = keeper("--json", "db", config, "upgrade")
     assert done.code == 0, done.err
-    assert json.loads(done.out) == {"ok": True, "revision": "0002", "head": "0002"}
+    assert json.loads(done.out) == {"ok": True, "revision": "0003", "head": "0003"}
     assert done.err == ""
     again = in_process("--json", "db", config, "current")
     assert (again.code, json.loads(again.out)["ok"]) == (0, True)

@@ -208,6 +208,12 @@ CALLS_OF_THE_WRITER = [
     *(f"SELECT {lock}()" for lock in LOCKS),
     "SELECT set_intent_state('i-2', 'done')",
     "SELECT forget_evidence('{}')",
+    "SELECT lock_replica()",
+    "SELECT lock_appending_as(1)",
+    "SELECT take_lease('x', 1, 1000, false)",
+    "SELECT renew_lease(1, 1, 1000)",
+    "SELECT release_lease(1)",
+    "SELECT hear_replica('x', 'standby', 0, 0, 0, '1', '0x')",
 ]
 NOT_FOR_LOGINS = [
     *CHANGES,
@@ -232,6 +238,11 @@ NOT_FOR_LOGINS = [
     "DROP FUNCTION public.forget_evidence(text[])",
     "SET session_replication_role = replica",
     "SELECT audit.refuse()",
+    "SELECT audit.session_ended(1, 1)",
+    "INSERT INTO lease VALUES (1, 9, 'x', 1, 0, 0, 0, '', '', 0)",
+    "UPDATE lease SET fence = 9",
+    "UPDATE replicas SET seen = 9",
+    "DELETE FROM replicas",
     *(f"LOCK TABLE audit.{lock} IN {mode} MODE" for lock in LOCKS for mode in MODES),
 ]
 

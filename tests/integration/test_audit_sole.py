@@ -123,7 +123,7 @@ def test_sole__postgresql_another_keeper_took_the_lock_meanwhile__is_told(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free, lost, told = Event(), [], Event()
-    real = postgres_sole._taken
+    real = postgres_sole.taken
 
     def only_when_free(url: str) -> object:
         assert free.wait(60)
@@ -135,7 +135,7 @@ def test_sole__postgresql_another_keeper_took_the_lock_meanwhile__is_told(
 
     with sole_keeper(postgres_url, tell):
         (first,) = holders(postgres_url)
-        monkeypatch.setattr(postgres_sole, "_taken", only_when_free)
+        monkeypatch.setattr(postgres_sole, "taken", only_when_free)
         end(postgres_url, first)
         with closing(real(postgres_url)):
             free.set()

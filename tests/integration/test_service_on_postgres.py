@@ -10,22 +10,9 @@ import pytest
 
 from keeper.adapters.audit.migrate import upgrade
 from tests.support.keeper_process import Running, in_process, keeper
-from tests.support.keeper_stage import MARKET, Setup, Stage, staged
+from tests.support.keeper_stage import MARKET, PostgresStage, Setup, staged
 
 pytestmark = pytest.mark.integration
-
-
-class PostgresStage(Stage):
-    """The stage with its log in ``postgres``."""
-
-    postgres = ""
-
-    @property
-    def url(self) -> str:
-        return self.postgres
-
-    def _has_log(self) -> bool:
-        return True
 
 
 def asked(*args: str | Path) -> dict[str, object]:

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.integration
 
 SEND = "eth_sendRawTransaction"
 READ = "eth_call"
-QUIET_S = 0.5
+QUIET_S = 1.2
+"""Longer than the pace of the readiness, which looks at the newest block once a second at most."""
 
 
 @asynccontextmanager
@@ -37,9 +38,14 @@ async def quiet_keeper(folder: Path, more: str = "") -> AsyncIterator[tuple[Stag
 
 
 def refreshed(proxy: Proxy) -> bool:
-    """Whether what is asked after the reads of a block was asked after the last ones: nonce, balance and fee of the key."""
-    since = proxy.requests[::-1][: proxy.requests[::-1].index(READ)] if READ in proxy.requests else []
-    return {"eth_feeHistory", "eth_getTransactionCount", "eth_getBalance"} <= set(since)
+    """Whether nonce, balance and fee of the key were asked for after the reads of the last block, which may be followed by those of the readiness."""
+    asked = proxy.requests
+    fees = [place for place, method in enumerate(asked) if method == "eth_feeHistory"]
+    return (
+        bool(fees)
+        and READ in asked[: fees[-1]]
+        and {"eth_getTransactionCount", "eth_getBalance"} <= set(asked[fees[-1] :])
+    )
 
 
 async def on_the_path(stage: Stage, proxy: Proxy, run: Inside) -> list[str]:

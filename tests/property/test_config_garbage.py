@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from keeper.config import Config, loads
 from keeper.config.problems import Report
+from keeper.config.schema import json_schema
 from keeper.config.tree import parse, plain_json
 from keeper.domain.errors import ConfigurationError
+from tests.unit.config.test_config_schema import fits
 
 pytestmark = pytest.mark.property
 
@@ -24,6 +26,18 @@ GOOD = (
     .read_text("utf-8")
     .replace("routes: {public: {kind: public}}\n", (FILES / "sending.yaml").read_text("utf-8"))
 )
+GOOD += """
+jobs: {heartbeat: {every: 5m, url: "https://127.0.0.1/ping"}, digest: {at: "08:00"}, drill: {every: 7d}}
+watch:
+  silent: 3 blocks
+  missed: 3 blocks
+  stands: 60s
+  again: 10m
+  notify:
+    - {kind: log, min_severity: critical, group: 2s}
+    - {kind: apprise, name: pager, url: "${KEEPER_NOTIFY_URL}", about: [incidents], repeat: 10m, escalate: {after: 0s, every: 10m, times: 4}}
+"""
+SCHEMA = json_schema()
 GOOD_DOCUMENT: Any = plain_json(parse(GOOD.encode(), Report()))
 MARK = "x7q".join(("z", "9", "k"))  # put together, because Hypothesis tries the literals of a test as input
 SECRETS = {
@@ -165,6 +179,12 @@ def test_loads__good_document_with_garbage_in_one_place__loads_or_says_why(
     if isinstance(outcome, Config):
         assert MARK not in json.dumps(outcome.public())
         assert outcome.hash == attempt_again(document).hash
+        if isinstance(value, str) and path[0] in (
+            "jobs",
+            "watch",
+            "notify",
+        ):  # elsewhere a number is taken as a name too
+            assert fits(document, SCHEMA), "what loads is what `keeper schema` allows"
 
 
 def attempt_again(document: Any) -> Config:

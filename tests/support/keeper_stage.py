@@ -245,6 +245,19 @@ class Stage:
         return self._made
 
 
+class PostgresStage(Stage):
+    """The stage with its log in ``postgres``."""
+
+    postgres = ""
+
+    @property
+    def url(self) -> str:
+        return self.postgres
+
+    def _has_log(self) -> bool:
+        return True
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for the condition. Raises TimeoutError when it does not come."""
     async with asyncio.timeout(PATIENCE_S):

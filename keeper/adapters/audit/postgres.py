@@ -79,14 +79,17 @@ def connect(
     lock_ms: int,
     statement_ms: int = STATEMENT_MS,
     read_only: bool = False,
+    idle_ms: int = IDLE_MS,
 ) -> Connection:
     """A connection whose commits are on disk when they return; each statement is a transaction unless one is begun.
 
-    ``task`` is what the server's administrator sees of us. Raises StoreUnavailable.
+    ``task`` is what the server's administrator sees of us; a transaction in which nothing is asked for ``idle_ms`` is ended. Raises StoreUnavailable.
     """
     with database_errors(url):
         address = _address(url)
-        named = _LIMITS | _named(task) | address.arguments() | _fixed(address, lock_ms, statement_ms, read_only)
+        named = (
+            _LIMITS | _named(task) | address.arguments() | _fixed(address, lock_ms, statement_ms, read_only, idle_ms)
+        )
         connection = psycopg.connect(make_conninfo(**named), autocommit=True)
         try:
             _require_utf8(url, connection)
@@ -167,12 +170,12 @@ def _named(task: str) -> dict[str, str]:
     return {"application_name": f"keeper {task} {socket.gethostname()[:30]} {os.getpid()}"}
 
 
-def _fixed(address: PostgresUrl, lock_ms: int, statement_ms: int, read_only: bool) -> dict[str, str]:
+def _fixed(address: PostgresUrl, lock_ms: int, statement_ms: int, read_only: bool, idle_ms: int) -> dict[str, str]:
     settings = {
         # a lock is waited for at most this long, and a statement ends
         "lock_timeout": lock_ms,
         "statement_timeout": statement_ms,
-        "idle_in_transaction_session_timeout": IDLE_MS,
+        "idle_in_transaction_session_timeout": idle_ms,
         "idle_session_timeout": 0,  # what waits for the next block, and the lock of the running keeper, are idle most of the time
         # the server must notice that our machine is gone: until then it keeps our locks
         "tcp_keepalives_idle": 5,

@@ -6,7 +6,7 @@ one after the other by a lock that lives as long as the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -17,14 +17,25 @@ from keeper.adapters.audit.chaining import Ready
 from keeper.adapters.audit.head import require_head
 from keeper.adapters.audit.journal import Opened, Signed, already_known, already_open, already_tried
 from keeper.adapters.audit.memory_journal import MemoryJournal
-from keeper.adapters.audit.postgres import APPENDING, Connection, connect, database_errors, is_lost, locked, revision
+from keeper.adapters.audit.postgres import (
+    APPENDING,
+    IDLE_MS,
+    Connection,
+    connect,
+    database_errors,
+    is_lost,
+    locked,
+    revision,
+)
+from keeper.adapters.audit.postgres_lease_ddl import LEASE_LOST
 from keeper.adapters.audit.statements import Statements
 from keeper.adapters.audit.unheard import Unheard
-from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition
+from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition, LeaseLost
 from keeper.domain.record import GENESIS, Record
 
 _BEGIN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 _LOCK: Final = locked(APPENDING)
+_LOCK_AS: Final = b"SELECT public.lock_appending_as(%s)"
 _HASH: Final = b"SELECT hash FROM records WHERE seq = %s"
 _EMPTY: Final = b"SELECT NOT EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'public')"
 _NOT_NEXT: Final = (errors.UniqueViolation, errors.RestrictViolation)
@@ -34,11 +45,16 @@ _NOT_NEXT: Final = (errors.UniqueViolation, errors.RestrictViolation)
 class PostgresDatabase:
     """Implements ``keeper.adapters.audit.store.Database``."""
 
-    def __init__(self, url: str, busy_timeout_ms: int) -> None:
-        """Connects to nothing yet."""
+    def __init__(
+        self, url: str, busy_timeout_ms: int, fence: Callable[[], int] | None = None, idle_ms: int = IDLE_MS
+    ) -> None:
+        """Connects to nothing yet. ``fence`` is the lease's number under which it appends, asked each time; it raises LeaseLost."""
         self.sql = Statements("%s")
+        self._fence = fence
+        self._idle_ms = idle_ms
+        self._lock = _LOCK if fence is None else _LOCK_AS
         values, marks = self.sql.insert_record.split(" VALUES ")
-        lock = _LOCK.decode().removeprefix("SELECT ")
+        lock = self._lock.decode().removeprefix("SELECT ")
         self._insert_under_lock = f"{values} SELECT {marks[1:-1]} FROM {lock}".encode()  # noqa: S608 - no value is in it
         self._url = url
         self._busy_timeout_ms = busy_timeout_ms
@@ -63,13 +79,15 @@ class PostgresDatabase:
             except psycopg.Error as error:
                 lost = self._write_connection is not None and is_lost(self._write_connection, error)
                 self.drop_writer()
+                _raise_if_fenced(error)
                 if not lost:
                     raise
             # the server was restarted, or the network was gone, since the last record or just now: once more, over a new connection
             try:
                 return self._append(ready)
-            except psycopg.Error:
+            except psycopg.Error as error:
                 self.drop_writer()
+                _raise_if_fenced(error)
                 raise
 
     def rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
@@ -121,23 +139,25 @@ class PostgresDatabase:
 
     def _write_after(self, connection: Connection, head: tuple[int, str], ready: list[Ready]) -> list[Record]:
         """One trip and one transaction, which the server refuses where ``head`` is not the last record any more. Raises what it raises."""
+        held = self._held()
         records, writes = planned(ready, Before(*head, MemoryJournal()), self.sql)
         self._unheard.sending(records, ready)
         if len(records) == 1 and not writes:
             # a ninth of the time of two statements; the lock is taken before the trigger looks at the last record
-            connection.execute(self._insert_under_lock, rows_of(records, ready)[0])
+            connection.execute(self._insert_under_lock, (*rows_of(records, ready)[0], *held))
             return self._stored(records)
         with connection.pipeline():
-            connection.execute(_LOCK)
+            connection.execute(self._lock, held)
             # not prepared: where the server refuses the first, it skips the others, and the driver takes them for prepared
             self._insert(connection, records, ready, writes, prepare=False)
         return self._stored(records)
 
     def _ask_and_write(self, connection: Connection, ready: list[Ready]) -> list[Record] | None:
+        held = self._held()
         sent, asked = self._unheard.sent, questions(ready, self.sql)
         with connection.pipeline():
             connection.execute(_BEGIN)
-            connection.execute(_LOCK)
+            connection.execute(self._lock, held)
             last = connection.execute(self.sql.head.encode())
             same = connection.execute(_HASH, (sent[-1].seq,)) if sent else None
             answers = [connection.execute(statement.encode(), values) for statement, values in asked]
@@ -183,8 +203,22 @@ class PostgresDatabase:
 
     def _writer(self) -> Connection:
         if self._write_connection is None:
-            self._write_connection = connect(self._url, task="writes", lock_ms=self._busy_timeout_ms)
+            self._write_connection = connect(
+                self._url, task="writes", lock_ms=self._busy_timeout_ms, idle_ms=self._idle_ms
+            )
         return self._write_connection
+
+    def _held(self) -> tuple[int, ...]:
+        """What the lock is taken with. Raises LeaseLost."""
+        return () if self._fence is None else (self._fence(),)
+
+
+def _raise_if_fenced(error: psycopg.Error) -> None:
+    if error.sqlstate == LEASE_LOST:
+        raise LeaseLost(
+            "another replica leads, or the lease was not renewed in time: nothing was written",
+            remedy="none is needed: this replica stands by; if none leads, look at the database and at keeper status",
+        ) from None
 
 
 def _refused(constraint: str | None, ready: Sequence[Ready]) -> Exception | None:

@@ -28,9 +28,9 @@ def _trigger_function(name: str, body: str) -> str:
     return f"CREATE FUNCTION audit.{name}() RETURNS trigger LANGUAGE plpgsql {_SAFE} AS $$\n{body}\n$$"
 
 
-def _writers_function(signature: str, body: str) -> str:
+def writers_function(signature: str, body: str, *, schema: str = "public") -> str:
     """With the rights of the role that migrated, which the writer does not have."""
-    return f"CREATE FUNCTION public.{signature} LANGUAGE plpgsql SECURITY DEFINER {_SAFE} AS $$\n{body}\n$$"
+    return f"CREATE FUNCTION {schema}.{signature} LANGUAGE plpgsql SECURITY DEFINER {_SAFE} AS $$\n{body}\n$$"
 
 
 FUNCTIONS: Final[dict[str, str]] = {
@@ -81,13 +81,13 @@ FUNCTIONS: Final[dict[str, str]] = {
         "  RETURN OLD;\n"
         "END",
     ),
-    "public.lock_appending": _writers_function(
+    "public.lock_appending": writers_function(
         "lock_appending() RETURNS void", "BEGIN\n  LOCK TABLE audit.lock_appending IN EXCLUSIVE MODE;\nEND"
     ),
-    "public.lock_running": _writers_function(
+    "public.lock_running": writers_function(
         "lock_running() RETURNS void", "BEGIN\n  LOCK TABLE audit.lock_running IN EXCLUSIVE MODE NOWAIT;\nEND"
     ),
-    "public.set_intent_state": _writers_function(
+    "public.set_intent_state": writers_function(
         "set_intent_state(intent text, state text) RETURNS void",
         "BEGIN\n"
         "  UPDATE public.intents AS i SET state = $2 WHERE i.id = $1;\n"
@@ -96,7 +96,7 @@ FUNCTIONS: Final[dict[str, str]] = {
         "  END IF;\n"
         "END",
     ),
-    "public.forget_evidence": _writers_function(
+    "public.forget_evidence": writers_function(
         "forget_evidence(hashes text[]) RETURNS bigint",
         "DECLARE\n"
         "  gone bigint;\n"

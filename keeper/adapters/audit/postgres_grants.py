@@ -8,7 +8,8 @@ from typing import Any, Final
 import psycopg
 
 from keeper.adapters.audit.finding import Finding
-from keeper.adapters.audit.postgres_ddl import AUDITOR, FUNCTIONS, LOCKS, WRITER
+from keeper.adapters.audit.postgres_ddl import AUDITOR, FUNCTIONS, LOCKS, TABLES, WRITER
+from keeper.adapters.audit.postgres_lease_ddl import LEASE_FUNCTIONS
 from keeper.adapters.audit.view_sql import POSTGRES_HELPERS
 from keeper.adapters.audit.views import VIEWS
 
@@ -66,7 +67,7 @@ WHERE pg_get_userbyid(m.member) IN (%s, %s) ORDER BY 1, 2
 
 def check_functions(cursor: psycopg.Cursor[Any], owner: str) -> None:
     """``owner`` of the tables. Raises Finding."""
-    statements = FUNCTIONS | POSTGRES_HELPERS
+    statements = FUNCTIONS | LEASE_FUNCTIONS | POSTGRES_HELPERS
     found: dict[str, Any] = {}
     for name, *rest in cursor.execute(_FUNCTIONS, (list(statements),)):
         if name in found:
@@ -87,9 +88,8 @@ def check_rights(cursor: psycopg.Cursor[Any], tables: list[str], owner: str) -> 
         if whose != owner:
             raise Finding(WHERE, None, f"the {name} belongs to {whose}, and records to {owner}")
     allowed = {"SELECT": None, "INSERT": WRITER, "EXECUTE": WRITER}
-    for name, role, right in cursor.execute(_RIGHTS, (tables, list(FUNCTIONS))):
-        written = name in tables and name != "alembic_version"
-        if right not in allowed or allowed[right] not in (None, role) or (right == "INSERT" and not written):
+    for name, role, right in cursor.execute(_RIGHTS, (tables, list(FUNCTIONS | LEASE_FUNCTIONS))):
+        if right not in allowed or allowed[right] not in (None, role) or (right == "INSERT" and name not in TABLES):
             raise Finding(WHERE, None, f"{role} has the right to {right} on {name}, which the migrations did not give")
     for name, role in cursor.execute(_SCHEMAS):
         # in ``public`` others may have things of their own, which the fixed paths keep from ours

@@ -17,9 +17,11 @@ from keeper.adapters.audit.head import HEAD, require_head
 from keeper.adapters.audit.models import metadata, version_table
 from keeper.adapters.audit.postgres_ddl import LOCKS, TABLES, TRIGGERS
 from keeper.adapters.audit.postgres_grants import WHERE, check_functions, check_rights, compare, none_too_many
+from keeper.adapters.audit.postgres_lease_ddl import LEASE_TABLES
+from keeper.adapters.audit.replica_tables import replica_metadata
 from keeper.adapters.audit.views import views
 
-_OURS: Final = [*TABLES, "alembic_version"]
+_OURS: Final = [*TABLES, *LEASE_TABLES, "alembic_version"]
 _TABLES: Final = """
 SELECT c.relname::text, c.relkind::text, c.relpersistence::text, c.relrowsecurity OR c.relforcerowsecurity,
   EXISTS (SELECT 1 FROM pg_inherits AS i WHERE c.oid IN (i.inhrelid, i.inhparent)),
@@ -60,6 +62,7 @@ _CONDITIONS: Final = {"state <> 'done'": "(state <> 'done'::text)"}
 _STATES: Final = "'open'::text, 'signed'::text, 'submitted'::text, 'mined'::text, 'done'::text"
 _CHECKS: Final = {
     "ck_intents_state": f"CHECK ((state = ANY (ARRAY[{_STATES}])))",
+    "ck_lease_id": "CHECK ((id = 1))",
     "ck_evidence_size": "CHECK (((size > 0) AND (length(packed) > 0)))",
     "ck_checkpoints_signature": "CHECK ((length(signature) = 132))",
     "ck_checkpoints_prev": "CHECK ((length(prev) =\nCASE number\n    WHEN 1 THEN 0\n    ELSE 132\nEND))",
@@ -180,7 +183,7 @@ def _named(cursor: psycopg.Cursor[Any], statement: str) -> dict[str, Any]:
 
 
 def _tables() -> list[Table]:
-    return [*metadata.sorted_tables, version_table]
+    return [*metadata.sorted_tables, *replica_metadata.sorted_tables, version_table]
 
 
 def _type_of(kind: Any) -> str:

@@ -19,6 +19,8 @@ from keeper.adapters.audit.postgres_database import PostgresDatabase
 from keeper.domain.errors import AlreadyRunning, StoreUnavailable
 from keeper.domain.text import printable
 
+REPLICA: Final = "lock_replica"
+"""The same lock in a mode that keeps a keeper without replicas out, and is kept out by one, but not by other replicas."""
 AGAIN_S: Final = 1.0
 """Between two tries to take a lost lock again."""
 _WAIT_MS: Final = 5_000
@@ -31,7 +33,7 @@ _HOLDER: Final = (
     b"SELECT a.pid, a.application_name, a.client_addr::text FROM pg_catalog.pg_locks AS l "
     b"JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid JOIN pg_catalog.pg_class AS c ON c.oid = l.relation "
     b"JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
-    b"WHERE l.locktype = 'relation' AND l.mode = 'ExclusiveLock' AND l.granted AND n.nspname = 'audit' AND c.relname = %s "
+    b"WHERE l.locktype = 'relation' AND l.mode IN ('ExclusiveLock', 'RowShareLock') AND l.granted AND n.nspname = 'audit' AND c.relname = %s "
     b"AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"
 )
 _log = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ def hold(url: str, lost: Callable[[AlreadyRunning], None] | None) -> Iterator[No
     finally:
         log.drop_writer()
         log.drop_reader()
-    watch = _Watch(url, _taken(url), lost)
+    watch = _Watch(url, taken(url), lost)
     watch.start()
     try:
         yield
@@ -101,7 +103,7 @@ class _Watch(threading.Thread):
 
     def _take_again(self) -> None:
         try:
-            self._connection = _taken(self._url)
+            self._connection = taken(self._url)
         except AlreadyRunning as error:
             _log.error("another keeper took the lock meanwhile: %s", error.message)
             self._ended.set()
@@ -113,15 +115,18 @@ class _Watch(threading.Thread):
             _log.warning("the lock of the running keeper is held again")
 
 
-def _taken(url: str) -> Connection:
-    """A connection in a transaction that holds the lock. It has no snapshot and no number: it keeps the server from no cleaning up."""
+def taken(url: str, lock: str = RUNNING) -> Connection:
+    """A connection in a transaction that holds the lock. It has no snapshot and no number: it keeps the server from no cleaning up.
+
+    Raises AlreadyRunning, StoreUnavailable.
+    """
     with database_errors(url):
         connection = connect(url, task="runs", lock_ms=_WAIT_MS)
         try:
             connection.execute(_ENDLESS)
             connection.execute(b"BEGIN ISOLATION LEVEL READ COMMITTED")
             try:
-                connection.execute(locked(RUNNING))
+                connection.execute(locked(lock))
                 return connection
             except errors.LockNotAvailable:
                 connection.execute(b"ROLLBACK")
@@ -130,10 +135,11 @@ def _taken(url: str) -> Connection:
             connection.close()
             raise
         connection.close()
-    raise AlreadyRunning(
-        f"another keeper runs on {without_password(url)}{_who(holder)}",
-        remedy="end it first, or give this one a database of its own in audit.url",
-    )
+    if lock == RUNNING:
+        remedy = "end it first, or give this one a database of its own in audit.url; where it has replicas, give this one keeper.replicas too"
+    else:
+        remedy = "it has no keeper.replicas: end it, give it that section, and start both"
+    raise AlreadyRunning(f"another keeper runs on {without_password(url)}{_who(holder)}", remedy=remedy)
 
 
 def _who(holder: tuple[object, ...] | None) -> str:

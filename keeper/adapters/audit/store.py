@@ -8,6 +8,7 @@ write lock, or the database refuses a record that does not follow it: two proces
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from keeper.adapters.audit.chaining import Ready, make_ready
@@ -21,6 +22,16 @@ from keeper.domain.postgres_url import is_postgres
 from keeper.domain.record import GENESIS, Draft, Record, RecordQuery
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTerms:
+    """``fence`` is the number of the lease under which a replica appends, or raises LeaseLost; a transaction of it that stands still for
+    ``idle_ms`` is ended by the server, so that a process that was stopped in the middle of one holds nobody up.
+    """
+
+    fence: Callable[[], int]
+    idle_ms: int
 
 
 class Database(Protocol):
@@ -58,12 +69,15 @@ class SqlAuditStore:
         self._closed = False
 
     @classmethod
-    async def open(cls, url: str, *, create: bool = False, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> SqlAuditStore:
+    async def open(
+        cls, url: str, *, create: bool = False, busy_timeout_ms: int = BUSY_TIMEOUT_MS, terms: LeaseTerms | None = None
+    ) -> SqlAuditStore:
         """Opens the log. ``create`` makes a database that is new and empty ready; an older one is never changed on the way.
 
-        ``busy_timeout_ms`` is how long a write waits for another process. Raises StoreUnavailable, StoreNotMigrated.
+        ``busy_timeout_ms`` is how long a write waits for another process. ``terms``: every append is made under this lease, PostgreSQL only, and
+        may raise LeaseLost. Raises StoreUnavailable, StoreNotMigrated.
         """
-        database = _database(url, busy_timeout_ms)
+        database = _database(url, busy_timeout_ms, terms)
         store = cls(database)
         try:
             await store._run(store._writing, lambda: database.prepare(create))
@@ -114,11 +128,14 @@ class SqlAuditStore:
         return self._database.rows(statement, values)
 
 
-def _database(url: str, busy_timeout_ms: int) -> Database:
+def _database(url: str, busy_timeout_ms: int, terms: LeaseTerms | None) -> Database:
     if is_postgres(url):
         from keeper.adapters.audit.postgres_database import PostgresDatabase
 
+        if terms is not None:
+            return PostgresDatabase(url, busy_timeout_ms, terms.fence, terms.idle_ms)
         return PostgresDatabase(url, busy_timeout_ms)
     from keeper.adapters.audit.sqlite_database import SqliteDatabase
 
+    assert terms is None, "the configuration allows replicas on PostgreSQL only"
     return SqliteDatabase(url, busy_timeout_ms)

@@ -19,7 +19,7 @@ from keeper.domain.errors import OutsideError, Refused
 from keeper.domain.evm import CallResult, Receipt, Simulation
 from keeper.domain.rehearsal import Rehearsal
 from keeper.domain.testimony import Silence, Testimony, Word
-from keeper.ports.chain import RehearsingReader
+from keeper.ports.chain import PoolReader, RehearsingReader
 from keeper.ports.clock import Clock
 
 __all__ = ["Fleet", "FleetPolicy", "Member", "Node"]
@@ -94,6 +94,11 @@ class Fleet:
     async def head(self) -> BlockStamp:
         """The newest block of the endpoint in use."""
         return await self._ask(lambda node: node.head())
+
+    def go_on_from(self, block: BlockStamp) -> None:
+        """The first listener gets what comes after this block, as if another one had ended there. Before anybody listens."""
+        if self._trail is not None:
+            self._trail.take(block)
 
     async def heads(self) -> AsyncGenerator[BlockStamp]:
         """Each new block once, in order; a listener that is slow gets the newest. Raises Unreachable when no primary has a connection.
@@ -170,6 +175,16 @@ class Fleet:
     async def account(self, address: str) -> tuple[int, int]:
         """(nonce, balance in wei)."""
         return await self._ask(lambda node: node.account(address))
+
+    async def pending_nonce(self, address: str) -> int:
+        """As one node has it. Raises Refused where no node looks into a pool."""
+
+        async def ask(node: Node) -> int:
+            if not isinstance(node, PoolReader):
+                raise Refused("this node shows no pool")
+            return await node.pending_nonce(address)
+
+        return await self._ask(ask)
 
     async def gas(self, call: Call, sender: str) -> int:
         """The estimate of the gas limit."""

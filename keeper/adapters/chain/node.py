@@ -178,18 +178,17 @@ class NodeClient:
     async def account(self, address: str) -> tuple[int, int]:
         """(nonce, balance in wei) at the newest block."""
         params = json.dumps([address, "latest"])
-        nonce, balance = await _all(
-            [
-                self._ask("eth_getTransactionCount", params, lambda answer: hexes.quantity(answer, "the nonce")),
-                self._ask("eth_getBalance", params, lambda answer: hexes.quantity(answer, "the balance")),
-            ]
-        )
-        return nonce, balance
+        balance = self._ask("eth_getBalance", params, lambda answer: hexes.quantity(answer, "the balance"))
+        nonce, wei = await _all([self._nonce(address, "latest"), balance])
+        return nonce, wei
 
     async def nonce_at(self, address: str, block: int) -> int:
         """How many transactions the account had sent by the end of this block. Raises Refused where the node has let go of that state."""
-        params = json.dumps([address, hex(block)])
-        return await self._ask("eth_getTransactionCount", params, lambda answer: hexes.quantity(answer, "the nonce"))
+        return await self._nonce(address, hex(block))
+
+    async def pending_nonce(self, address: str) -> int:
+        """``eth_getTransactionCount`` of the pending block."""
+        return await self._nonce(address, "pending")
 
     async def sent_in(self, block: int, sender: str, nonce: int) -> Sent | None:
         """That transaction of the account, if the block holds it."""
@@ -288,6 +287,10 @@ class NodeClient:
         return await self._many(
             requests, block.number, lambda answer: CallResult(True, hexes.data(answer)), calling.reverted
         )
+
+    async def _nonce(self, address: str, at: str) -> int:
+        params = json.dumps([address, at])
+        return await self._ask("eth_getTransactionCount", params, lambda answer: hexes.quantity(answer, "the nonce"))
 
     async def _many(
         self,

@@ -8,6 +8,8 @@ import re
 import warnings
 from typing import Any
 
+from keeper.adapters.notify.plain import cleaned, defused, fitted, one_line, written
+from keeper.adapters.notify.services import KEYED, VERBATIM, for_notice, prepared, room_in, scheme_of
 from keeper.domain.errors import ConfigurationError, Problem
 from keeper.domain.verdict import Severity
 from keeper.ports.notifier import Delivery, Notice
@@ -39,7 +41,7 @@ async def open_apprise(
             hint="SERVICE://... with every part that the service needs; `.venv/bin/apprise --details` lists the services",
         )
         raise ConfigurationError((problem,))
-    return AppriseNotifier(channel, name=name, timeout_s=timeout_s)
+    return AppriseNotifier(channel, name=name, timeout_s=timeout_s, scheme=scheme_of(url), limit=room_in(channel))
 
 
 class AppriseNotifier:
@@ -48,11 +50,19 @@ class AppriseNotifier:
     After a time-out the notice may have arrived all the same: a repeat can be a double.
     """
 
-    def __init__(self, channel: Any, *, name: str, timeout_s: float) -> None:
+    def __init__(self, channel: Any, *, name: str, timeout_s: float, scheme: str = "json", limit: int = 32_768) -> None:
+        """``limit``: how long a message may be."""
         self._channel = channel
         self._name = name
         self._timeout_s = timeout_s
+        self._scheme = scheme
+        self._limit = limit
         self._closed = False
+
+    @property
+    def keyed(self) -> bool:
+        """Whether an alert has a key there, and its end resolves it."""
+        return self._scheme in KEYED
 
     @property
     def name(self) -> str:
@@ -72,10 +82,10 @@ class AppriseNotifier:
     def _send(self, notice: Notice) -> Delivery:
         from apprise import AppriseResultStatus
 
-        with self._channel.notify(
-            body=notice.body,
-            title=notice.title,
-            notify_type=_KINDS[notice.severity],
+        with self._channel_for(notice).notify(
+            body=self._body(notice),
+            title=self._shown(one_line(notice.title)),
+            notify_type="success" if notice.ends and self.keyed else _KINDS[notice.severity],
             body_format="text",
             timeout=self._timeout_s,
         ) as result:
@@ -84,6 +94,26 @@ class AppriseNotifier:
             if result.status == AppriseResultStatus.TIMEOUT:
                 return Delivery(delivered=False, recoverable=True, message=f"no answer in {self._timeout_s:g} s")
             return _refused(str(entry.message) for entry in result.logs())
+
+    def _channel_for(self, notice: Notice) -> Any:
+        """Where alerts have keys, a channel for this one."""
+        if not self.keyed:
+            return self._channel
+        from apprise import Apprise
+
+        (service,) = self._channel
+        channel = Apprise(asset=service.asset)
+        channel.add(for_notice(service, self._scheme, notice))
+        return channel
+
+    def _body(self, notice: Notice) -> str:
+        """With links, in the length that the service takes; a service without titles gets the title in the same length."""
+        body = self._shown(cleaned(notice.body))
+        links = [one_line(link, 1_000) for link in notice.links]
+        return fitted(body, links, max(200, self._limit - written(one_line(notice.title))))
+
+    def _shown(self, text: str) -> str:
+        return text if self._scheme in VERBATIM else defused(text)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r})"
@@ -115,5 +145,5 @@ def _load(url: str) -> Any:
     if service is None:
         return None
     channel = Apprise(asset=asset)
-    channel.add(service)
+    channel.add(prepared(service, url))
     return channel

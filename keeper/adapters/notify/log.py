@@ -26,7 +26,8 @@ class LogNotifier:
         """One line of the log, at the level of the severity."""
         level = _LEVELS[notice.severity]
         # a line end inside a value would be printed as its escape
-        body = " | ".join(line.strip() for line in notice.body.splitlines() if line.strip())
+        lines = [*notice.body.splitlines(), *notice.links]
+        body = " | ".join(line.strip() for line in lines if line.strip())
         getattr(self._log, level)(notice.title, key=notice.key, severity=str(notice.severity), body=body)
         return Delivery(delivered=True)
 

@@ -102,6 +102,10 @@ class Access:
         """The same for a page."""
         return self._admitted(self._named_by(session), headers, address, "give it below")
 
+    def still(self, session: str) -> bool:
+        """Whether whoever was let in with this session still is: it has not ended, or none is asked for."""
+        return not self._tokens or self._named_by(session) is not None
+
     def log_in(self, token: str, address: str) -> str:
         """The session's secret, for a cookie."""
         name = self._name_of(token) if self._tokens else None
@@ -113,10 +117,13 @@ class Access:
         own = [key for key, (whose, _) in self._sessions.items() if whose == name]
         if len(own) >= SESSIONS_OF_ONE:
             del self._sessions[own[0]]
-        self._sessions[_key(session)] = name, self._clock.monotonic_ms() + SESSION_MS
-        if len(self._sessions) > SESSIONS_MAX:
-            del self._sessions[next(iter(self._sessions))]
+        self._remember(_key(session), name)
         return session
+
+    def adopt(self, session: str) -> None:
+        """A session that another process of this keeper has opened; whose it is is not known here."""
+        key = _key(session)
+        self._remember(key, f"session {key}")
 
     def log_out(self, session: str) -> None:
         self._sessions.pop(_key(session), None)
@@ -131,6 +138,11 @@ class Access:
         if not self._open or not _asked_here(headers):
             raise PageProblem(403, CLOSED, CLOSED_REMEDY)
         return _block(address)
+
+    def _remember(self, key: str, name: str) -> None:
+        self._sessions[key] = name, self._clock.monotonic_ms() + SESSION_MS
+        if len(self._sessions) > SESSIONS_MAX:
+            del self._sessions[next(iter(self._sessions))]
 
     def _name_of(self, token: str) -> str | None:
         """Every known hash is compared in full, whether one before fits or not."""

@@ -63,7 +63,10 @@ def notice(order: Order, outcome: Outcome) -> Notice:
     market, action = order.armed.key
     body = f"{outcome.message}\n{outcome.remedy}\nincident {order.incident}"
     title = f"{market}: {action} {outcome.kind} ({outcome.reason})"
-    return Notice(f"outcome/{order.id}", title, body, Severity.CRITICAL)
+    within = f"incident/{order.incident}"
+    return Notice(
+        f"outcome/{order.id}", title, body, Severity.CRITICAL, settles=True, within=within, subject=f"{market}/{action}"
+    )
 
 
 def waits(order: Order, trip: TripOrder, signers: Collection[str], required: int, left_s: int) -> Notice:
@@ -75,7 +78,7 @@ def waits(order: Order, trip: TripOrder, signers: Collection[str], required: int
         f"({', '.join(sorted(signers)) or 'nobody'}), {left_s} s left\n"
         f"digest 0x{trip.digest.hex()}\ndo the others run? They may sign by hand: keeper breaker CONFIG sign FILE\nincident {order.incident}"
     )
-    return Notice(f"waits/{order.id}", title, body, Severity.WARNING)
+    return Notice(f"waits/{order.id}", title, body, Severity.WARNING, within=f"incident/{order.incident}")
 
 
 def ending(order: Order, outcome: Outcome, at_ms: int) -> Draft:

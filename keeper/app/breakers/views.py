@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from keeper.domain.abi import encode_call
 from keeper.domain.abi_codec import decode_values
@@ -27,6 +28,13 @@ from keeper.execution.planner import ArmedAction
 from keeper.ports.chain import ChainReader
 
 
+class Reads(Protocol):
+    """Whatever answers calls at a block."""
+
+    async def read(self, calls: Sequence[Call], block: BlockStamp) -> Sequence[CallResult]:
+        """As a ChainReader does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """``terms`` is None for a breaker that is not registered."""
@@ -47,13 +55,18 @@ class Standing:
         return refusal(self.state, self.terms, now_s, frozen=self.frozen)
 
 
-async def standing_of(chain: ChainReader, contract: str, identifier: str, block: BlockStamp) -> Standing:
-    """Raises OutsideError."""
-    calls = [
+def standing_calls(contract: str, identifier: str) -> list[Call]:
+    """What ``standing_of`` reads."""
+    return [
         view_call(contract, STATE_OF, identifier),
         encode_call(FunctionCall(contract, FROZEN)),
         view_call(contract, BREAKER_OF, identifier),
     ]
+
+
+async def standing_of(chain: Reads, contract: str, identifier: str, block: BlockStamp) -> Standing:
+    """Raises OutsideError."""
+    calls = standing_calls(contract, identifier)
     state, frozen, terms = [
         _data(result, call) for result, call in zip(await chain.read(calls, block), calls, strict=True)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point ``keeper``: never returns, ends the process with a code of ``exit_codes``."""
-    sys.exit(run_command(list(sys.argv[1:] if argv is None else argv)))
+    given = list(sys.argv[1:] if argv is None else argv)
+    if "run" in given:
+        # nothing was read yet, so there is nothing to reload; to end, as the signal does by itself, is not what is meant
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    sys.exit(run_command(given))
 
 
 def run_command(argv: list[str]) -> int:

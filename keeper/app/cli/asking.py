@@ -15,6 +15,11 @@ from keeper.domain.errors import Interrupted
 NOTHING_TYPED = "nothing was typed"
 
 
+def at_terminal() -> bool:
+    """Whether somebody can be asked. Where a service manager closed standard input, nobody can."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def ask(question: str, done: str) -> str:
     """The line typed, without the blanks around it; empty for Ctrl-D and for Enter alone.
 

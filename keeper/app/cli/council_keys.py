@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from keeper.app.cli.asking import NOTHING_TYPED, ask, ask_hidden
+from keeper.app.cli.asking import NOTHING_TYPED, ask, ask_hidden, at_terminal
 from keeper.domain.errors import UnitError
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def _option(name: str, file: Path) -> str:
 
 
 def _password(keystore: Path) -> str:
-    if not sys.stdin.isatty():
+    if not at_terminal():
         raise UnitError("the keystore's password is not given", remedy="--password-file FILE, or run it on a terminal")
     password = ask_hidden(f"Password of {keystore}: ", "signed")
     if password is None:
@@ -87,7 +86,7 @@ def agreed(output: Output, safe_tx_hash: str, *, yes: bool, verb: str = "sign") 
     """
     if yes:
         return ""
-    if output.as_json or not sys.stdin.isatty():
+    if output.as_json or not at_terminal():
         return NOBODY_ASKED
     typed = ask(f"Type the last {ASKED_DIGITS} digits of the hash to {verb}: ", DONE[verb]).lower()
     if not typed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from keeper.app.cli import logs, nothing_yet
-from keeper.app.cli.asking import NOTHING_TYPED, ask
+from keeper.app.cli.asking import NOTHING_TYPED, ask, at_terminal
 from keeper.app.cli.council import Place, refusal_of, refused, write_new
 from keeper.app.cli.council_document import document
 from keeper.app.cli.council_keys import NOBODY_ASKED
@@ -185,7 +184,7 @@ def _agreed(output: Output, *, yes: bool) -> str:
     """Why it is not proposed; empty when somebody said yes."""
     if yes:
         return ""
-    if output.as_json or not sys.stdin.isatty():
+    if output.as_json or not at_terminal():
         return NOBODY_ASKED
     answer = ask("Propose this to the council? (yes/no) ", "proposed")
     if not answer:

@@ -12,6 +12,8 @@ from keeper.app.cli.audit_commands import audit_app
 from keeper.app.cli.council_commands import RESTORE_HELP, council_app, restore
 from keeper.app.cli.groups import DEFAULT_CONFIG, ConfigGroup
 from keeper.app.cli.incidents_commands import incidents_app
+from keeper.app.cli.init_command import init
+from keeper.app.cli.notify_commands import notify_app
 from keeper.app.cli.output import Output
 
 app = typer.Typer(
@@ -52,6 +54,11 @@ app.add_typer(
     name="council",
     help="What waits for the owners of the Safe: keeper council CONFIG queue | show | confirm | reject | execute.",
 )
+app.add_typer(
+    notify_app,
+    name="notify",
+    help="What people were told and have not answered, and whether they can be reached: keeper notify CONFIG list | ack | test.",
+)
 app.add_typer(db_app, name="db", help="The database's schema: keeper db CONFIG upgrade | current.")
 
 Config = Annotated[str, typer.Argument(help="The configuration file; - is standard input.", metavar="CONFIG")]
@@ -64,14 +71,6 @@ class Scenario(StrEnum):
     BREAKER = "breaker"
     COUNCIL = "council"
     PRIVATE = "private"
-
-
-class Preset(StrEnum):
-    SAFE = "safe"
-    STABLECOIN_PEG = "stablecoin-peg"
-    STAKING_RATIO = "staking-ratio"
-    MAJOR_PERP = "major-perp"
-    LENDING_ORACLE = "lending-oracle"
 
 
 @app.callback()
@@ -103,21 +102,7 @@ def demo(
     raise typer.Exit(run(ctx.ensure_object(Output), scenario.value, seed, directory, keep=keep))
 
 
-@app.command()
-def init(
-    ctx: typer.Context,
-    directory: Annotated[Path, typer.Argument(help="Where to write keeper.yaml and .env.", metavar="DIR")] = Path(),
-    preset: Annotated[
-        Preset,
-        typer.Option(
-            help="What to start from: an oracle against spot, a peg, a staked token, a crash, a lending market."
-        ),
-    ] = Preset.SAFE,
-) -> None:
-    """Write a commented keeper.yaml and .env in safe mode (nothing is ever sent)."""
-    from keeper.app.cli.init import run
-
-    raise typer.Exit(run(ctx.ensure_object(Output), directory, preset.value))
+app.command()(init)
 
 
 @app.command()
@@ -134,6 +119,55 @@ def schema(ctx: typer.Context) -> None:
     from keeper.app.cli.check import print_schema
 
     print_schema(ctx.ensure_object(Output))
+
+
+@app.command()
+def reload(ctx: typer.Context, config: Config = DEFAULT_CONFIG) -> None:
+    """Have the running keeper take over the changed configuration, after the same check as `keeper check`.
+
+    Windows of signals and rules whose own definition has not changed go on; what is new begins empty. The keeper reads the file that it was started
+    with; SIGHUP does the same. What it refuses is in its log, and the old configuration goes on.
+    """
+    from keeper.app.cli.reload import run
+
+    raise typer.Exit(run(ctx.ensure_object(Output), config))
+
+
+@app.command()
+def drill(
+    ctx: typer.Context,
+    config: Config = DEFAULT_CONFIG,
+    fork: Annotated[
+        str | None,
+        typer.Option(help="The node whose chain is forked; the first primary endpoint when left out.", metavar="URL"),
+    ] = None,
+    market: Annotated[str, typer.Option(help="Which market; the most severe rule that acts, when left out.")] = "",
+    rule: Annotated[str, typer.Option(help="Which rule is to trip.")] = "",
+    source: Annotated[str, typer.Option(help="Which source goes wrong; any that trips the rule, when left out.")] = "",
+    factor: Annotated[
+        str, typer.Option(help="By which factor: 0.9 is a fall by a tenth. The smallest that trips, when left out.")
+    ] = "",
+    in_source: Annotated[
+        bool, typer.Option("--in-source", help="Change what the source says, and not the contract that it reads.")
+    ] = False,
+    block_time: Annotated[float, typer.Option(help="Seconds between the blocks of the fork.", min=0.2, max=60)] = 1.0,
+    patience: Annotated[
+        float, typer.Option(help="Seconds until the rule must have tripped.", min=5, max=86_400)
+    ] = 300.0,
+    report: Annotated[
+        Path | None, typer.Option(help="Where the report goes: .md or .json.", show_default="drills/TIME.md")
+    ] = None,
+) -> None:
+    """Rehearse the whole way on a fork: a breach on purpose, the trip, the transaction, the effect, each stage measured.
+
+    The keeper of this configuration runs against a fork of its chain, with its own key, and under a chain id of its own: what is signed there is
+    worth nothing elsewhere. A source, or the contract that it reads, is changed by as little as trips the rule. Afterwards the fork is put back and
+    thrown away; a report and a record in the log stay. Nobody is told, and no real builder, Safe or chain gets anything.
+    """
+    from keeper.app.cli.drill import asked_for, run
+
+    asked = asked_for(market, rule, source, factor, in_source=in_source, block_s=block_time, patience_s=patience)
+    raise typer.Exit(run(ctx.ensure_object(Output), config, asked, fork, report))
 
 
 @app.command()
@@ -154,6 +188,18 @@ def run(
     from keeper.app.cli.run import run as run_service
 
     raise typer.Exit(run_service(ctx.ensure_object(Output), config, shadow=shadow))
+
+
+@app.command()
+def watch(
+    ctx: typer.Context,
+    config: Config = DEFAULT_CONFIG,
+    once: Annotated[bool, typer.Option("--once", help="Look once and print what is wrong; exit code 1 if so.")] = False,
+) -> None:
+    """The dead man's switch: tells when no block is evaluated any more, or the keeper missed a trip. A process of its own; needs no key."""
+    from keeper.app.cli.watch import run as run_watch
+
+    raise typer.Exit(run_watch(ctx.ensure_object(Output), config, once=once))
 
 
 @app.command()

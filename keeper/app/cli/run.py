@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,13 @@ from keeper.app import event_loop
 from keeper.app.cli import logs
 from keeper.app.cli.output import Output
 from keeper.app.exit_codes import Exit
+from keeper.domain.errors import KeeperError
 
 if TYPE_CHECKING:
     from keeper.config.model import Config
-    from keeper.domain.errors import AlreadyRunning
+
+STDIN = "-"
+"""In place of a file's name."""
 
 
 def run(output: Output, config: str, *, shadow: bool) -> int:
@@ -24,17 +27,28 @@ def run(output: Output, config: str, *, shadow: bool) -> int:
     from keeper.config.model import Mode
 
     logs.set_up(output.verbosity)
-    loaded = load(config)
-    if shadow:
-        loaded = replace(loaded, keeper=replace(loaded.keeper, mode=Mode.SHADOW))
-    return event_loop.run(_serve(loaded))
+    early: list[int] = []
+    # a reload that is asked for while the keeper still begins, or already ends, must not kill it
+    signal.signal(signal.SIGHUP, lambda number, _: early.append(number))
+
+    def read() -> Config:
+        loaded = load(config)
+        return replace(loaded, keeper=replace(loaded.keeper, mode=Mode.SHADOW)) if shadow else loaded
+
+    def again() -> Config:
+        if config == STDIN:
+            raise KeeperError(
+                "the configuration was given on standard input, which is read once",
+                remedy="start the keeper with a file, or restart it",
+            )
+        return read()
+
+    return event_loop.run(_serve(read(), again, early))
 
 
-async def _serve(config: Config) -> int:
-    from keeper.adapters.audit.sole import sole_keeper
-    from keeper.app.huge_pages import collapse
-    from keeper.app.service import Service
-    from keeper.app.wiring import build
+async def _serve(config: Config, again: Callable[[], Config], early: list[int]) -> int:
+    """``early`` has what asked for a reload so far."""
+    from keeper.app.running import Running
 
     stop = asyncio.Event()
     ended_by: list[signal.Signals] = []
@@ -46,20 +60,13 @@ async def _serve(config: Config) -> int:
 
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, end, name)
-    taken: list[AlreadyRunning] = []
-
-    def lost(error: AlreadyRunning) -> None:
-        taken.append(error)
-        loop.call_soon_threadsafe(stop.set)
-
-    with sole_keeper(config.audit.url.reveal(), lost):
-        parts = await build(config)
-        gc.freeze()  # a full collection would walk 200,000 objects of the libraries: 90 ms in which no head is heard
-        collapse()
-        try:
-            await Service(parts).run(stop)
-        finally:
-            await parts.close()
-    if taken:
-        raise taken[0]
+    running = Running(config, again, stop)
+    loop.add_signal_handler(signal.SIGHUP, running.reload)
+    if early:
+        running.reload()
+    try:
+        await running.run()
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     return Exit.INTERRUPTED if signal.SIGINT in ended_by else Exit.DONE

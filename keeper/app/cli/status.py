@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from keeper.adapters.audit.errors import DraftRefused
 from keeper.adapters.audit.times import from_iso, to_iso
-from keeper.app.cli import aside, not_done, on_contract, proposals, switch
+from keeper.app.cli import aside, not_done, on_contract, proposals, replicas_shown, status_actions, switch
 from keeper.app.cli.no_value import why_no_threshold, why_no_value
 from keeper.app.cli.nothing_yet import log_exists, remedy
 from keeper.app.cli.output import Output
@@ -40,7 +40,7 @@ class Life(StrEnum):
 class State:
     """Everything that is shown. ``running`` is what the last start and stop say, ``last`` the newest record of any kind,
     ``failed`` the outcomes that open incidents are left with, ``off`` the switches that are off, ``turns`` the newest of each breaker on the chain,
-    ``waiting`` orders that too few keepers have signed, ``proposed`` what waits for the owners of a Safe.
+    ``waiting`` orders that too few keepers have signed, ``proposed`` what waits for the owners of a Safe, ``actions`` what the newest probes found.
     """
 
     running: bool
@@ -54,6 +54,7 @@ class State:
     turns: tuple[Record, ...] = ()
     waiting: tuple[Record, ...] = ()
     proposed: tuple[Proposed, ...] = ()
+    actions: tuple[status_actions.Standing, ...] = ()
 
     def life(self, now_ms: int) -> Life:
         if self.start is None:
@@ -62,6 +63,12 @@ class State:
             return Life.STOPPED
         assert self.last is not None, "the start is a record too"
         return Life.SILENT if _age_s(self.last, now_ms) > SILENT_AFTER_S else Life.RUNNING
+
+    def now(self, now_ms: int) -> status_actions.Now:
+        """What decides whether an action that would work may be called armed."""
+        life = self.life(now_ms)
+        live = self.start is not None and self.start.body["mode"] == "live"
+        return status_actions.Now("" if life is Life.RUNNING else life.value, live, self.off)
 
     @property
     def evaluates(self) -> bool:
@@ -78,7 +85,8 @@ NOTHING = State(False, None, None, None, (), (), ())
 
 
 def run(output: Output, config: str) -> int:
-    """Prints the state. FOUND unless the keeper runs, has evaluated a block since its start, and nothing is down, failed or waits for signatures.
+    """Prints the state. FOUND unless the keeper runs, has evaluated a block since its start, nothing is down, failed or waits for signatures, and, of
+    several replicas, one leads and one stands by.
 
     Raises ConfigurationError, StoreNotMigrated, and StoreUnavailable for a log that cannot be read.
     """
@@ -92,13 +100,17 @@ def run(output: Output, config: str) -> int:
     aside.show(output, spooled)  # also where the log cannot be read
     try:
         state = read_state(url, now_ms) if log_exists(url) else NOTHING
-        output.document(_document(state, now_ms) | {"spooled": aside.document(spooled)})
+        replicas = replicas_shown.of_log(url, state.start)
+        beside = {"spooled": aside.document(spooled), "replicas": replicas_shown.document(replicas)}
+        output.document(_document(state, now_ms) | beside)
         _print(output, state, now_ms, config)
+        replicas_shown.show(output, replicas)
     except (DraftRefused, KeyError, TypeError, ValueError):
         raise StoreUnavailable(
             "a record is not as the keeper writes it", remedy=f"run: {keeper_command()} audit {config} verify"
         ) from None
-    return Exit.DONE if state.ok(now_ms) and spooled is None else Exit.FOUND
+    well = spooled is None and (replicas is None or replicas.ok)
+    return Exit.DONE if state.ok(now_ms) and well else Exit.FOUND
 
 
 def read_state(url: str, now_ms: int) -> State:
@@ -137,6 +149,7 @@ def read_state(url: str, now_ms: int) -> State:
         turns=on_contract.newest_turns(page),
         waiting=on_contract.unfinished(page, now_ms),
         proposed=proposals.open_in(page),
+        actions=status_actions.actions_in(page, since),
     )
 
 
@@ -158,6 +171,7 @@ def _document(state: State, now_ms: int) -> dict[str, object]:
         "verdicts": [_verdict(verdict) for verdict in _verdicts(body)],
         "breakers": body.get("breakers", {}),
         "contract_breakers": on_contract.documents(state.turns),
+        "actions": status_actions.documents(state.actions, state.now(now_ms)),
         "faults": [dict(fault) for fault in state.faults],
         "open_intents": [record.intent for record in state.open_intents],
         "failed": [not_done.document(record) for record in state.failed],
@@ -237,6 +251,7 @@ def _first_line(state: State, now_ms: int) -> str:
 
 def _print_troubles(output: Output, state: State, now_ms: int, config: str) -> None:
     output.say()
+    status_actions.show(output, state.actions, state.now(now_ms))
     for line in switch.lines(state.off):
         output.say(line, "yellow")
     for record in state.failed:

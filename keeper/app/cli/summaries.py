@@ -30,10 +30,20 @@ def _start(body: Body, where: str) -> str:
     line = (
         f"{body['name']} version {body['version']}, {body['mode']}, chain {body['chain_id']}, sender {body['sender']}"
     )
+    if "fence" in body:
+        line = f"{line}, replica {body['replica']} with fence {body['fence']}"
+    took = body.get("took_over")
+    if isinstance(took, Mapping):
+        line = f"{line}, took over from {took['from']} ({took['why']})"
     restored = body.get("restored")
     if isinstance(restored, Mapping):
         return f"{line}; goes on from {restored['from']} {restored['record']} and {restored['ticks']} ticks"
     return f"{line}; windows empty: {body['because']}" if body.get("forgot", FIRST) != FIRST else line
+
+
+def _configuration(body: Body, where: str) -> str:
+    before = body.get("previous")
+    return f"{body['hash']}, in place of {before}" if before else str(body["hash"])
 
 
 def _state(body: Body, where: str) -> str:
@@ -112,7 +122,18 @@ def _chain(body: Body, where: str) -> str:
 
 
 def _notification(body: Body, where: str) -> str:
-    return f"{body['key']} by {body['notifier']}: {'delivered' if body['delivered'] else 'NOT delivered'}"
+    keys = body.get("keys")
+    what = ", ".join(str(key) for key in keys) if isinstance(keys, list) else str(body.get("key", ""))
+    match body.get("state"):
+        case "acknowledged":
+            note = f": {body['note']}" if body.get("note") else ""
+            return f"{what} acknowledged by {body['by']}{note}"
+        case "waiting":
+            matters = body.get("matters")
+            return f"{len(matters) if isinstance(matters, list) else 0} critical matters are told when they last"
+        case "forgotten":
+            return f"{what}: {body['message']}"
+    return f"{what} by {body['notifier']}: {'delivered' if body['delivered'] else 'NOT delivered'}"
 
 
 def _switch(body: Body, where: str) -> str:
@@ -176,6 +197,15 @@ def _gap(body: Body, where: str) -> str:
     return f"the next {body['records']} records waited in {spool['file']} since {since}: {body['reason']}{left_out}"
 
 
+def _readiness(body: Body, where: str) -> str:
+    if "actions" in body:
+        return f"{body['armed']} of {body['actions']} actions armed at block {body['block']}"
+    why = f" ({body['reason']}): {body['message']}" if body["reason"] else ""
+    several = body.get("of")
+    whose = f"{len(several)} actions" if isinstance(several, list | tuple) else where
+    return f"{whose} {body['state']}{why}, block {body['block']}"
+
+
 def _witness(body: Body, where: str) -> str:
     kept = body["checkpoint"]
     if not isinstance(kept, Mapping):
@@ -184,9 +214,18 @@ def _witness(body: Body, where: str) -> str:
     return f"{body['finding']}: {body['message']} ({said})" if "finding" in body else f"kept {said}"
 
 
+def _drill(body: Body, where: str) -> str:
+    said = f"passed: {body['breach']}" if body["ok"] is True else f"FAILED: {body['problem']}"
+    return (
+        f"{where} {body['rule']} on a {body['where']} {said}"
+        if body["where"] == "fork"
+        else f"{where} {body['rule']} in memory {said}"
+    )
+
+
 SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.START: _start,
-    RecordKind.CONFIGURATION: lambda body, where: str(body["hash"]),
+    RecordKind.CONFIGURATION: _configuration,
     RecordKind.TICK: _tick,
     RecordKind.STATE: _state,
     RecordKind.INCIDENT: _incident,
@@ -207,7 +246,10 @@ SUMMARIES: dict[RecordKind, Callable[[Body, str], str]] = {
     RecordKind.PROPOSAL: _proposal,
     RecordKind.ARCHIVE: _archive,
     RecordKind.GAP: _gap,
+    RecordKind.READINESS: _readiness,
     RecordKind.WITNESS: _witness,
+    RecordKind.DRILL: _drill,
+    RecordKind.COMPARISON: lambda body, where: str(body["message"]),
 }
 
 

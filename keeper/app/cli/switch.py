@@ -116,13 +116,14 @@ async def _write(url: str, switch: Intervention) -> Record:
 
     store = await SqlAuditStore.open(url, create=True)
     try:
-        (record,) = await store.append([switch_records.record(switch, _user())])
+        (record,) = await store.append([switch_records.record(switch, user_name())])
     finally:
         await store.close()
     return record
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Of the user of the machine; the number where it has no name."""
     number = os.getuid()
     try:
         return pwd.getpwuid(number).pw_name

@@ -298,7 +298,7 @@ class Ledger:
     async def _paged(self, safe_tx_hash: str) -> list[Record]:
         query = RecordQuery(kinds=(RecordKind.NOTIFICATION,), newest_first=True, limit=PAGE)
         key = notice_key(safe_tx_hash)
-        return [record for record in await self._store.page(query) if record.body.get("key") == key]
+        return [record for record in await self._store.page(query) if key in notified_of(record)]
 
     def _draft(self, body: Mapping[str, Json], place: Place, at_ms: int) -> Draft:
         # No `intent`: that column is the journal's own.
@@ -306,6 +306,12 @@ class Ledger:
         return Draft(
             RecordKind.PROPOSAL, about, at_ms, market=place.market, action=place.action, incident=place.incident
         )
+
+
+def notified_of(record: Record) -> list[str]:
+    """The keys that a delivery was about: several, where notices were told as one."""
+    keys = record.body.get("keys")
+    return [str(one) for one in keys] if isinstance(keys, list) else [str(record.body.get("key", ""))]
 
 
 def notice_key(safe_tx_hash: str) -> str:

@@ -13,6 +13,7 @@ from keeper.config.problems import nearest
 from keeper.decisions.spec import PAUSES
 from keeper.domain.abi import decode_results, encode_call, parse_signature, to_text
 from keeper.domain.action import PREVIOUS, Action, Call, FunctionCall
+from keeper.domain.bits import put, stands_for
 from keeper.domain.block import BlockStamp
 from keeper.domain.circuit_breaker import (
     STATE_OF,
@@ -261,9 +262,10 @@ def _undo(action: Action | None, last: Made, old: str) -> FunctionCall | str:
     undo = action.undo
     if undo is None:
         return f"the action {last.action} has no `undo`: write how it is taken back"
-    if action.kind not in PAUSES and PREVIOUS not in undo.args and old not in undo.args:
+    carries = any(stands_for(arg, PREVIOUS) or arg == old for arg in undo.args)
+    if action.kind not in PAUSES and not carries:
         return f'the `undo` of {last.action} sets other numbers: write "{PREVIOUS}" in its args where the value goes'
-    filled = FunctionCall(undo.target, undo.signature, tuple(old if arg == PREVIOUS else arg for arg in undo.args))
+    filled = FunctionCall(undo.target, undo.signature, put(undo.args, PREVIOUS, old))
     try:
         encode_call(filled)
     except UnitError as error:

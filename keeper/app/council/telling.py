@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from keeper.adapters.audit.times import to_iso
 from keeper.app.council.ledger import Proposed, notice_key
@@ -86,7 +87,9 @@ def asks(
     if proposed.place.incident:
         body.append(f"incident {proposed.place.incident}")
     severity = Severity.CRITICAL if alarm else Severity.WARNING
-    return Notice(notice_key(proposed.hash), title, "\n".join([*body, *links.lines(proposed)]), severity)
+    said = "\n".join(body)
+    shown = tuple(links.lines(proposed))
+    return Notice(notice_key(proposed.hash), title, said, severity, again=again, links=shown, **_about(proposed))
 
 
 def executed(proposed: Proposed, execution: Execution, differing: Sequence[str]) -> Notice:
@@ -101,7 +104,8 @@ def executed(proposed: Proposed, execution: Execution, differing: Sequence[str])
         title, severity = f"executed: {proposed.title}", Severity.INFO
         lines = ["everything reads as proposed"] if proposed.facts.get("changes") else []
     lines += [f"transaction {execution.tx_hash} in block {execution.block}"]
-    return Notice(f"executed/{proposed.hash}", title, "\n".join(lines), severity)
+    ends, body = severity is Severity.INFO, "\n".join(lines)
+    return Notice(f"executed/{proposed.hash}", title, body, severity, ends=ends, settles=True, **_about(proposed))
 
 
 def moot(proposed: Proposed, why: str, left_there: str, *, anew: bool = False) -> Notice:
@@ -115,7 +119,8 @@ def moot(proposed: Proposed, why: str, left_there: str, *, anew: bool = False) -
         )
     if left_there:
         lines.append(f"it is still in the queue ({left_there}): do not sign it")
-    return Notice(f"moot/{proposed.hash}", title, "\n".join(lines), Severity.WARNING)
+    body = "\n".join(lines)
+    return Notice(f"moot/{proposed.hash}", title, body, Severity.WARNING, ends=True, settles=True, **_about(proposed))
 
 
 def signed_before(proposed: Proposed, former: Sequence[str], state: SafeState, members: Mapping[str, str]) -> Notice:
@@ -129,7 +134,20 @@ def signed_before(proposed: Proposed, former: Sequence[str], state: SafeState, m
         f"keeper council CONFIG show {proposed.hash}",
     ]
     title = f"signed already, for an earlier proposal: {proposed.title}"
-    return Notice(f"former/{proposed.hash}", title, "\n".join(lines), Severity.CRITICAL)
+    return Notice(f"former/{proposed.hash}", title, "\n".join(lines), Severity.CRITICAL, **_about(proposed))
+
+
+class _About(TypedDict):
+    within: str
+    subject: str
+
+
+def _about(proposed: Proposed) -> _About:
+    """What the keeper itself proposed belongs to its action; anything else is a matter of its own."""
+    place = proposed.place
+    own = bool(place.intent)
+    within = f"incident/{place.incident}" if place.incident else ""
+    return {"within": within, "subject": f"{place.market}/{place.action}" if own else f"proposal/{proposed.hash}"}
 
 
 def expired(state: SafeState, signed: int) -> Outcome:

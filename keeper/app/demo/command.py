@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
     from keeper.domain.record import Record
 
 KEPT_COUNCIL = (
-    "Node, Safe, service and page go on, a block each second, until Ctrl-C. In another terminal, in this folder:"
+    "Node, Safe, service and keeper go on, a block each second, until Ctrl-C. In another terminal, in this folder:"
 )
-KEPT = "Node and venue go on, a block each second, until Ctrl-C. In another terminal, in this folder:"
+KEPT = "Node, venue and keeper go on, a block each second, until Ctrl-C. In another terminal, in this folder:"
 
 
 def run(output: Output, scenario: str, seed: int, directory: Path | None, *, keep: bool) -> int:
@@ -86,16 +85,14 @@ async def _acts(played: Played, records: Sequence[Record]) -> Sequence[Act]:
 async def _keep(story: Story, played: Played, council: CouncilFacts | None) -> None:
     """Until it is cancelled."""
     from keeper.app.demo import hints
+    from keeper.app.demo.kept import running
     from keeper.app.demo.stage import go_on
 
     node, exchange = played.world.node.http_url, played.world.exchange
-    async with contextlib.AsyncExitStack() as opened:
+    async with running(played.config_path) as page:
         if council is None:
-            story.next_steps(KEPT, hints.meanwhile(played.config_path, node, exchange))
+            story.next_steps(KEPT, hints.meanwhile(played.config_path, node, exchange, page))
         else:
-            from keeper.app.demo.page import served
-
-            page = await opened.enter_async_context(served(played.config_path))
             story.next_steps(KEPT_COUNCIL, hints.of_the_council(played.config_path, council.logged, page))
         await go_on(played)
 

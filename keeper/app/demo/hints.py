@@ -51,7 +51,7 @@ def _log(keeper: str, file: str, scenario: str) -> Command:
 
 
 def of_the_council(config: Path, safe_tx_hash: str, page_url: str) -> list[Command]:
-    """What can be asked while the node, the council's service and its page are up."""
+    """What can be asked while the node, the council's service and the keeper with its pages are up."""
     keeper, file = keeper_command(), typed(config)
     council = (keeper, "council", file)
     return [
@@ -59,12 +59,13 @@ def of_the_council(config: Path, safe_tx_hash: str, page_url: str) -> list[Comma
         ("The same on a page, in a browser:", f"{page_url}proposals/{safe_tx_hash}"),
         ("What waits for signatures now (nothing):", folded(*council, "queue")),
         ("Who may propose in whose name:", folded(*council, "delegate", "list")),
+        ("What the keeper watches, live, in a browser:", f"{page_url}status"),
         ("Does the log agree with the chain, both ways?", folded(keeper, "audit", file, "verify", "--on-chain")),
     ]
 
 
-def meanwhile(config: Path, node_url: str, exchange: str) -> list[Command]:
-    """What can be asked while the node and the venue are up."""
+def meanwhile(config: Path, node_url: str, exchange: str, page_url: str) -> list[Command]:
+    """What can be asked while the node, the venue and the keeper are up."""
     keeper, file = keeper_command(), typed(config)
     market = market_id(SHAKEN)
     data = encode_function(parse_signature(PAUSED), (market,)).hex()
@@ -81,6 +82,6 @@ def meanwhile(config: Path, node_url: str, exchange: str) -> list[Command]:
     return [
         *commands,
         ("Does the log agree with the chain, both ways?", folded(keeper, "audit", file, "verify", "--on-chain")),
-        ("A keeper on what is there now (Ctrl-C ends it):", folded(keeper, "run", file)),
-        ("What it sees, in one screen, while it runs (in a third terminal):", folded(keeper, "status", file)),
+        ("What the keeper sees, live, in a browser:", f"{page_url}status"),
+        ("The same in one screen of a terminal:", folded(keeper, "status", file)),
     ]

@@ -8,7 +8,7 @@ from keeper.adapters.chain.node import NodeClient
 from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.keys import Keys
 from keeper.app.doctor.sources import PRIMARY_FIRST
-from keeper.app.readiness import FEE_MARGIN, GAS_GUESS
+from keeper.app.readiness_keys import FEE_MARGIN, GAS_GUESS
 from keeper.app.remedies import of_node
 from keeper.app.resting import RESTING, Rest, behind_breaker, says_rest
 from keeper.config import model

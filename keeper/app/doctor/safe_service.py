@@ -38,7 +38,7 @@ async def examine_service(
         yield answer
         if answer.health is Health.FAIL or state is None:
             return
-        yield await _key(config, route, service, state, sender)
+        yield await examine_key(config, route, service, state, sender)
         yield _queue(config, route, await service.queue(route.address, state.nonce), state, clock.now_ms())
     except OutsideError as error:
         remedy = error.remedy or "try again; ask the operator of the service"
@@ -96,7 +96,7 @@ def _owner(config: Config, route: SafeRoute, state: SafeState, sender: str | Non
     return Check(f"safe {route.name} key", Health.FAIL, f"{sender} is no owner of the Safe", remedy)
 
 
-async def _key(
+async def examine_key(
     config: Config, route: SafeRoute, service: SafeTransactionService, state: SafeState, sender: str | None
 ) -> Check:
     """Raises OutsideError."""

@@ -11,7 +11,7 @@ from keeper.app.council.onchain import SafeReader
 from keeper.app.doctor.check import Check, Health
 from keeper.app.doctor.safe_service import examine_service
 from keeper.app.doctor.sources import PRIMARY_FIRST
-from keeper.app.readiness import FEE_MARGIN, GAS_GUESS
+from keeper.app.readiness_keys import FEE_MARGIN, GAS_GUESS
 from keeper.app.remedies import of_node
 from keeper.config.model import Config, SafeRoute
 from keeper.domain.block import BlockStamp

@@ -114,6 +114,9 @@ def words_of(record: Record, *, share: bool = False) -> str:  # noqa: C901 one e
             return f"proposal {text(body, 'safe_tx_hash')[:10]}..: {step_words(body)}"
         case RecordKind.BREAKER if text(body, "trigger") == "chain":
             return text(body, "reason")
+        case RecordKind.NOTIFICATION if text(body, "state") == "acknowledged":
+            note = f": {text(body, 'note')}" if text(body, "note") else ""
+            return f"acknowledged by {text(body, 'by')}{note}"
         case RecordKind.NOTIFICATION:
             done = body.get("delivered") is True
             if text(body, "notifier") == OWN_LOG:
@@ -196,8 +199,9 @@ def _near(material: Material) -> list[Record]:
     found = []
     for record in material.around:
         if record.kind is RecordKind.NOTIFICATION:
-            key = text(record.body, "key")
-            if key in keys or key.startswith(f"held/{material.id}/"):
+            told = record.body.get("keys")
+            about = [str(one) for one in told] if isinstance(told, list) else [text(record.body, "key")]
+            if any(key in keys or key.startswith(f"held/{material.id}/") for key in about):
                 found.append(record)
         elif record.kind is RecordKind.SWITCH:
             if record.market in (None, material.market):

@@ -20,6 +20,9 @@ from keeper.app.pages.settings import PageSettings
 from keeper.ports.clock import Clock
 
 HEALTH: Final = "/healthz"
+METRICS: Final = "/metrics"
+_BY_ADDRESS: Final = frozenset({HEALTH, METRICS})
+"""What machines ask for, by whatever address they have. Metrics need a token, or this machine's own name as host."""
 BODY_MAX: Final = 8 * 1024
 HEADERS: Final[Mapping[str, str]] = {  # those of _OWN only where an answer does not bring its own
     "Content-Security-Policy": (
@@ -49,7 +52,7 @@ def host_name(header: str) -> str | None:
 
 
 class Guard:
-    """ASGI: puts HEADERS on every answer, and refuses requests for a host that is not ours. The health probe goes by address: it is let through."""
+    """ASGI: puts HEADERS on every answer, and refuses requests for a host that is not ours, but for what machines ask by address."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
         self._app = app
@@ -73,7 +76,7 @@ class Guard:
             unclear = PlainTextResponse("Two lengths.\n", status_code=400, headers={"Connection": "close"})
             await unclear(scope, receive, sealed)  # where it ends, another server may see otherwise
             return
-        if scope["path"] != HEALTH and host_name(headers.get("host", "")) not in self._hosts:
+        if scope["path"] not in _BY_ADDRESS and host_name(headers.get("host", "")) not in self._hosts:
             of_api = (scope["path"] + "/").startswith("/api/")
             refusal: Response = problem_response(ELSEWHERE) if of_api else PlainTextResponse(_PLAIN, status_code=421)
             await refusal(scope, receive, sealed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ import structlog
 
 from keeper.app.council.opening import council_of, safe_routes
 from keeper.app.faults import Faults
-from keeper.app.pages.settings import PageSettings
+from keeper.app.pages.settings import Mount, PageSettings
 from keeper.app.parts import Parts
 from keeper.domain.errors import OutsideError
 from keeper.ports.notifier import Notice
@@ -27,7 +27,9 @@ PART: Final = "page"
 AGAIN_S: Final = 10.0
 
 
-def hosted(parts: Parts, faults: Faults, tell: Callable[[Notice], None]) -> Callable[[], Awaitable[None]] | None:
+def hosted(
+    parts: Parts, faults: Faults, tell: Callable[[Notice], None], mounts: Sequence[Mount] = ()
+) -> Callable[[], Awaitable[None]] | None:
     """Serves until cancelled, and tries again where it cannot listen; None where the configuration has no section ``http``.
 
     The council's pages are those of the first route to a Safe. ``tell`` hears of another keeper that shows two histories.
@@ -44,6 +46,7 @@ def hosted(parts: Parts, faults: Faults, tell: Callable[[Notice], None]) -> Call
         listen_host=http.host,
         config=shlex.quote(parts.config.path),
         members=routes[0].members if routes else {},
+        status=bool(mounts),
     )
 
     async def serve() -> None:
@@ -57,7 +60,7 @@ def hosted(parts: Parts, faults: Faults, tell: Callable[[Notice], None]) -> Call
         async with _apart(parts, http, faults, tell, settings, council=council is not None) as apart:
             while True:
                 try:
-                    app = build_app(council, settings, apart)
+                    app = build_app(council, settings, apart, mounts=mounts)
                     await serve_pages(app, http.host, http.port, asyncio.Event(), started)
                 except OutsideError as error:
                     faults.down(PART, "cannot-listen", error.message, error.remedy)
@@ -79,6 +82,7 @@ async def _apart(
     """The log's own process: unpacking, telling and rendering take the interpreter for themselves, and the keeper needs its own."""
     from keeper.app.api.access import Access, AccessSettings
     from keeper.app.api.desk import LogApart
+    from keeper.app.pages.handed_over import HandedOver
     from keeper.app.pages.log_child import LogChild
     from keeper.app.pages.log_orders import LogOrders
     from keeper.app.pages.relay import Relay
@@ -96,6 +100,7 @@ async def _apart(
         rate=http.rate,
         config=settings.config,
         council=council,
+        status=settings.status,
         witness=take is not None,
     )
     access = Access(AccessSettings(http.host, http.tokens, http.rate, http.url), edges.clock)
@@ -103,7 +108,7 @@ async def _apart(
     keeping = asyncio.create_task(child.run())
     relay = Relay(child, settings)
     try:
-        yield LogApart(relay, access, take)
+        yield LogApart(HandedOver(relay, access), access, take)
     finally:
         keeping.cancel()
         with suppress(asyncio.CancelledError):

@@ -93,7 +93,7 @@ class LogChild:
                 stdout=DEVNULL,
                 pass_fds=(listening,),
                 env=for_own_process(),
-                process_group=0,  # an interrupt at the terminal is the keeper's matter
+                start_new_session=True,  # an interrupt at the terminal is the keeper's matter; uvloop knows no process_group
             )
         except OSError as error:
             return error.strerror or type(error).__name__

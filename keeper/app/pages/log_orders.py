@@ -21,6 +21,7 @@ class LogOrders:
     rate: int = 120
     config: str = "keeper.yaml"
     council: bool = False
+    status: bool = False
     witness: bool = False
 
 

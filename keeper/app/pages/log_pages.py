@@ -42,7 +42,7 @@ FORM_HEADERS: Final = {
     "Referrer-Policy": "same-origin",
 }
 _SEQ: Final = re.compile(r"[1-9][0-9]{0,18}")
-_OWN_PATH: Final = re.compile(r"/(audit|incidents)([/?][A-Za-z0-9/?&=%._~@:+-]{0,2000})?")
+_OWN_PATH: Final = re.compile(r"/(audit|incidents|status)([/?][A-Za-z0-9/?&=%._~@:+-]{0,2000})?")
 
 
 def add_log_pages(app: FastAPI, desk: AuditDesk, settings: PageSettings) -> None:

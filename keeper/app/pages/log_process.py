@@ -73,7 +73,9 @@ def _end_with_the_keeper(folder: str) -> None:
 async def _serve(orders: LogOrders, listening: socket.socket) -> None:
     clock = SystemClock()
     access = AccessSettings(orders.host, orders.tokens, orders.rate, orders.page_url)
-    settings = PageSettings(clock=clock, url=orders.page_url, listen_host=orders.host, config=orders.config)
+    settings = PageSettings(
+        clock=clock, url=orders.page_url, listen_host=orders.host, config=orders.config, status=orders.status
+    )
     take = _elsewhere if orders.witness else None
     async with open_desk(orders.url, access, clock, orders.config, take) as desk:
         app = Believing(build_app(None, settings, desk, beside_council=orders.council))

@@ -1,4 +1,4 @@
-"""Templates and the two files beside them. Everything is escaped; nothing comes from outside of this package."""
+"""Templates and the files beside them. Everything is escaped; nothing comes from outside of this package."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from keeper.app.pages.settings import PageSettings
 TYPES: Final = {
     "page.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
+    "status.css": "text/css; charset=utf-8",
+    "status.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -25,7 +25,7 @@ from keeper.app.pages.council_view import CouncilView
 from keeper.app.pages.guard import HEALTH, Guard, RateLimit, posted
 from keeper.app.pages.log_pages import COOKIE, FORMS, add_log_pages, login_page
 from keeper.app.pages.problem import PageProblem, problem_of
-from keeper.app.pages.settings import PageSettings
+from keeper.app.pages.settings import Mount, PageSettings
 from keeper.app.pages.sheet import sheet
 from keeper.domain.errors import KeeperError, OutsideError
 
@@ -38,7 +38,12 @@ READ_ONLY_REMEDY: Final = "set `http: approve: true` in the configuration, or si
 
 
 def build_app(
-    view: CouncilView | None, settings: PageSettings, audit: AuditDesk | LogApart, *, beside_council: bool = False
+    view: CouncilView | None,
+    settings: PageSettings,
+    audit: AuditDesk | LogApart,
+    *,
+    beside_council: bool = False,
+    mounts: Sequence[Mount] = (),
 ) -> FastAPI:
     """The council's pages over ``view``, and the API and the pages of the log over ``audit``.
 
@@ -49,6 +54,7 @@ def build_app(
         council=view is not None or beside_council,
         log=not audit.access.closed,
         login=audit.access.asks_for_tokens,
+        status=settings.status and not audit.access.closed,
     )
     api, relay = (witness_app(audit), audit.relay) if isinstance(audit, LogApart) else (api_app(audit), None)
     app = _Guarded(settings.hosts, api, relay)
@@ -60,7 +66,9 @@ def build_app(
         _pages(app, view, settings, turns)
         _posts(app, view, settings, turns)
     else:
-        _home(app)
+        _home(app, settings)
+    for mount in mounts:
+        mount(app, settings, audit.access)
     _errors(app, settings)
     return app
 
@@ -73,6 +81,8 @@ class _Guarded(FastAPI):
         self._hosts = hosts
         self._api = api
         self._relay = relay
+        self.state.ending = asyncio.Event()
+        """Set when the server ends: a stream of events ends then too, so that nobody waits for it."""
 
     def build_middleware_stack(self) -> ASGIApp:
         return Guard(Fork(super().build_middleware_stack(), self._api, self._relay), self._hosts)
@@ -95,10 +105,10 @@ def _pages(app: FastAPI, view: CouncilView, settings: PageSettings, turns: async
         )
 
 
-def _home(app: FastAPI) -> None:
+def _home(app: FastAPI, settings: PageSettings) -> None:
     @app.get("/")
     async def home() -> RedirectResponse:
-        return RedirectResponse("/audit")
+        return RedirectResponse("/status" if settings.status else "/audit")
 
 
 def _common(app: FastAPI) -> None:
@@ -230,6 +240,8 @@ async def serve_on(
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
+        if isinstance(app, _Guarded):
+            app.state.ending.set()
         server.should_exit = True
         await running
         listening.close()

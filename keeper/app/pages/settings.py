@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from keeper.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from keeper.app.api.access import Access
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - names of addresses, nothing listens here
@@ -29,6 +35,7 @@ class PageSettings:
     council: bool = True
     log: bool = True
     """Which pages there are for whoever reaches them, for links to them."""
+    status: bool = False
     login: bool = False
     """Whether the pages of the log ask for a token."""
 
@@ -42,3 +49,7 @@ class PageSettings:
         """The host names under which the page answers: any other name in a request is somebody's trick (DNS rebinding)."""
         named = {urlsplit(self.url).hostname or "", self.listen_host.strip("[]").lower()}
         return _LOOPBACK | (named - _ANYWHERE)
+
+
+Mount = Callable[["FastAPI", PageSettings, "Access"], None]
+"""Puts pages of its own into the application of a running keeper; who may see them is for ``Access`` to say."""

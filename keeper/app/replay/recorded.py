@@ -13,14 +13,14 @@ from typing import Any
 
 from keeper.adapters.audit.reading import page_sync
 from keeper.app.archive_reading import ArchiveReading
-from keeper.app.stretch import pages
+from keeper.app.stretch import carried_state, pages
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.record import Record, RecordKind, RecordQuery
 from keeper.domain.verdict import RuleState
-from keeper.engine import Engine, Tick
+from keeper.engine import Engine, EngineState, Tick
 from keeper.engine.evidence import decision_body, incident_body
 from keeper.engine.history import MarketRun, Trip
-from keeper.engine.retelling import KINDS, EvidenceMissing, NotTold, Retelling, Told, key_of
+from keeper.engine.retelling import KINDS, EvidenceMissing, NotTold, Retelling, Told, key_of, was_carried
 
 PAGE = 500
 """Ticks are large."""
@@ -73,6 +73,7 @@ def rerun(engine: Engine, url: str, markets: tuple[str, ...], archive: Path | No
             done.configurations.add(str(record.body.get("hash")))
             continue
         told = _take(reading, retelling, record)
+        _go_on_carried(reading, engine, retelling, record)
         if told is not None:
             now |= resolved(told.tick)
             _note(done, runs, trips, told.tick)
@@ -90,6 +91,18 @@ def rerun(engine: Engine, url: str, markets: tuple[str, ...], archive: Path | No
         if then.get(key) != now.get(key):
             done.differences.append(Difference(key, then.get(key), now.get(key)))
     return done
+
+
+def _go_on_carried(reading: ArchiveReading, engine: Engine, retelling: Retelling, start: Record) -> None:
+    """At a start that carried a state over: where the configuration that took over there is the one that is replayed, it goes on with what it
+    was given. Any other goes on as it is.
+    """
+    if start.kind is not RecordKind.START or not was_carried(start.body):
+        return
+    state = carried_state(reading.page, start)
+    found = engine.load(state.body.get("memento")) if state is not None else None
+    if isinstance(found, EngineState):
+        retelling.go_on_with(engine, found)
 
 
 def _take(reading: ArchiveReading, retelling: Retelling, record: Record) -> Told | None:

@@ -92,6 +92,18 @@ async def test_make__with_records__signs_head_and_first_and_goes_on_from_there()
     assert [signed_by(each) for each in (one, two)] == [IDENTITY.address] * 2
 
 
+async def test_make__when_the_newest_was_signed__is_known_from_the_first_look() -> None:
+    scene = Scene()
+    before = scene.checkpoints.signed_ms
+    await scene.add()
+    signed_ms = scene.clock.now_ms()
+    assert (before, scene.checkpoints.signed_ms) == (None, signed_ms)
+    await scene.clock.advance(1_500)
+    again = Checkpoints(scene.signing, scene.clock, scene.faults, scene.settle)
+    await again.make()
+    assert again.signed_ms == signed_ms
+
+
 async def test_make__nothing_new__signs_nothing() -> None:
     scene = Scene()
     await scene.add()

@@ -8,7 +8,7 @@ import pytest
 
 from keeper.app.doctor.actions import examine_budget
 from keeper.app.doctor.check import Health
-from keeper.app.readiness import GAS_GUESS
+from keeper.app.readiness_keys import GAS_GUESS
 from keeper.domain.budget import Budget
 from tests.support.execution_stage import pause
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from keeper.app.doctor import Check, Health, safe_service, safes
-from keeper.app.readiness import FEE_MARGIN, GAS_GUESS
+from keeper.app.readiness_keys import FEE_MARGIN, GAS_GUESS
 from keeper.config.model import ProposeAs, SafeRoute
 from keeper.config.secret import Secret
 from keeper.domain.address import checksum_address

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import pytest
 
-from keeper.app.huge_pages import HUGE_BYTES, MADV_COLLAPSE, collapse, places
+from keeper.app.huge_pages import HUGE_BYTES, MADV_COLLAPSE, collapse, give_back, places
 
 pytestmark = pytest.mark.unit
 
@@ -67,3 +68,28 @@ def test_collapse__some_are_refused__counts_the_others(tmp_path: Path) -> None:
 
 def test_collapse__a_system_without_maps__does_nothing(tmp_path: Path) -> None:
     assert collapse(tmp_path / "maps") == 0
+
+
+class Libc:
+    def __init__(self) -> None:
+        self.kept: list[int] = []
+
+    def malloc_trim(self, kept_bytes: int) -> int:
+        self.kept.append(kept_bytes)
+        return 1
+
+
+def test_give_back__where_there_is_glibc__keeps_nothing_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    libc = Libc()
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: libc)
+    give_back()
+    assert libc.kept == [0]
+
+
+@pytest.mark.parametrize("error", [OSError(), AttributeError()])
+def test_give_back__where_there_is_none__does_nothing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def missing(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    give_back()

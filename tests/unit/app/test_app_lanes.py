@@ -14,6 +14,7 @@ from keeper.app.breakers.registered import Answers, Breaker, Contract, Reader, c
 from keeper.app.breakers.upkeep import Upkeep
 from keeper.app.executing import executor_of
 from keeper.app.faults import Faults
+from keeper.app.observer import Observer
 from keeper.app.readiness import Readiness
 from keeper.config.model import BreakerRoute
 from keeper.config.secret import Secret
@@ -204,7 +205,7 @@ async def test_service__a_key_was_asked_for_what_it_has_no_mandate_for__is_a_cri
     written: list[Draft] = []
     parts: Any = SimpleNamespace(edges=edges_of(stage), proving=())
     terms, faults = Terms(31337, 1, live=True), faults_of(stage, told, written)
-    executor = executor_of(parts, terms, {}, lambda *_: None, lambda _: None, faults, told.append)
+    executor = executor_of(parts, terms, {}, lambda *_: None, Observer(), faults, told.append)
     for pen in executor.lanes.pens:
         signer = pen._signer
         assert isinstance(signer, MandatedSigner)

@@ -44,6 +44,7 @@ class Scene:
         self.events = ChainEvents()
         self.drafts: list[Draft] = []
         self.notices: list[Notice] = []
+        self.heard: list[ChainEvent] = []
         self.faults = Faults(clock, self.drafts.append, self.notices.append)
         self.listening = Listening(
             self.events,
@@ -53,6 +54,7 @@ class Scene:
             self.notices.append,
             subjects=("source:oracle", "effect:M/pause"),
             alone=alone,
+            heard=self.heard.append,
         )
 
     def hear(self, *events: ChainEvent) -> None:
@@ -184,3 +186,16 @@ async def test_run__takes_every_event_in_order() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert [draft.body["event"] for draft in scene.drafts] == ["backfilled", "skipped"]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_event__of_any_kind__is_heard_by_whoever_looks_on(alone: bool) -> None:
+    scene = Scene(alone=alone)
+    events: list[ChainEvent] = [
+        EndpointDown("primary-1", DownReason.LOST, ""),
+        EndpointUp("primary-1", ""),
+        reorg(1),
+        Skipped(1, 2),
+    ]
+    scene.hear(*events)
+    assert scene.heard == events

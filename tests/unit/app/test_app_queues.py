@@ -15,6 +15,7 @@ from keeper.adapters.notify.memory import MemoryNotifier
 from keeper.app import courier as courier_module
 from keeper.app import scribe as scribe_module
 from keeper.app.courier import Courier
+from keeper.app.notifying import outbox as outbox_module
 from keeper.app.scribe import Scribe
 from keeper.domain.errors import AuditError, StoreUnavailable
 from keeper.domain.evidence import Evidence
@@ -107,6 +108,20 @@ async def test_scribe__records__are_written_in_order_and_in_batches() -> None:
     assert store.sizes == [100, 100, 50]
     records = await store.page(RecordQuery(limit=1_000))
     assert [record.body["name"] for record in records] == [str(number) for number in range(250)]
+
+
+async def test_scribe__what_it_counts__is_what_is_written_what_waits_and_what_is_dropped() -> None:
+    store, clock = ShakyStore(), TickingClock()
+    scribe = Scribe(store, clock)
+    store.poison = "bad"
+    for name in ("a", "bad", "b"):
+        scribe.put(draft(name))
+    assert (scribe.waiting, scribe.written, scribe.dropped, scribe.head) == (3, 0, 0, 0)
+    async with running(scribe.run):
+        assert await scribe.drain(5)
+    last, _ = await store.head()
+    assert (scribe.waiting, scribe.dropped, scribe.head) == (0, 1, last)
+    assert scribe.written == last  # the record of the gap is one of them
 
 
 async def test_scribe__record_comes__stands_aside_and_takes_what_comes_meanwhile_along() -> None:
@@ -362,7 +377,7 @@ async def test_courier__one_receiver_fails__the_others_get_it_and_each_has_a_rec
 async def test_courier__too_many_wait__put_does_not_block_and_the_rest_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(courier_module, "LIMIT", 2)
+    monkeypatch.setattr(outbox_module, "LIMIT", 2)
     receiver = Scripted()
     await delivered(receiver, keys=("a", "b", "c"))
     assert [each.key for each in receiver.notices] == ["a", "b"]

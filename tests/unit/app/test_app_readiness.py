@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from typing import cast
 
 import pytest
 from eth_abi.abi import encode
 
 from keeper.adapters.chain.memory import Reverted, Storage
-from keeper.app.faults import Faults
+from keeper.app.faults import Fault, Faults
 from keeper.app.readiness import RETRY_FOR_MS, RETRY_S, Readiness, unreachable_is_a_fault
+from keeper.app.readiness_hindrances import Hindrances
+from keeper.app.readiness_keys import Obstacle
 from keeper.domain.abi import parse_signature
 from keeper.domain.action import BreakerTrip
 from keeper.domain.block import BlockStamp
+from keeper.domain.budget import Budget
 from keeper.domain.circuit_breaker import TRIP, BreakerState, BreakerStatus
 from keeper.domain.errors import Refused, Unreachable
 from keeper.domain.evm import UnsignedTransaction
+from keeper.domain.readiness import ActionReadiness
+from keeper.domain.record import Draft
 from keeper.domain.verdict import Severity
 from keeper.execution.edges import Edges, Way
 from keeper.execution.executor import Executor
 from keeper.execution.planner import ArmedAction, arm
 from keeper.ports.notifier import Notice
 from tests.support.breaker_double import ADDRESS, READY, Double, contract
+from tests.support.eventually import eventually
 from tests.support.execution_stage import ETHER, MISSING_ROLE, VAULT, Stage, adjust, pause
 
 pytestmark = pytest.mark.unit
 
 PART = "readiness:ETH-PERP/pause"
+
+
+def edges_of(stage: Stage) -> Edges:
+    return Edges(
+        store=stage.store,
+        chain=stage.chain,
+        accounts=stage.chain,
+        signer=stage.signer,
+        ways={"public": Way(stage.route)},
+        clock=stage.clock,
+    )
 
 
 def probing(
@@ -42,17 +61,99 @@ def probing(
     executing: Collection[str] = (),
 ) -> tuple[Readiness, Faults]:
     faults = Faults(stage.clock, lambda _: None, ([] if told is None else told).append)
-    edges = Edges(
-        store=stage.store,
-        chain=stage.chain,
-        accounts=stage.chain,
-        signer=stage.signer,
-        ways={"public": Way(stage.route)},
-        clock=stage.clock,
-    )
     armed = armed or pause()
-    probe = Readiness(edges, executor, {armed.key: armed}, faults, lambda _: actor, safes or {}, executing)
+    probe = Readiness(edges_of(stage), executor, {armed.key: armed}, faults, lambda _: actor, safes or {}, executing)
     return probe, faults
+
+
+class OwnHindrances:
+    """What a keeper's own hindrances say, as the test sets it."""
+
+    blind: Fault | None = None
+    lacks: Obstacle | None = None
+    held: Obstacle | None = None
+
+    def look(self) -> Fault | None:
+        return self.blind
+
+    def broken(self, armed: ArmedAction) -> Obstacle | None:
+        return self.lacks
+
+    def held_back(self, armed: ArmedAction) -> Obstacle | None:
+        return self.held
+
+
+async def test_probe__the_keeper_itself_would_not_do_it__is_never_armed() -> None:
+    stage, own, seen = Stage(), OwnHindrances(), list[tuple[str, str]]()
+    records: list[Draft] = []
+    armed = pause()
+    faults = Faults(stage.clock, lambda _: None, lambda _: None)
+    probe = Readiness(
+        edges_of(stage),
+        await stage.ready(),
+        {armed.key: armed},
+        faults,
+        probed=lambda all_of: seen.extend((one.state.value, one.reason) for one in all_of),
+        record=records.append,
+        hindrances=cast("Hindrances", own),
+    )
+    await probe.probe()
+    own.held = Obstacle("locked", "words", "remedy")
+    await probe.probe()
+    own.lacks = Obstacle("no-log", "words", "remedy")
+    await probe.probe()
+    own.blind = Fault("heads", "stalled", "no block", "look", 1)
+    await probe.probe()
+    probe.unreachable(Unreachable("gone"))
+    own.blind = own.lacks = own.held = None
+    await probe.probe()
+    assert seen == [
+        ("ready", ""),
+        ("held-back", "locked"),
+        ("not-ready", "no-log"),
+        ("unknown", "heads-stalled"),
+        ("unknown", "heads-stalled"),
+        ("ready", ""),
+    ]
+    assert [one.body["reason"] for one in records if one.market] == ["", "locked", "no-log", "heads-stalled", ""]
+
+
+async def test_run__woken_between_two_blocks__probes_at_once() -> None:
+    stage, own, seen = Stage(), OwnHindrances(), list[str]()
+    armed = pause()
+    executor = await stage.ready()
+    probe = Readiness(
+        edges_of(stage),
+        executor,
+        {armed.key: armed},
+        Faults(stage.clock, lambda _: None, lambda _: None),
+        probed=lambda all_of: seen.extend(one.state.value for one in all_of),
+        hindrances=cast("Hindrances", own),
+    )
+    running = asyncio.create_task(probe.run())
+    probe.hear_of(await stage.chain.head())
+    await eventually(lambda: len(seen) == 1)
+    own.blind = Fault("heads", "unreachable", "no connection", "", 1)
+    probe.wake()
+    await eventually(lambda: len(seen) == 2)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert seen == ["ready", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("per_action", "per_day", "reason"),
+    [(None, None, None), (10**18, 10**18, None), (1, None, "gas-budget"), (None, 1, "gas-budget")],
+)
+async def test_probe__the_budget_of_gas__must_allow_a_first_offer(
+    per_action: int | None, per_day: int | None, reason: str | None
+) -> None:
+    stage = Stage(budget=Budget(per_action, per_day))
+    seen: list[ActionReadiness] = []
+    armed = pause(gas_limit=100_000)
+    faults = Faults(stage.clock, lambda _: None, lambda _: None)
+    await Readiness(edges_of(stage), await stage.ready(armed), {armed.key: armed}, faults, probed=seen.extend).probe()
+    assert [(one.is_armed, one.reason or None) for one in seen] == [(reason is None, reason)]
 
 
 async def found(stage: Stage) -> dict[str, str]:

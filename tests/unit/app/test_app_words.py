@@ -101,6 +101,24 @@ def every_kind() -> dict[RecordKind, tuple[Record, str]]:
             ),
             "the next 42 records waited in keeper.spool since 2025-11-21T04:40:00.000Z: disk full; 7 ticks were left out",
         ),
+        RecordKind.READINESS: (
+            record(
+                RecordKind.READINESS,
+                {"state": "not-ready", "reason": "missing-role", "message": "no role", "remedy": "", "block": 7},
+            ),
+            "not-ready (missing-role): no role, block 7",
+        ),
+        RecordKind.DRILL: (
+            record(
+                RecordKind.DRILL,
+                {"ok": True, "where": "fork", "rule": "wide", "breach": "spot falls by 3%", "problem": ""},
+            ),
+            "wide on a fork passed: spot falls by 3%",
+        ),
+        RecordKind.COMPARISON: (
+            record(RecordKind.COMPARISON, {"who": "keeper-first", "message": "the keeper would have been first"}),
+            "the keeper would have been first",
+        ),
         RecordKind.WITNESS: (
             record(
                 RecordKind.WITNESS,
@@ -500,3 +518,17 @@ def test_output__error__with_and_without_a_remedy(capsys: pytest.CaptureFixture[
     Output().error("broken", "mend it")
     Output().error("broken")
     assert capsys.readouterr().err == "keeper: broken\n  -> mend it\nkeeper: broken\n"
+
+
+def test_summary__of_a_replica_s_start_and_a_reload__says_who_leads_and_what_was_before() -> None:
+    body = dict(every_kind()[RecordKind.START][0].body)
+    took: dict[str, Json] = {
+        "replica": "b",
+        "fence": 2,
+        "took_over": {"from": "a", "why": "session-ended", "silent_ms": "1458"},
+    }
+    line = summary(record(RecordKind.START, {**body, **took}))
+    assert "replica b with fence 2, took over from a (session-ended)" in line
+    assert "fence" not in summary(record(RecordKind.START, body))
+    reloaded = summary(record(RecordKind.CONFIGURATION, {"hash": "0xbb", "previous": "0xaa"}))
+    assert reloaded == "0xbb, in place of 0xaa"

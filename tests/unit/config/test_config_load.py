@@ -23,6 +23,7 @@ from keeper.config.model import (
 from keeper.config.sending import KeyFileSigner, KeystoreSigner, PublicRoute
 from keeper.domain.action import ActionKind, FunctionCall, SafeSide
 from keeper.domain.errors import ConfigurationError
+from keeper.domain.matters import Policy
 from keeper.domain.units import NO_SPAN, Span, Unit
 from keeper.domain.verdict import Severity
 from keeper.engine.spec import ActionPolicy, SourceSpec
@@ -183,7 +184,7 @@ def test_load__signers__paths_are_beside_the_file(load_good: Load, tmp_path: Pat
 def test_load__routes_and_notify__as_written_or_by_default(load_good: Load) -> None:
     config = load_good()
     assert config.routes == (PublicRoute("public"),)
-    assert config.notify[0] == LogNotify(Severity.INFO)
+    assert config.notify[0] == LogNotify(Policy(name="log"))
     assert isinstance(config.notify[1], AppriseNotify)
     assert config.notify[1].url.reveal() == "tgram://bot-token-91/chat-id-17"
     assert config.notify[1].min_severity is Severity.WARNING
@@ -194,7 +195,7 @@ def test_load__routes_and_notify__as_written_or_by_default(load_good: Load) -> N
 
 def test_load__notify_left_out__goes_to_the_log(load_good: Load, good: str) -> None:
     section = good[good.index("notify:") :]
-    assert load_good((section, "")).notify == (LogNotify(Severity.INFO),)
+    assert load_good((section, "")).notify == (LogNotify(Policy(name="log")),)
 
 
 @pytest.mark.parametrize(

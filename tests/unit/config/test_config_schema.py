@@ -39,6 +39,7 @@ KNOWN = {
     "const",
     "pattern",
     "minLength",
+    "maxLength",
     "minimum",
     "maximum",
 }
@@ -75,7 +76,9 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
 
 def fits_text_and_number(value: Any, schema: dict[str, Any]) -> bool:
     if isinstance(value, str):
-        return len(value) >= schema.get("minLength", 0) and bool(re.search(schema.get("pattern", ""), value))
+        if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
+            return False
+        return bool(re.search(schema.get("pattern", ""), value))
     if isinstance(value, int):
         return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
     return True

@@ -17,6 +17,7 @@ from keeper.engine import compile_engine
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[3]
+VARIABLE = re.compile(r"\$\{(KEEPER_\w+)\}")
 QUOTED = re.compile(r'"[^"]*"')
 NUMBER = re.compile(r"(?<![\w.-])\d[\d.]*(%|bps|ms|[smhd])?(?![\w.-])")
 
@@ -47,8 +48,16 @@ def test_template__offers__only_databases_that_can_be_used(preset: str) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_template__variables__are_all_in_the_env_file(preset: str) -> None:
     text, env = template(preset)
-    live = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
-    assert set(re.findall(r"\$\{(\w+)\}", live)) == set(variables(env))
+    live = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    assert set(VARIABLE.findall(live)) == set(variables(env))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_template__variables_of_what_is_only_offered__are_offered_in_the_env_file(preset: str) -> None:
+    text, env = template(preset)
+    assert [
+        name for name in VARIABLE.findall(text) if f"\n# {name}_FILE=" not in env and name not in variables(env)
+    ] == []
 
 
 @pytest.mark.parametrize("preset", PRESETS)

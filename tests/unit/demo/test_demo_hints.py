@@ -13,6 +13,7 @@ from keeper.app.demo import hints
 pytestmark = pytest.mark.unit
 
 EXCHANGE = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
+PAGE = "http://127.0.0.1:8642/"
 
 
 @pytest.fixture
@@ -83,8 +84,8 @@ def test_meanwhile__long_commands__are_broken_so_that_a_shell_reads_them_as_one(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hints, "cast_program", lambda: here / "node_modules" / ".bin" / "cast")
-    found = [command for _, command in hints.meanwhile(here / "keeper.yaml", "http://127.0.0.1:41234", EXCHANGE)]
-    curl, cast, on_chain, run, status = found
+    found = [command for _, command in hints.meanwhile(here / "keeper.yaml", "http://127.0.0.1:41234", EXCHANGE, PAGE)]
+    curl, cast, on_chain, page, status = found
     assert max(len(line) for command in found for line in command.splitlines()) <= 76, "with the indent of four, 80"
     assert len(shlex.split(curl)) == 7
     assert shlex.split(cast.replace("\\\n", ""))[-2:] == [
@@ -93,13 +94,14 @@ def test_meanwhile__long_commands__are_broken_so_that_a_shell_reads_them_as_one(
     ]
     assert cast.startswith("node_modules/.bin/cast call --rpc-url http://127.0.0.1:41234 ")
     assert on_chain == ".venv/bin/keeper audit ./keeper.yaml verify --on-chain"
-    assert (run, status) == (".venv/bin/keeper run ./keeper.yaml", ".venv/bin/keeper status ./keeper.yaml")
+    assert (page, status) == (f"{PAGE}status", ".venv/bin/keeper status ./keeper.yaml")
 
 
 def test_of_the_council__each__is_a_command_or_the_address_of_a_page(here: Path) -> None:
     safe_tx_hash = "0x" + "4f" * 32
     found = hints.of_the_council(here / "keeper.yaml", safe_tx_hash, "http://127.0.0.1:41234/")
-    show, page, *others = [command for _, command in found]
+    show, page, *others = [command for _, command in found if not command.endswith("/status")]
+    assert "http://127.0.0.1:41234/status" in [command for _, command in found]
     assert show == ".venv/bin/keeper council ./keeper.yaml show 0x4f4f4f4f4f"
     assert page == f"http://127.0.0.1:41234/proposals/{safe_tx_hash}"
     assert [shlex.split(command)[1] for command in others] == ["council", "council", "audit"]
@@ -108,5 +110,6 @@ def test_of_the_council__each__is_a_command_or_the_address_of_a_page(here: Path)
 
 def test_meanwhile__no_cast__has_curl_alone(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hints, "cast_program", lambda: None)
-    found = hints.meanwhile(here / "keeper.yaml", "http://127.0.0.1:1", EXCHANGE)
-    assert [command.split()[0] for _, command in found] == ["curl", *[".venv/bin/keeper"] * 3]
+    found = hints.meanwhile(here / "keeper.yaml", "http://127.0.0.1:1", EXCHANGE, PAGE)
+    commands = [command.split()[0] for _, command in found]
+    assert commands == ["curl", ".venv/bin/keeper", f"{PAGE}status", ".venv/bin/keeper"]

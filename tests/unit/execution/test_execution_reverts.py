@@ -7,6 +7,7 @@ from eth_abi.abi import encode
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from keeper.domain.address import keccak256
 from keeper.execution.reverts import AUTHORITY_ERRORS, ERROR_STRING, PANIC, Revert, explain
 
 pytestmark = pytest.mark.unit
@@ -43,7 +44,9 @@ def test_explain__each_kind__is_named(data: bytes, words: str, text: str, lacks:
     assert revert.lacks_authority is lacks
 
 
-@pytest.mark.parametrize("selector", [ERROR_STRING, PANIC, *AUTHORITY_ERRORS])
+@pytest.mark.parametrize(
+    "selector", [ERROR_STRING, PANIC, *(key for key, (_, types) in AUTHORITY_ERRORS.items() if types)]
+)
 @pytest.mark.parametrize("body", [b"", b"\x00" * 31, b"\xff" * 32, b"\xff" * 96])
 def test_explain__known_selector_with_a_broken_body__is_shown_as_hex(selector: bytes, body: bytes) -> None:
     revert = explain(selector + body)
@@ -80,3 +83,32 @@ def test_explain__garbage__never_raises_and_is_one_printable_line(data: bytes, w
         text = explain(given_data, words).text
         assert text
         assert text.isprintable()
+
+
+@pytest.mark.parametrize("selector", [key for key, (_, types) in AUTHORITY_ERRORS.items() if not types])
+def test_explain__an_error_without_arguments__is_read_when_it_has_none(selector: bytes) -> None:
+    name, _ = AUTHORITY_ERRORS[selector]
+    assert explain(selector) == Revert(f"{name}()", lacks_authority=True)
+    assert not explain(selector + b"\x01").lacks_authority
+
+
+@pytest.mark.parametrize("selector", AUTHORITY_ERRORS)
+def test_explain__selectors__are_those_of_the_errors(selector: bytes) -> None:
+    name, types = AUTHORITY_ERRORS[selector]
+    assert keccak256(f"{name}({','.join(types)})".encode())[:4] == selector
+
+
+@pytest.mark.parametrize(
+    ("text", "lacks"),
+    [
+        ("3", True),
+        ("4", True),
+        ("96", True),
+        ("29", False),  # the reserve is paused
+        ("only pause guardian and admin can pause", True),
+        ("GS104", True),
+        ("GS013", False),
+    ],
+)
+def test_explain__what_protocols_say_to_a_caller_without_the_right__is_known(text: str, lacks: bool) -> None:
+    assert explain(error_string(text)).lacks_authority is lacks

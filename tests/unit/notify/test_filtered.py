@@ -57,3 +57,10 @@ async def test_close__closes_the_inner_one() -> None:
     inner = Closing()
     await Filtered(inner, Severity.INFO).close()
     assert inner.closed == 1
+
+
+async def test_notify__an_end__passes_whatever_its_severity() -> None:
+    inner = MemoryNotifier()
+    over = Notice("fault/x", "x is up", "", Severity.INFO, ends=True)
+    assert (await Filtered(inner, Severity.CRITICAL).notify(over)).delivered
+    assert inner.notices == [over]

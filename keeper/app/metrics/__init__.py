@@ -1,0 +1,1 @@
+"""The keeper in numbers, for Prometheus: docs/operator/metrics.md has every one of them."""
