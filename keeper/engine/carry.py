@@ -106,7 +106,7 @@ def carry_memory(
         if name not in rules_then or was.rules[name] != now.rules[name]:
             begun.append("/".join(name))
             continue
-        for into, of in zip(fresh.rules, memory.rules, strict=True):
+        for (_, into), (_, of) in zip(arrays_of(fresh.rules, ""), arrays_of(memory.rules, ""), strict=True):
             into[place] = of[rules_then[name]]
         kept.append("/".join(name))
     names_now = {*map(_name, places_now), *("/".join(one) for one in now.rules)}
