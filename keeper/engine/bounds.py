@@ -120,5 +120,5 @@ def problem_of_bank(params: Any, state: Any, name: str) -> str | None:
 def bound_of(cls: type, field: str) -> Check | None:
     """What the whole numbers of this field may be; None: nobody has said."""
     module = cls.__module__.rsplit(".", 1)[-1]
-    name = f"{cls.__name__}.{field}"
+    name = f"{cls.__qualname__}.{field}"
     return BOUNDS.get(f"{module}.{name}") or BOUNDS.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from importlib import import_module
 
 import pytest
 
@@ -57,6 +58,17 @@ def test_registry__module__offers_what_a_statistic_needs(kind: SignalKind) -> No
     assert callable(statistic.step)
     assert statistic.__doc__ is not None
     assert "Unit:" in statistic.__doc__
+
+
+def test_load__tuples_of_all_kinds__have_names_of_their_own() -> None:
+    """With equal names, the compiler takes those that look alike for the same, finds no code for them, and looks it up in Python at each call."""
+    tuples = [
+        getattr(import_module(kind.module), name)
+        for kind in SIGNALS.values()
+        if load(kind)
+        for name in ("Params", "State")
+    ]
+    assert len({one.__name__ for one in tuples}) == len(set(tuples)) == 2 * len(SIGNALS)
 
 
 @pytest.mark.parametrize("module", [registry, spec])
