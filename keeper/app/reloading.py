@@ -23,6 +23,7 @@ from keeper.domain.errors import (
     AuditError,
     ConfigurationError,
     KeeperError,
+    OutsideError,
     Problem,
     Unreachable,
     WrongChain,
@@ -34,6 +35,7 @@ POLL_S = 1.0
 PAGE = 100
 REACH_S = 15.0
 """So long the nodes of the new configuration have to answer."""
+ASK_AGAIN_S = 0.5
 RESTART = "restart the keeper for this: it cannot change while it runs"
 PUT_BACK = "restart the keeper with this file, or put the old values back; until then the old configuration goes on"
 
@@ -170,7 +172,7 @@ async def _prepared(parts: Parts, again: Callable[[], Config], incidents: Callab
         raise ConfigurationError(problems, remedy=PUT_BACK)
     following = await build(config, parts)
     try:
-        await _reach(following)
+        await reach(following)
     except BaseException:
         await following.close(keep_log=True)
         raise
@@ -217,15 +219,22 @@ def _sender(config: Config) -> tuple[str, object]:
     return repr(config.signer), repr(config.lanes)
 
 
-async def _reach(parts: Parts) -> None:
-    """The nodes of the new configuration answer, and serve its chain. Raises OutsideError."""
-    chain_id = parts.config.chain.id
-    try:
-        served = await asyncio.wait_for(parts.edges.chain.chain_id(), REACH_S)
-    except TimeoutError:
-        raise Unreachable(
-            "no node of `chain.endpoints` answers", remedy="correct the addresses, or wait until a node is up"
-        ) from None
+async def reach(parts: Parts) -> None:
+    """The nodes of the new configuration answer in time, and serve its chain; one that is away for a moment is asked again. Raises OutsideError."""
+    chain_id, clock = parts.config.chain.id, parts.edges.clock
+    ends_ms = clock.monotonic_ms() + REACH_S * 1000
+    while True:
+        try:
+            served = await asyncio.wait_for(parts.edges.chain.chain_id(), (ends_ms - clock.monotonic_ms()) / 1000)
+            break
+        except TimeoutError:
+            raise Unreachable(
+                "no node of `chain.endpoints` answers", remedy="correct the addresses, or wait until a node is up"
+            ) from None
+        except OutsideError:
+            if clock.monotonic_ms() + ASK_AGAIN_S * 1000 >= ends_ms:
+                raise
+        await clock.sleep(ASK_AGAIN_S)
     if served != chain_id:
         raise WrongChain(
             f"the node serves chain {served}, and the configuration says {chain_id}", remedy="correct the endpoint"

@@ -14,7 +14,7 @@ from keeper.adapters.audit.memory import MemoryAuditStore
 from keeper.app import records, reload_records
 from keeper.app.carry_over import meanings
 from keeper.app.parts import Parts
-from keeper.app.reloading import RESTART, Wish, Wishes, lines_of, unchangeable
+from keeper.app.reloading import REACH_S, RESTART, Wish, Wishes, lines_of, reach, unchangeable
 from keeper.app.telling_systemd import READY, TellingSystemd
 from keeper.config import loads
 from keeper.config.audit import ActWithoutLog
@@ -22,7 +22,8 @@ from keeper.config.model import Config, Mode
 from keeper.config.secret import Secret
 from keeper.config.service_manager import ServiceManager, service_manager
 from keeper.config.template import template
-from keeper.domain.errors import ConfigurationError, KeeperError, Problem
+from keeper.domain.errors import ConfigurationError, KeeperError, Problem, Unreachable, WrongChain
+from tests.support.manual_clock import ManualClock
 
 pytestmark = pytest.mark.unit
 
@@ -137,3 +138,44 @@ def test_service_manager__what_it_passed__is_read(environ: dict[str, str], expec
 
 def test_telling_systemd__without_one__says_nothing() -> None:
     TellingSystemd(ServiceManager()).say(READY)  # a socket would fail this test
+
+
+class Away:
+    """A chain that does not answer the first so many times."""
+
+    def __init__(self, refusals: int, serves: int = PLAIN.chain.id) -> None:
+        self.refusals = refusals
+        self._serves = serves
+
+    async def chain_id(self) -> int:
+        if self.refusals > 0:
+            self.refusals -= 1
+            raise Unreachable("connection refused")
+        return self._serves
+
+
+async def reached(chain: Away) -> float:
+    """Seconds until the nodes were reached."""
+    clock = ManualClock()
+    edges = SimpleNamespace(chain=chain, clock=clock)
+    asking = asyncio.create_task(reach(cast(Parts, SimpleNamespace(config=PLAIN, edges=edges))))
+    while not asking.done():
+        await clock.advance(500)
+    await asking
+    return clock.monotonic_ms() / 1000
+
+
+async def test_reach__node_away_for_a_moment__is_asked_again() -> None:
+    assert await reached(Away(refusals=10)) < REACH_S
+
+
+async def test_reach__node_away_for_long__is_refused() -> None:
+    chain = Away(refusals=10_000)
+    with pytest.raises(Unreachable, match="connection refused"):
+        await reached(chain)
+    assert chain.refusals > 10_000 - 3 * REACH_S
+
+
+async def test_reach__another_chain__is_refused_at_once() -> None:
+    with pytest.raises(WrongChain):
+        await reached(Away(refusals=0, serves=PLAIN.chain.id + 1))
