@@ -81,7 +81,7 @@ class Running:
         Each goes on where the one before ended. Closes the parts, also those that were given.
         """
         over = asyncio.Event()
-        ending = asyncio.create_task(_set_after(over, self._stop, leading.lost))
+        ending: asyncio.Task[None] | None = None
         wishes, leaving = Wishes(parts.edges.store, self._asked), set[asyncio.Task[None]]()
         before: Before | None = None
         try:
@@ -92,6 +92,8 @@ class Running:
                 parts, acts = await self._stand_by(parts, leading, wishes)
                 if not acts:
                     return
+                if ending is None:  # not before: a lease that was lost earlier says nothing of this one
+                    ending = asyncio.create_task(_set_after(over, self._stop, leading.lost))
                 await self._look_again(parts.config)
                 self._config = parts.config
                 seen = onlookers(parts)
@@ -108,7 +110,8 @@ class Running:
                 task.add_done_callback(leaving.discard)
                 parts = following
         finally:
-            ending.cancel()
+            if ending is not None:
+                ending.cancel()
             await asyncio.gather(*leaving, return_exceptions=True)
             await parts.close()
 

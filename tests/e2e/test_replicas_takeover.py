@@ -48,6 +48,13 @@ async def changed_while_standing_by(standby: Running, own: Path, leaders: Path) 
     assert "one has another" not in in_process("status", leaders).out
 
 
+def led_by(url: str) -> tuple[str, int, dict[str, str]]:
+    """Who holds the lease (nobody, where it is over for a moment), its fence, and the role of each replica."""
+    lease, replicas = who_leads(url, 1_000)
+    assert lease is not None
+    return lease.holder, lease.fence, {each.name: each.role.value for each in replicas}
+
+
 async def test_replicas__leader_killed_in_the_middle_then_another_stopped__one_effect_and_one_leader(
     tmp_path: Path, postgres_url: str
 ) -> None:
@@ -74,22 +81,20 @@ async def test_replicas__leader_killed_in_the_middle_then_another_stopped__one_e
             async with Running(["-v", "run", one], tmp_path) as third:
                 await third.says('"event": "standing by"')
                 await changed_while_standing_by(third, one, two)
+                await until(lambda: len(stage.records(RecordKind.START)) == 3)  # the reload is over, not only answered
                 os.kill(second.pid, signal.SIGSTOP)
                 await third.watching()
                 os.kill(second.pid, signal.SIGCONT)
                 await second.says('"event": "not leading any more"')
                 await second.says('"event": "standing by"')
-                lease, replicas = who_leads(postgres_url, 1_000)
-                assert lease is not None
-                assert (lease.holder, lease.fence) == ("one", 3)
-                assert {each.name: each.role.value for each in replicas} == {"one": "leader", "two": "standby"}
+                await until(lambda: led_by(postgres_url) == ("one", 3, {"one": "leader", "two": "standby"}))
                 shown = in_process("status", one)
                 assert "replicas: one leads since " in shown.out
                 assert "two: standby, newest block seen " in shown.out
                 said = json.loads(in_process("--json", "status", one).out)["replicas"]
                 assert (said["leader"], said["fence"], said["standbys"]) == ("one", 3, 1)
                 assert await third.end() == 0
-                await second.says('"event": "watching"[^$]*"event": "watching"')
+                await second.says('"event": "leading"[^$]*"event": "leading"[^$]*"event": "watching"')
                 assert "no replica stands by" in in_process("status", two).out
                 assert await second.end() == 0
             assert "Traceback" not in first.err + second.err + third.err
