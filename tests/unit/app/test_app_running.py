@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from keeper.adapters.audit.memory import MemoryAuditStore
+from keeper.adapters.clock import SystemClock
 from keeper.app import reload_records, reloading, running
 from keeper.app.reloading import Wish, Wishes, standing_reload
 from keeper.app.running import Running
@@ -70,7 +71,7 @@ class Parts:
             return config.chain.id
 
         self.edges = SimpleNamespace(
-            store=store, senders={}, clock=None, chain=SimpleNamespace(chain_id=chain_id, head=None)
+            store=store, senders={}, clock=SystemClock(), chain=SimpleNamespace(chain_id=chain_id, head=None)
         )
 
     async def close(self, *, keep_log: bool = False) -> None:
