@@ -143,7 +143,7 @@ async def standing_reload(parts: Parts, again: Callable[[], Config]) -> Parts | 
 
     try:
         left_open = await _left_open(parts)
-        following = await _prepared(parts, again, lambda: left_open)
+        following = await _prepared(parts, again, lambda: left_open, patient=False)
     except KeeperError as error:
         log.error("the configuration is refused; the standby keeps the old one", problems=lines_of(error))
     except Exception:
@@ -165,14 +165,16 @@ async def _left_open(parts: Parts) -> dict[str, str]:
     return found
 
 
-async def _prepared(parts: Parts, again: Callable[[], Config], incidents: Callable[[], dict[str, str]]) -> Parts:
+async def _prepared(
+    parts: Parts, again: Callable[[], Config], incidents: Callable[[], dict[str, str]], *, patient: bool = True
+) -> Parts:
     """Parts that can take over from ``parts``. Raises KeeperError."""
     config = await asyncio.to_thread(again)
     if problems := unchangeable(parts, config, incidents()):
         raise ConfigurationError(problems, remedy=PUT_BACK)
     following = await build(config, parts)
     try:
-        await reach(following)
+        await reach(following, patient=patient)
     except BaseException:
         await following.close(keep_log=True)
         raise
@@ -219,8 +221,11 @@ def _sender(config: Config) -> tuple[str, object]:
     return repr(config.signer), repr(config.lanes)
 
 
-async def reach(parts: Parts) -> None:
-    """The nodes of the new configuration answer in time, and serve its chain; one that is away for a moment is asked again. Raises OutsideError."""
+async def reach(parts: Parts, *, patient: bool = True) -> None:
+    """The nodes of the new configuration answer in time, and serve its chain; one that is away for a moment is asked again. Raises OutsideError.
+
+    Not ``patient``: they are asked once. A standby takes no lease meanwhile, so it must not wait for them.
+    """
     chain_id, clock = parts.config.chain.id, parts.edges.clock
     ends_ms = clock.monotonic_ms() + REACH_S * 1000
     while True:
@@ -232,7 +237,7 @@ async def reach(parts: Parts) -> None:
                 "no node of `chain.endpoints` answers", remedy="correct the addresses, or wait until a node is up"
             ) from None
         except OutsideError:
-            if clock.monotonic_ms() + ASK_AGAIN_S * 1000 >= ends_ms:
+            if not patient or clock.monotonic_ms() + ASK_AGAIN_S * 1000 >= ends_ms:
                 raise
         await clock.sleep(ASK_AGAIN_S)
     if served != chain_id:

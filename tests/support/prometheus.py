@@ -21,7 +21,7 @@ from tests.support.keeper_process import ROOT, environment
 def found(program: str) -> str:
     """Its path. Skips, and says so, where the machine has none."""
     path = shutil.which(program)
-    if path is None:
+    if path is None:  # a machine may lack it; .ci/run installs it first, so that CI always runs these
         pytest.skip(f"NOT TESTED: alerts: {program} is not installed (Debian's package prometheus has it)")
     return path
 

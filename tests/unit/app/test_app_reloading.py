@@ -179,3 +179,11 @@ async def test_reach__node_away_for_long__is_refused() -> None:
 async def test_reach__another_chain__is_refused_at_once() -> None:
     with pytest.raises(WrongChain):
         await reached(Away(refusals=0, serves=PLAIN.chain.id + 1))
+
+
+async def test_reach__of_a_standby__asks_once() -> None:
+    chain = Away(refusals=10)
+    edges = SimpleNamespace(chain=chain, clock=ManualClock())
+    with pytest.raises(Unreachable):
+        await reach(cast(Parts, SimpleNamespace(config=PLAIN, edges=edges)), patient=False)
+    assert chain.refusals == 9
