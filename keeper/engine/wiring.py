@@ -188,11 +188,11 @@ class Wiring:
     def _bank(self, kind: str, slots: Sequence[int]) -> Bank:
         statistic = load(SIGNALS[kind])
         widest = max(len(self.signals[slot].reads) for slot in slots)
-        inputs = np.full((len(slots), widest), NOWHERE, dtype=np.int64)
+        inputs = np.full((len(slots), widest), NOWHERE, dtype=np.int32)
         for index, slot in enumerate(slots):
             reads = self.signals[slot].reads
             inputs[index, : len(reads)] = reads
-        rows = np.array([self.signals[slot].row for slot in slots], dtype=np.int64)
+        rows = np.array([self.signals[slot].row for slot in slots], dtype=np.int32)
         params = statistic.prepare([self.signals[slot].spec for slot in slots])
         return Bank(statistic, params, Slots(rows, inputs))
 

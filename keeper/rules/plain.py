@@ -33,7 +33,7 @@ from keeper.rules.codes import (
 )
 from keeper.rules.persistence import BY_BLOCKS
 from keeper.rules.spec import Condition, Group, RuleSpec, Side, Without
-from keeper.signals.bank import NEVER, READY, WARMING, Board, Bytes, Floats, Ints
+from keeper.signals.bank import NEVER, READY, WARMING, Board, Bytes, Floats, Ints, Rows
 
 AT_ONCE = 256
 """Ticks that are looked at together."""
@@ -48,7 +48,7 @@ class Plain(NamedTuple):
     """
 
     place: Ints
-    signal: Ints
+    signal: Rows
     above: Bytes
     trip_at: Floats
     trip_ms: Ints
@@ -90,7 +90,7 @@ def plain_of(rules: Sequence[tuple[RuleSpec, Mapping[str, int]]]) -> Plain:
     return Plain(
         place=np.array([index for index, _, _ in chosen], dtype=np.int64),
         signal=np.array(
-            [row_of[when.signal] for (_, _, row_of), when in zip(chosen, whens, strict=True)], dtype=np.int64
+            [row_of[when.signal] for (_, _, row_of), when in zip(chosen, whens, strict=True)], dtype=np.int32
         ),
         above=np.array([when.side is Side.ABOVE for when in whens], dtype=np.int8),
         trip_at=np.array([float(when.fixed) for when in whens], dtype=np.float64),
@@ -300,9 +300,17 @@ def judge_one(
     return code, reason
 
 
+@njit(cache=True, inline="always", error_model="numpy")
+def stays_tripped(each: int, kept: int, known: int, value: float, plain: Plain) -> bool:
+    """Whether a plain rule that was tripped for this reason stays so, and nothing gathers."""
+    return bool(
+        kept == STILL_TRIPPED and known == READY and not passed(value, plain.clear_at[each], plain.above[each] != 1)
+    )
+
+
 @njit(cache=True, error_model="numpy")
 def judge_once(board: Board, plain: Plain, state: State, codes: Codes) -> None:
-    """All plain rules at the only tick: first in one go those that stay as they are, clear or tripped, then the others one by one."""
+    """All plain rules at the only tick: first in one go those that stay clear, then the others one by one."""
     values, status = board.values.reshape(-1), board.status.reshape(-1)
     states, reasons = codes.state.reshape(-1), codes.reason.reshape(-1)
     at_ms, block, count = board.at_ms[0], board.block[0], len(plain.place)
@@ -320,10 +328,9 @@ def judge_once(board: Board, plain: Plain, state: State, codes: Codes) -> None:
     for each in range(count):
         room[each] = room_left(seen[each], plain.trip_at[each], plain.above[each] == 1)
     for each in range(count):
-        value, up, above = seen[each], kept[each] == STILL_TRIPPED, plain.above[each] == 1
-        threshold = plain.clear_at[each] if up else plain.trip_at[each]
-        out = value > threshold if above != up else value < threshold
-        moved[each] = out | (known[each] != READY) | ((kept[each] != INSIDE) & (not up))
+        value, threshold = seen[each], plain.trip_at[each]
+        out = value > threshold if plain.above[each] == 1 else value < threshold
+        moved[each] = out | (known[each] != READY) | (kept[each] != INSIDE)
     for each in range(count):
         code_of[each] = TRIPPED if kept[each] == STILL_TRIPPED else CLEAR
         reason_of[each] = kept[each]
@@ -333,7 +340,7 @@ def judge_once(board: Board, plain: Plain, state: State, codes: Codes) -> None:
             state.value[place], state.headroom[place] = seen[each], room[each]
             states[place], reasons[place] = code_of[each], reason_of[each]
     for each in range(count):
-        if moved[each]:
+        if moved[each] and not stays_tripped(each, kept[each], known[each], seen[each], plain):
             place = plain.place[each]
             states[place], reasons[place] = judge_one(each, known[each], seen[each], at_ms, block, plain, state)
 

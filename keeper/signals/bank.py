@@ -22,10 +22,11 @@ Ticks never go back in time (whoever fills the board sees to that); several may 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 
+import numba
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ from keeper.signals.spec import SignalKind, SignalSpec
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.int8]
+Rows = NDArray[np.int32]
+"""Rows of a board. Half as wide as other numbers: a tick waits for memory more than for anything else."""
 
 READY = int(SignalStatus.READY)
 WARMING = int(SignalStatus.WARMING)
@@ -68,8 +71,8 @@ class Slots(NamedTuple):
     NOWHERE fills the places of a slot that has fewer inputs.
     """
 
-    rows: Ints
-    inputs: Ints
+    rows: Rows
+    inputs: Rows
 
 
 class Statistic(Protocol):
@@ -90,6 +93,15 @@ def load(kind: SignalKind) -> Statistic:
     for one in (module.Params, module.State):
         one.__name__ = f"{module.__name__.rpartition('.')[2]}_{one.__qualname__}"
     return cast(Statistic, module)
+
+
+def machine_code(function: Any, *args: object) -> Callable[..., None]:
+    """What this compiled function runs for arguments of the types of these. Compiles it, or loads it from the cache.
+
+    A call of the function itself finds that out anew each time, by the types of all arrays that it is handed, which takes as long as stepping
+    hundreds of slots. Whoever calls this one sees to it that the types stay those: it reads memory, and asks nobody.
+    """
+    return cast("Callable[..., None]", function.compile(tuple(numba.typeof(one) for one in args)))  # type: ignore[no-untyped-call]
 
 
 def empty_board(rows: int, ticks: int) -> Board:

@@ -39,7 +39,7 @@ SIDES = {"either": EITHER, "above": ABOVE, "below": BELOW}
 class Params(NamedTuple):
     """Per slot: ``side`` is one of EITHER, ABOVE, BELOW; ``named`` how many it is held against."""
 
-    side: Ints
+    side: Bytes
     named: Ints
 
 
@@ -51,7 +51,7 @@ class State(NamedTuple):
 
 def prepare(specs: Sequence[SignalSpec]) -> Params:
     return Params(
-        np.array([SIDES[spec.word("side")] for spec in specs], dtype=np.int64),
+        np.array([SIDES[spec.word("side")] for spec in specs], dtype=np.int8),
         np.array([len(spec.sources) - 1 for spec in specs], dtype=np.int64),
     )
 

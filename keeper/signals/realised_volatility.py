@@ -201,16 +201,27 @@ def sum_parts(full: Ints, length: Ints, parts: Floats) -> None:
     """Sums the blocks of these slots, which are full, from their ends, as ``push`` does each.
 
     One row of ``parts`` after the other and not one slot after the other: the parts of a slot are so far from each other in memory that hardly
-    one would be in the cache, and where all windows fill up at the same tick that would be the longest tick of all.
+    one would be in the cache, and where all windows fill up at the same tick that would be the longest tick of all. Slots of the same
+    window are beside each other (``Wiring``), so that several are added up at a time.
     """
-    totals = np.zeros(len(full))
-    for back in range(len(parts) - 1, -1, -1):
-        row = parts[back]
-        for place in range(len(full)):
-            slot = full[place]
-            if back < length[slot] - 1:
-                totals[place] += row[slot]
-                row[slot] = totals[place]
+    begin = 0
+    while begin < len(full):
+        first, size = full[begin], length[full[begin]] - 1
+        end = begin + 1
+        while end < len(full) and full[end] == first + end - begin and length[full[end]] == size + 1:
+            end += 1
+        totals = np.zeros(end - begin)
+        for back in range(size - 1, -1, -1):
+            add_up(parts[back, first : first + end - begin], totals)
+        begin = end
+
+
+@njit(cache=True, error_model="numpy")
+def add_up(row: Floats, totals: Floats) -> None:
+    """Adds each of the row to its total, and keeps what that comes to in the row."""
+    for place in range(len(row)):
+        totals[place] += row[place]
+        row[place] = totals[place]
 
 
 @njit(cache=True, inline="always", error_model="numpy")

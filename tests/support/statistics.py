@@ -40,7 +40,7 @@ def board_of(ticks: Sequence[Input], own_ms: Sequence[int] | None = None) -> Boa
 
 def slots_of(inputs: int) -> Slots:
     """One slot that reads the first rows and writes the one after them."""
-    return Slots(np.array([inputs], dtype=np.int64), np.arange(inputs, dtype=np.int64).reshape(1, inputs))
+    return Slots(np.array([inputs], dtype=np.int32), np.arange(inputs, dtype=np.int32).reshape(1, inputs))
 
 
 def answers_of(board: Board) -> list[Output]:

@@ -123,7 +123,7 @@ def test_combination__slots_with_fewer_inputs_than_others__leave_the_empty_place
     board = board_of([(0, (1.0, 2.0, 9.0, 0.0))])  # the last input gives its row to the first slot
     specs = [spec(kind, 2), spec(kind, 3)]
     params = module.prepare(specs)
-    slots = Slots(np.array([3, 4]), np.array([[0, 1, NOWHERE], [0, 1, 2]]))
+    slots = Slots(np.array([3, 4], np.int32), np.array([[0, 1, NOWHERE], [0, 1, 2]], np.int32))
     module.step(board, slots, params, module.allocate(params))
     assert board.values[3, 0] == of(kind, 1.0, 2.0)[1]
     assert board.values[4, 0] == of(kind, 1.0, 2.0, 9.0)[1]

@@ -120,7 +120,7 @@ def test_ewma_z_score__several_slots_in_one_call__have_the_bits_of_one_call_a_ti
         for slot in range(slots)
     ]  # fmt: skip
     params = ewma_z_score.prepare(specs)
-    places = Slots(np.arange(slots, 2 * slots), np.arange(slots).reshape(-1, 1))
+    places = Slots(np.arange(slots, 2 * slots, dtype=np.int32), np.arange(slots, dtype=np.int32).reshape(-1, 1))
     over = empty_board(2 * slots, ticks)
     over.at_ms[:] = over.block[:] = 10_000 * np.arange(ticks)
     over.values[:slots] = 100 + np.cumsum(np.random.default_rng(5).normal(0, 1, (slots, ticks)), axis=1)

@@ -223,7 +223,7 @@ def test_volatility__slots__do_not_touch_each_other() -> None:
     board = empty_board(6, 30)
     board.at_ms[:] = np.arange(30) * 9_000
     board.values[:3], board.status[:3] = paths, READY
-    step(board, Slots(np.array([3, 4, 5]), np.array([[0], [1], [2]])), params, allocate(params))
+    step(board, Slots(np.array([3, 4, 5], np.int32), np.array([[0], [1], [2]], np.int32)), params, allocate(params))
     for slot, spec in enumerate(specs):
         alone = [value for _, value in drive(spec, [(index * 9_000, (paths[slot, index],)) for index in range(30)])]
         np.testing.assert_array_equal(board.values[3 + slot], alone)
@@ -239,7 +239,7 @@ def test_volatility__slots_whose_windows_fill_up_at_one_tick__have_the_bits_of_e
         board = empty_board(8, 1)
         board.at_ms[0] = at * tick
         board.values[:4, 0], board.status[:4] = paths[:, tick], READY
-        step(board, Slots(np.arange(4, 8), np.arange(4).reshape(-1, 1)), params, state)
+        step(board, Slots(np.arange(4, 8, dtype=np.int32), np.arange(4, dtype=np.int32).reshape(-1, 1)), params, state)
         found[:, tick] = board.values[4:, 0]
     for slot, spec in enumerate(specs):
         over = drive_over(spec, [(tick * at, (paths[slot, tick],)) for tick in range(40)])
