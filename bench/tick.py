@@ -32,9 +32,10 @@ from keeper.domain.verdict import Severity
 from keeper.engine import compile_engine
 from keeper.engine.kernel import Kernel
 from keeper.engine.spec import ActionPolicy, EngineSpec, MarketSpec, SourceSpec
+from keeper.rules import codes as rule_codes
 from keeper.rules.codes import TRIPPED
 from keeper.rules.spec import Condition, RuleSpec, Side
-from keeper.signals.bank import READY, Floats
+from keeper.signals.bank import READY, Floats, empty_board
 from keeper.signals.spec import ParamValue, SignalSpec
 
 MARKETS = 1_000
@@ -105,21 +106,23 @@ class Ours:
 
     def __init__(self, spec: EngineSpec) -> None:
         self._kernel = Kernel(spec)
-        self._live = self._kernel.live()
-        self._before = self._live.codes.state.copy()
+        self._memory = self._kernel.fresh()
+        self._board = empty_board(self._kernel.wiring.rows, ticks=1)
+        self._codes = rule_codes.blank(len(self._kernel.wiring.rules), ticks=1)
+        self._before = self._codes.state.copy()
         self._sources = 2 * len(spec.markets)
 
     def tick(self, prices: Prices) -> None:
-        board = self._live.board
+        board = self._board
         board.at_ms[0], board.block[0] = prices.at_ms, prices.number
         board.values[0 : self._sources : 2, 0] = prices.oracle
         board.values[1 : self._sources : 2, 0] = prices.spot
         board.status[: self._sources, 0] = READY
-        self._before[:] = self._live.codes.state
-        self._kernel.tick(self._live)
+        self._before[:] = self._codes.state
+        self._kernel.run(board, self._memory, self._codes)
 
     def trips(self) -> Trips:
-        up = (self._live.codes.state >= TRIPPED) & (self._before < TRIPPED)
+        up = (self._codes.state >= TRIPPED) & (self._before < TRIPPED)
         return {divmod(int(rule), len(RULES)) for rule in np.flatnonzero(up[:, 0])}
 
 

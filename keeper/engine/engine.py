@@ -25,12 +25,14 @@ from keeper.engine.derive import Deriver, DeriveState
 from keeper.engine.fingerprint import fingerprint
 from keeper.engine.gate import Gates, GateState
 from keeper.engine.grade import Grader, GradeState
-from keeper.engine.kernel import Kernel, Live
+from keeper.engine.kernel import Kernel, Memory
 from keeper.engine.memento import Memento, Refusal, RefusalReason, desk_plain, memory_arrays, read
 from keeper.engine.spec import EngineSpec
 from keeper.engine.tick import Table, Tick
+from keeper.rules import codes as rule_codes
 from keeper.rules import threshold
 from keeper.rules.spec import Without
+from keeper.signals.bank import Board, empty_board
 
 LONG_AGO = -(2**62)
 
@@ -43,7 +45,9 @@ class EngineState:
     grades: GradeState
     gates: GateState
     derived: DeriveState
-    live: Live
+    memory: Memory
+    board: Board
+    codes: rule_codes.Codes
     desk: DeskState
 
     def copy(self) -> EngineState:
@@ -75,12 +79,15 @@ class Engine:
 
     def initial_state(self) -> EngineState:
         """Nothing seen, every rule clear, every breaker armed."""
+        wiring = self._kernel.wiring
         return EngineState(
             at_ms=LONG_AGO,
             grades=self._grader.initial_state(),
             gates=self._gates.initial_state(),
             derived=self._deriver.initial_state(),
-            live=self._kernel.live(),
+            memory=self._kernel.fresh(),
+            board=empty_board(wiring.rows, ticks=1),
+            codes=rule_codes.blank(len(wiring.rules), ticks=1),
             desk=self._desk.initial_state(),
         )
 
@@ -96,12 +103,12 @@ class Engine:
         self._grader.grade_all(state.grades, snapshot.observations, at_ms)
         self._gates.gate_all(state.gates, state.grades)
         self._deriver.derive_all(state.derived, state.grades, at_ms, snapshot.disputed_ms)
-        board = state.live.board
+        board = state.board
         board.at_ms[0], board.block[0] = at_ms, block
-        wiring, rules = self._kernel.wiring, state.live.memory.rules
+        wiring, rules = self._kernel.wiring, state.memory.rules
         wiring.read(state.grades, board)
         before = rules.state.copy()
-        self._kernel.tick(state.live)
+        self._kernel.run(board, state.memory, state.codes)
         judged = Judged(rules.state, rules.reason, rules.state != before)
         first = wiring.first_signal
         table = Table(
@@ -132,7 +139,7 @@ class Engine:
         return Memento(
             spec=self.fingerprint,
             at_ms=state.at_ms,
-            memory=[(name, array.copy()) for name, array in memory_arrays(state.live.memory)],
+            memory=[(name, array.copy()) for name, array in memory_arrays(state.memory)],
             desk=desk_plain(state.desk),
             changes={name: list(known) for name, known in state.derived.changes.items()},
             missing_since_ms=self._grader.missing_since_ms(state.grades),
@@ -154,7 +161,7 @@ class Engine:
         if isinstance(found, Refusal):
             return found
         state.at_ms = found.at_ms
-        state.live.memory = found.memory
+        state.memory = found.memory
         state.desk = found.desk
         state.derived.changes = found.changes
         self._grader.missing(state.grades, found.missing_since_ms)
@@ -166,7 +173,7 @@ class Engine:
         ``was`` and ``now`` say what the sources and actions of either spec stand for.
         """
         then, here, fresh = Definitions(old.spec, was), Definitions(self.spec, now), self.initial_state()
-        carried = carry_memory(old._kernel, state.live.memory, then, self._kernel, fresh.live.memory, here)
+        carried = carry_memory(old._kernel, state.memory, then, self._kernel, fresh.memory, here)
         rules = frozenset(key for key, one in here.rules.items() if then.rules.get(key) == one)
         actions = frozenset(key for key, one in now.actions.items() if was.actions.get(key) == one)
         carry_desk(state.desk, old._places, fresh.desk, self._places, rules, actions)

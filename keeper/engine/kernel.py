@@ -1,11 +1,8 @@
-"""The compiled heart of a tick: all signals, then all rules, over one board. Live the board has one tick, over history many.
-
-Live it is the same memory at each tick, so what a step is for arrays of these types is looked up once; over history that is nothing beside the work.
-"""
+"""The compiled heart of a tick: all signals, then all rules, over one board. Live the board has one tick, over history many."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +10,7 @@ from keeper.engine.spec import EngineSpec
 from keeper.engine.wiring import Wiring
 from keeper.rules import codes as rule_codes
 from keeper.rules import threshold
-from keeper.signals.bank import Board, empty_board, machine_code
+from keeper.signals.bank import Board, machine_code
 
 
 @dataclass(slots=True)
@@ -24,17 +21,8 @@ class Memory:
     rules: rule_codes.State
 
 
-@dataclass(slots=True)
-class Live:
-    """A board of one tick, and what is remembered from each to the next. Only of what ``Kernel`` makes: another array could be of another type."""
-
-    board: Board
-    memory: Memory
-    codes: rule_codes.Codes
-
-
 class Kernel:
-    """The signals and rules of a spec that has been checked. Its states are independent of each other."""
+    """The signals and rules of a spec that has been checked. Nothing of it changes once it has run; what is remembered is handed to it."""
 
     def __init__(self, spec: EngineSpec) -> None:
         self.wiring = Wiring(spec)
@@ -45,40 +33,31 @@ class Kernel:
                 for row in self.wiring.rules
             ]
         )
-        self._steps: list[Callable[..., None]] = []
+        self._code: Sequence[Callable[..., None]] = ()
 
     def fresh(self) -> Memory:
         """Nothing seen, every rule clear."""
         banks = [bank.statistic.allocate(bank.params) for bank in self.wiring.banks]
         return Memory(banks, threshold.allocate(self._rules))
 
-    def live(self) -> Live:
-        """Nothing seen yet."""
-        return Live(
-            empty_board(self.wiring.rows, ticks=1), self.fresh(), rule_codes.blank(len(self.wiring.rules), ticks=1)
-        )
-
     def run(self, board: Board, memory: Memory, codes: rule_codes.Codes) -> None:
-        """Every tick of a board whose sources have been written: fills in the signals, and the codes of the rules."""
-        for bank, own in zip(self.wiring.banks, memory.banks, strict=True):
-            bank.statistic.step(board, bank.slots, bank.params, own)
-        threshold.judge(board, self._rules, memory.rules, codes)
+        """Every tick of a board whose sources have been written: fills in the signals, and the codes of the rules.
 
-    def tick(self, live: Live) -> None:
-        """``run`` for the only tick of this board."""
-        board, memory, banks = live.board, live.memory, self.wiring.banks
-        if not self._steps:
-            self._steps = [
-                *(
-                    machine_code(bank.statistic.step, board, bank.slots, bank.params, own)
-                    for bank, own in zip(banks, memory.banks, strict=True)
-                ),
-                machine_code(threshold.judge, board, self._rules, memory.rules, live.codes),
-            ]
-        *steps, judge = self._steps
-        for step, bank, own in zip(steps, banks, memory.banks, strict=True):
+        The memory is one of ``fresh``. The arrays of the board and the codes lie in memory without gaps, as ``empty_board`` and ``blank`` make
+        them: the machine code asks nobody. Raises ValueError where the first ones do not.
+        """
+        if not self._code:
+            self._code = self._found(board, memory, codes)
+        *steps, judge = self._code
+        for step, bank, own in zip(steps, self.wiring.banks, memory.banks, strict=True):
             step(board, bank.slots, bank.params, own)
-        judge(board, self._rules, memory.rules, live.codes)
+        judge(board, self._rules, memory.rules, codes)
+
+    def _found(self, board: Board, memory: Memory, codes: rule_codes.Codes) -> list[Callable[..., None]]:
+        """The machine code of every bank's step, and of the judge: the same for every board, so it is looked up once."""
+        banks = zip(self.wiring.banks, memory.banks, strict=True)
+        steps = [machine_code(bank.statistic.step, board, bank.slots, bank.params, own) for bank, own in banks]
+        return [*steps, machine_code(threshold.judge, board, self._rules, memory.rules, codes)]
 
     def shown(self, rule: int, tick: int, board: Board) -> tuple[int, float, float]:
         """What a verdict of this rule shows at this tick of a board that was run: (position of the condition in ``when``, value, threshold)."""

@@ -22,7 +22,7 @@ Ticks never go back in time (whoever fills the board sees to that); several may 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -95,13 +95,31 @@ def load(kind: SignalKind) -> Statistic:
     return cast(Statistic, module)
 
 
-def machine_code(function: Any, *args: object) -> Callable[..., None]:
-    """What this compiled function runs for arguments of the types of these. Compiles it, or loads it from the cache.
+def machine_code(function: Any, *args: tuple[Any, ...]) -> Callable[..., None]:
+    """What this compiled function runs for arguments of the types of these: NamedTuples of arrays, or of such NamedTuples.
 
-    A call of the function itself finds that out anew each time, by the types of all arrays that it is handed, which takes as long as stepping
-    hundreds of slots. Whoever calls this one sees to it that the types stay those: it reads memory, and asks nobody.
+    Compiles it, or loads it from the cache. A call of the function itself finds out anew each time what types it was handed, which takes as long
+    as stepping hundreds of slots. Whoever calls this one sees to it that the types stay those: it reads memory, and asks nobody. Raises
+    ValueError where an array has gaps or cannot be written.
     """
-    return cast("Callable[..., None]", function.compile(tuple(numba.typeof(one) for one in args)))  # type: ignore[no-untyped-call]
+    arrays = list(_arrays_in(args))
+    if not all(one.flags.carray for one in arrays):
+        raise ValueError("an array with gaps in memory, or one that cannot be written")
+    key = function, *((one.dtype, one.ndim) for one in arrays)
+    if key not in _CODE:
+        _CODE[key] = function.compile(tuple(numba.typeof(one) for one in args))  # type: ignore[no-untyped-call]
+    return _CODE[key]
+
+
+_CODE: dict[tuple[Any, ...], Callable[..., None]] = {}
+
+
+def _arrays_in(value: tuple[Any, ...]) -> Iterator[NDArray[Any]]:
+    for one in value:
+        if isinstance(one, tuple):
+            yield from _arrays_in(one)
+        else:
+            yield one
 
 
 def empty_board(rows: int, ticks: int) -> Board:

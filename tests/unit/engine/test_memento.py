@@ -189,7 +189,7 @@ def test_load__memory_that_is_none__is_refused(data: object) -> None:
 )
 def test_load__a_place_beyond_its_window__is_refused(name: str, value: int, well: bool) -> None:
     state = half_filled()
-    (bank,) = state.live.memory.banks
+    (bank,) = state.memory.banks
     getattr(bank, name)[0] = value
     assert isinstance(ENGINE.load(body_of(ENGINE, state)), Refusal) is not well
 
@@ -213,7 +213,7 @@ def test_fingerprint__same_spec_made_twice__is_the_same_and_of_another_is_not() 
 
 def test_load__a_tripped_rule_that_says_it_is_inside__is_refused() -> None:
     state = half_filled()
-    state.live.memory.rules.state[0], state.live.memory.rules.reason[0] = TRIPPED, INSIDE
+    state.memory.rules.state[0], state.memory.rules.reason[0] = TRIPPED, INSIDE
     found = ENGINE.load(body_of(ENGINE, state))
     assert isinstance(found, Refusal)
     assert found.reason is RefusalReason.MALFORMED
