@@ -23,7 +23,7 @@ from keeper.engine.derivation import How, in_order
 from keeper.engine.derive import Deriver
 from keeper.engine.gate import Gates
 from keeper.engine.grade import BITS, FOREVER, Grader
-from keeper.engine.groups import is_made_of_others
+from keeper.engine.groups import alone, is_made_of_others
 from keeper.engine.kernel import Kernel
 from keeper.engine.spec import EngineSpec, MarketSpec, SourceSpec
 from keeper.rules import codes as rule_codes
@@ -68,20 +68,25 @@ class Trip:
 @dataclass(slots=True)
 class MarketRun:
     """What became of one market. ``held`` counts the ticks at which some rule could not be judged, by what was wrong (a quality, or
-    ``warming``); a rule that needs a source without any data is not counted."""
+    ``warming``); a rule that needs a source without any data is not counted, but named in ``never_judged``."""
 
     market: str
     ticks: int = 0
     trips: list[Trip] = field(default_factory=list)
     held: Counter[str] = field(default_factory=Counter)
+    never_judged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """When the engine looks: ``at_ms`` never decreasing, and the block of each."""
+    """When the engine looks: ``at_ms`` never decreasing, and the block of each. Raises ValueError where these are not as many."""
 
     at_ms: Ints
     block: Ints
+
+    def __post_init__(self) -> None:
+        if len(self.at_ms) != len(self.block):
+            raise ValueError(f"{len(self.at_ms)} times and {len(self.block)} blocks")
 
 
 def sweep(
@@ -95,7 +100,7 @@ class Sweeper:
     """A few markets, with the sources behind them."""
 
     def __init__(self, spec: EngineSpec, markets: Sequence[MarketSpec], tracks: Mapping[str, Track]) -> None:
-        self._spec = _alone(spec, markets)
+        self._spec = alone(spec, markets)
         self._kernel = Kernel(self._spec)
         self._wiring = self._kernel.wiring
         self._memory = self._kernel.fresh()
@@ -104,6 +109,8 @@ class Sweeper:
         self._market_of = [place for place, market in enumerate(markets) for _ in market.rules]
         self._open: dict[int, Trip] = {}
         self._seeing = self._not_blind()
+        for rule in sorted({*range(len(self._market_of))} - {*self._seeing}):
+            self._runs[self._market_of[rule]].never_judged += (self._wiring.rules[rule].rule.name,)
 
     def _not_blind(self) -> list[int]:
         """The rules that can be judged at all, given which sources have data; one that never can would hide why the others were held.
@@ -361,27 +368,6 @@ def sources_with_data(sources: Sequence[SourceSpec], tracks: Mapping[str, Track]
         if sum(of in seen for of in derived.of) >= enough:
             seen.add(name)
     return seen
-
-
-def sources_behind(spec: EngineSpec, market: MarketSpec) -> tuple[str, ...]:
-    """The sources that the signals of this market are made of, in the order of the configuration."""
-    specs = {source.name: source for source in spec.sources}
-    waiting = [name for signal in market.signals for name in signal.sources if name in specs]
-    needed: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            source = specs[name]
-            waiting += [*(source.derived.of if source.derived else ()), *filter(None, [source.needs])]
-    return tuple(source.name for source in spec.sources if source.name in needed)
-
-
-def _alone(spec: EngineSpec, markets: Sequence[MarketSpec]) -> EngineSpec:
-    """The spec of these markets only, with the sources behind them."""
-    needed = {name for market in markets for name in sources_behind(spec, market)}
-    sources = tuple(source for source in spec.sources if source.name in needed)
-    return EngineSpec(sources, tuple(markets), spec.actions)
 
 
 _PLACE_OF_BIT: NDArray[np.int8] = np.zeros(1 << len(QUALITIES), dtype=np.int8)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
+from typing import Any, Final
 
 from keeper.engine.spec import EngineSpec
 from keeper.engine.wiring import Wiring
@@ -12,11 +13,14 @@ from keeper.rules import codes as rule_codes
 from keeper.rules import threshold
 from keeper.signals.bank import Board, machine_code
 
+_NUMBERS: Final = count(1)
+
 
 @dataclass(slots=True)
 class Memory:
-    """What is remembered from one tick to the next: a state for each bank of signals, and that of the rules."""
+    """What is remembered from one tick to the next: a state for each bank of signals, and that of the rules; ``of`` is its kernel's number."""
 
+    of: int
     banks: list[Any]
     rules: rule_codes.State
 
@@ -33,19 +37,22 @@ class Kernel:
                 for row in self.wiring.rules
             ]
         )
+        self._number = next(_NUMBERS)
         self._code: Sequence[Callable[..., None]] = ()
 
     def fresh(self) -> Memory:
         """Nothing seen, every rule clear."""
         banks = [bank.statistic.allocate(bank.params) for bank in self.wiring.banks]
-        return Memory(banks, threshold.allocate(self._rules))
+        return Memory(self._number, banks, threshold.allocate(self._rules))
 
     def run(self, board: Board, memory: Memory, codes: rule_codes.Codes) -> None:
         """Every tick of a board whose sources have been written: fills in the signals, and the codes of the rules.
 
-        The memory is one of ``fresh``. The arrays of the board and the codes lie in memory without gaps, as ``empty_board`` and ``blank`` make
-        them: the machine code asks nobody. Raises ValueError where the first ones do not.
+        The memory is one of ``fresh``: raises ValueError where it is another kernel's, which the machine code would read as its own. The arrays of
+        the board and the codes lie in memory without gaps, as ``empty_board`` and ``blank`` make them: raises ValueError where the first ones do not.
         """
+        if memory.of != self._number:
+            raise ValueError("this memory is of another kernel")
         if not self._code:
             self._code = self._found(board, memory, codes)
         *steps, judge = self._code

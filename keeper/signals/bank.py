@@ -107,7 +107,9 @@ def machine_code(function: Any, *args: tuple[Any, ...]) -> Callable[..., None]:
         raise ValueError("an array with gaps in memory, or one that cannot be written")
     key = function, *((one.dtype, one.ndim) for one in arrays)
     if key not in _CODE:
-        _CODE[key] = function.compile(tuple(numba.typeof(one) for one in args))  # type: ignore[no-untyped-call]
+        types = tuple(numba.typeof(one) for one in args)  # type: ignore[no-untyped-call]
+        # without a compiler (NUMBA_DISABLE_JIT, to look into it with a debugger) it is the function itself
+        _CODE[key] = function.compile(types) if hasattr(function, "compile") else function
     return _CODE[key]
 
 

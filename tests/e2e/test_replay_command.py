@@ -115,6 +115,9 @@ def test_replay__document__is_the_one_of_the_interface(put: Put, tmp_path: Path)
         "to": "2023-03-11T03:59:00.000Z",
         "ticks": 60,
         "sources_without_data": [],
+        "sources_short_of_venues": {},
+        "sources_that_look_unscaled": [],
+        "longest_gap": {"from": "2023-03-11T03:00:00.000Z", "to": "2023-03-11T03:01:00.000Z"},
         "series_not_used": [],
         "markets": {
             "A": {
@@ -123,8 +126,9 @@ def test_replay__document__is_the_one_of_the_interface(put: Put, tmp_path: Path)
                     trip | {"at": "2023-03-11T03:50:00.000Z", "cleared_at": "2023-03-11T03:52:00.000Z"},
                 ],
                 "held": {},
+                "never_judged": [],
             },
-            "B": {"trips": [], "held": {}},
+            "B": {"trips": [], "held": {}, "never_judged": []},
         },
         "scorecard": {
             "incidents": [
@@ -219,8 +223,10 @@ def test_replay__source_without_data__is_told_and_its_rules_are_not_counted(put:
     path = put("half.csv", re.sub(r".*,spot,.*\n", "", TIDY))
     found = replayed(tmp_path, path)
     assert found["sources_without_data"] == ["spot"]
-    assert found["markets"]["A"] == {"trips": [], "held": {}}
-    assert "no data for the source spot" in in_process("replay", tmp_path / "k.yaml", path).out
+    assert found["markets"]["A"] == {"trips": [], "held": {}, "never_judged": ["wide"]}
+    told = in_process("replay", tmp_path / "k.yaml", path).out
+    assert "no data for the source spot" in told
+    assert "never judged, for want of data: wide" in told
 
 
 def test_replay__series_that_is_no_source__is_told_unless_mapped(put: Put, tmp_path: Path) -> None:

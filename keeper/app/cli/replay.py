@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SHOWN_TRIPS = 20
 """At most so many trips of one market are printed for people; the document has all."""
+DAY_MS = 86_400_000
+LONG_GAP_MS = 7 * DAY_MS
+"""So long without any row is said: a score that counts it as quiet says more than the data do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ def _run_files(output: Output, request: Request) -> int:
     from keeper.app.replay.run import replay
     from keeper.app.replay.scorecard import read_labels, score
     from keeper.config import load
+    from keeper.config.model import ConstantSource, DerivedSource
     from keeper.engine import compile_engine
-    from keeper.engine.history import sources_behind
+    from keeper.engine.groups import sources_behind
 
     config = load(request.config, offline=True)
     compile_engine(config.engine)  # says what is impossible before the files are read
@@ -74,6 +78,7 @@ def _run_files(output: Output, request: Request) -> int:
     data = read(request.data, sort=request.sort)
     places = places_of(config.sources, request.mapping, data.series)
     unused = strangers(places, data.series)
+    made = {source.name for source in config.sources if isinstance(source, DerivedSource | ConstantSource)}
     done = replay(config, data, places, request.block_ms, request.jobs, progress.say)
     progress.end()
     card = score(done.runs, incidents, done.spans) if request.labels else None
@@ -82,7 +87,7 @@ def _run_files(output: Output, request: Request) -> int:
         with _writing(request.report):
             write_report(request.report, request.config, data, done, card, behind)
     output.document(document_of(data, done, card, unused))
-    _tell(output, data, done, card, unused)
+    _tell(output, data, done, card, {name: name in made for name in unused})
     return Exit.DONE
 
 
@@ -131,6 +136,7 @@ def _run_recorded(output: Output, request: Request) -> int:
         output.say("recorded under another configuration than this one: what differs is what it changes", "yellow")
     if not done.differences:
         output.say(f"{done.resolved} decisions and incidents: all the same, byte for byte", "bold green")
+    output.say(f"whether the log itself is whole, this does not say: keeper audit {request.config} verify")
     if done.without_tick:
         output.say(
             f"{done.without_tick} more were decided right before the keeper was killed: their tick was not recorded"
@@ -168,6 +174,9 @@ def document_of(data: Data, done: Replay, card: Scorecard | None, unused: Sequen
         "seconds": round(done.seconds, 6),
         "ticks_per_second": round(ticks * len(done.runs) / done.seconds, 1) if done.seconds else None,
         "sources_without_data": list(done.silent),
+        "sources_short_of_venues": {name: {"has": has, "asks": asks} for name, (has, asks) in done.short.items()},
+        "sources_that_look_unscaled": list(done.unscaled),
+        "longest_gap": {"from": iso(done.quiet[0]), "to": iso(done.quiet[1])},
         "series_not_used": list(unused),
         "markets": _markets(done.runs),
         "scorecard": None if card is None else _card(card),
@@ -176,7 +185,11 @@ def document_of(data: Data, done: Replay, card: Scorecard | None, unused: Sequen
 
 def _markets(runs: Sequence[MarketRun]) -> dict[str, object]:
     return {
-        run.market: {"trips": [_trip(trip) for trip in run.trips], "held": dict(sorted(run.held.items()))}
+        run.market: {
+            "trips": [_trip(trip) for trip in run.trips],
+            "held": dict(sorted(run.held.items())),
+            "never_judged": list(run.never_judged),
+        }
         for run in runs
     }
 
@@ -224,15 +237,26 @@ def _card(card: Scorecard) -> dict[str, object]:
     }
 
 
-def _tell(output: Output, data: Data, done: Replay, card: Scorecard | None, unused: Sequence[str]) -> None:
+def _tell(output: Output, data: Data, done: Replay, card: Scorecard | None, unused: Mapping[str, bool]) -> None:
+    """``unused`` are the series that became no source, and whether one of that name is made of others."""
     ticks = len(done.ticks.at_ms)
     span = f"{_short(done.first_ms)} to {_short(done.last_ms)}"
     repeated = f" ({data.repeated} of them said before)" if data.repeated else ""
     output.say(f"{counted(data.rows, 'row')}{repeated}, {span} UTC: {counted(ticks, 'tick')} in {done.seconds:.2f} s")
     for name in done.silent:
-        output.say(f"no data for the source {name}: rules that need it were held (--map {name}=VENUE:SYMBOL)", "yellow")
-    for name in unused:
-        output.say(f"not used: the series {name}, because no source has this name (--map SOURCE={name})", "yellow")
+        output.say(f"no data for the source {name} (--map {name}=VENUE:SYMBOL)", "yellow")
+    for name, (has, asks) in done.short.items():
+        told = f"{name}: data of {counted(has, 'venue')}, taken as enough; the configuration asks for {asks}, and live it would be missing"
+        output.say(told, "yellow")
+    for name in done.unscaled:
+        output.say(f"{name}: whole numbers without a point: divided by 10^decimals, as a price is?", "yellow")
+    since, until = done.quiet
+    if until - since >= LONG_GAP_MS:
+        days = (until - since) // DAY_MS
+        output.say(f"no row from {_short(since)} to {_short(until)}: {days} days that count as quiet", "yellow")
+    for name, made in unused.items():
+        why = "that source is made of others: give those" if made else f"no source has this name (--map SOURCE={name})"
+        output.say(f"not used: the series {name}, because {why}", "yellow")
     for run in done.runs:
         _tell_market(output, run)
     if card is not None:
@@ -243,6 +267,8 @@ def _tell_market(output: Output, run: MarketRun) -> None:
     output.say()
     held = ", ".join(f"{reason} {count}" for reason, count in sorted(run.held.items()))
     output.say(f"{run.market}: {counted(len(run.trips), 'trip')}" + (f"; ticks held: {held}" if held else ""), "bold")
+    if run.never_judged:
+        output.say(f"  never judged, for want of data: {', '.join(run.never_judged)}", "yellow")
     for trip in run.trips[:SHOWN_TRIPS]:
         until = "never cleared" if trip.cleared_ms is None else f"clear {_short(trip.cleared_ms)}"
         values = f"{trip.signal} {trip.observed:.6g}, threshold {trip.threshold:.6g}"

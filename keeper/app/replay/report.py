@@ -50,7 +50,7 @@ def write_report(
         f"<p>{data.rows:,} rows, {_time(done.first_ms)} to {_time(done.last_ms)} UTC, {len(done.ticks.at_ms):,} ticks.</p>",
     ]
     if done.silent:
-        parts.append(f"<p class=bad>No data for: {escape(', '.join(done.silent))}. Rules that need them were held.</p>")
+        parts.append(f"<p class=bad>No data for: {escape(', '.join(done.silent))}.</p>")
     if card is not None:
         parts.append(_card(card))
     for run in done.runs:
@@ -91,6 +91,11 @@ def _market(run: MarketRun, done: Replay, sources: Sequence[str], incidents: Seq
     return (
         f"<h2>{escape(run.market)}: {len(run.trips)} trips</h2>"
         + "".join(_picture(name, done.tracks[name], run, done, incidents) for name in sources if name in done.tracks)
+        + (
+            f"<p class=bad>Never judged, for want of data: {escape(', '.join(run.never_judged))}.</p>"
+            if run.never_judged
+            else ""
+        )
         + (table if run.trips else "")
         + (f"<p class=dim>and {more} more</p>" if more > 0 else "")
         + (f"<p class=dim>Ticks at which a rule was held: {escape(held)}.</p>" if held else "")

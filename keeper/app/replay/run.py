@@ -8,20 +8,27 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
+
 from keeper.app.replay.files import Data, Place
 from keeper.app.replay.tracks import track_of
-from keeper.config.model import Config, ConstantSource, DerivedSource
-from keeper.engine.groups import groups_of
-from keeper.engine.history import MarketRun, Ticks, Track, sources_behind, sweep, ticks_of
+from keeper.config.model import Config, ConstantSource, DerivedSource, ExchangeSource, Source
+from keeper.domain.units import Unit
+from keeper.engine.groups import groups_of, sources_behind
+from keeper.engine.history import MarketRun, Ticks, Track, sweep, ticks_of
 from keeper.engine.spec import EngineSpec
 
 Said = Callable[[str], None]
+RAW = 1e7
+"""A median of whole numbers from here on is no price, but the number that a contract keeps it as."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
     """``seconds`` is the engine's part, without reading the files; ``silent`` are the sources without data.
 
+    ``short`` are those with data of fewer venues than they ask for live: (how many, of how many); ``unscaled`` those whose values look like a
+    contract's raw whole numbers. ``quiet`` is the longest time without any row, in milliseconds from and to.
     ``spans`` are the first and the last time that the sources behind a market said something; a market without any is not in it.
     """
 
@@ -30,6 +37,9 @@ class Replay:
     ticks: Ticks
     seconds: float
     silent: tuple[str, ...]
+    short: Mapping[str, tuple[int, int]]
+    unscaled: tuple[str, ...]
+    quiet: tuple[int, int]
     spans: Mapping[str, tuple[int, int]]
 
     @property
@@ -67,8 +77,40 @@ def replay(
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the markets at hand, not for all of them
     seconds = time.perf_counter() - begin
     return Replay(
-        tuple(runs), tracks, ticks, seconds, tuple(sorted(named - set(tracks))), _spans(config.engine, tracks)
+        runs=tuple(runs),
+        tracks=tracks,
+        ticks=ticks,
+        seconds=seconds,
+        silent=tuple(sorted(named - set(tracks))),
+        short=_short(config, places),
+        unscaled=tuple(
+            sorted(one.name for one in config.sources if one.name in tracks and _looks_raw(one, tracks[one.name]))
+        ),
+        quiet=_quiet(ticks),
+        spans=_spans(config.engine, tracks),
     )
+
+
+def _short(config: Config, places: Mapping[str, Sequence[Place]]) -> dict[str, tuple[int, int]]:
+    return {
+        source.name: (len(places[source.name]), source.min_venues)
+        for source in config.sources
+        if isinstance(source, ExchangeSource) and len(places.get(source.name, ())) in range(1, source.min_venues)
+    }
+
+
+def _looks_raw(source: Source, track: Track) -> bool:
+    """Prices, all of them whole and large: what a contract answers before it is divided by 10 to the power of its decimals."""
+    good = track.values[np.isfinite(track.values)]
+    if source.unit is not Unit.PRICE or not len(good):
+        return False
+    return float(np.median(good)) >= RAW and bool((good == np.floor(good)).all())
+
+
+def _quiet(ticks: Ticks) -> tuple[int, int]:
+    """The longest time between two ticks, from one to the other."""
+    place = int(np.argmax(np.diff(ticks.at_ms))) if len(ticks.at_ms) > 1 else 0
+    return int(ticks.at_ms[place]), int(ticks.at_ms[min(place + 1, len(ticks.at_ms) - 1)])
 
 
 def _spans(spec: EngineSpec, tracks: Mapping[str, Track]) -> dict[str, tuple[int, int]]:

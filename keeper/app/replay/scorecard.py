@@ -100,7 +100,15 @@ def _incident(path: str, given: object, markets: Sequence[str], problems: list[P
         message, found = "the configuration has no such market", str(given["market"])
         problems.append(Problem(f"{path}.market", None, shown(found), message, nearest(found, markets)))
     if len(problems) == before and times["end"] < times["onset"]:
-        problems.append(Problem(f"{path}.end", None, shown(str(given["end"])), "the end lies before the onset"))
+        problems.append(
+            Problem(
+                f"{path}.end",
+                None,
+                shown(str(given["end"])),
+                "the end lies before the onset",
+                "are the two the wrong way round?",
+            )
+        )
     return Incident(str(given["name"]), str(given["market"]), times["onset"], times["end"])
 
 

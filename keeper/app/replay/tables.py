@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +41,17 @@ ROUNDS = Form("timestamp_utc", ("venue", "symbol"), "answer", ("round",))
 FORMS = (TIDY, ROUNDS, BARS)
 HINT = "time,source,value[,volume] or timestamp_utc,venue,symbol,open,high,low,close,volume or timestamp_utc,venue,symbol,round,answer"
 PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
+_OTHERS = {
+    b"\xff\xfe": ("is text in UTF-16", "save it as CSV in UTF-8"),
+    b"\xfe\xff": ("is text in UTF-16", "save it as CSV in UTF-8"),
+    b"PK\x03\x04": ("is a zip archive, or a workbook", "unpack it, or save the sheet as CSV in UTF-8"),
+    b"\x28\xb5\x2f\xfd": ("is packed with zstd", "unpack it; gzip is read as it is"),
+    b"BZh": ("is packed with bzip2", "unpack it; gzip is read as it is"),
+    b"\xfd7zX": ("is packed with xz", "unpack it; gzip is read as it is"),
+}
+"""How files begin that are often taken for ours: what they are, and the remedy."""
 LONGEST_FIELD = 2**31 - 1
+_IDLE = "_idle"
 
 
 class Table:
@@ -68,7 +79,7 @@ class Table:
         return index + self.first_row if self.rows is None else int(self.rows[index])
 
     def _whole(self, lazy: pl.LazyFrame) -> pl.DataFrame:
-        frame = lazy.collect(engine="streaming")
+        frame = lazy.collect(engine="streaming").drop(_IDLE, strict=False)
         blank = _all_null(frame)
         if not blank.any():
             return frame
@@ -102,8 +113,8 @@ def _open(path: Path, told: str, problems: list[Problem]) -> Table | None:
 
     with path.open("rb") if isinstance(source, Path) else io.BytesIO(source.getvalue()) as file:
         start = file.read(4)
-    if not start:
-        problems.append(Problem(told, None, "", "is empty", HINT))
+    if problem := _not_ours(start):
+        problems.append(Problem(told, None, "", *problem))
         return None
     binary = start == PARQUET
     lazy = pl.scan_parquet(source, glob=False) if binary else pl.scan_csv(source, infer_schema=False, glob=False)
@@ -111,13 +122,31 @@ def _open(path: Path, told: str, problems: list[Problem]) -> Table | None:
     form = next((one for one in FORMS if set(one.columns) <= set(schema)), None)
     twice = [name for name in schema if "_duplicated_" in name]
     if form is None or (twice and not binary):
-        message = "a column is there twice" if twice else "these columns are not known"
+        message = "a column is there twice" if twice else f"these columns are not known{_missing(schema)}"
         problems.append(Problem(f"{told} row 1", None, shown(",".join(schema)), message, HINT))
         return None
     has_volume = "volume" in schema
     names = [pl.col(name).cast(pl.String).cast(pl.Categorical) for name in form.names]
     others = [form.time, form.value, *(["volume"] if has_volume else [])]
-    return Table(lazy.select(*names, *others), form, binary=binary, has_volume=has_volume)
+    idle = [] if binary else [name for name in schema if name not in {*form.names, *others}]
+    # of columns that nobody needs it is asked whether they are there: polars counts the fields of a row only where it reads all of them
+    asked = [pl.all_horizontal(pl.col(idle).is_null()).alias(_IDLE)] if idle else []
+    return Table(lazy.select(*names, *others, *asked), form, binary=binary, has_volume=has_volume)
+
+
+def _not_ours(start: bytes) -> tuple[str, str] | None:
+    """(what is wrong, the remedy) with a file that begins so, where its first bytes say that it is something else."""
+    if not start:
+        return "is empty", HINT
+    return next((told for magic, told in _OTHERS.items() if start.startswith(magic)), None)
+
+
+def _missing(names: Iterable[str]) -> str:
+    """Which columns the form lacks that is meant, where that is plain."""
+    there = set(names)
+    meant = max(FORMS, key=lambda form: len(there & set(form.columns)))
+    lacks = [name for name in meant.columns if name not in there]
+    return f": {', '.join(lacks)} not there" if len(lacks) < len(meant.columns) else ""
 
 
 def _all_null(frame: pl.DataFrame) -> pl.Series:
@@ -143,11 +172,25 @@ def broken(path: Path, error: Exception) -> Problem:
         row, what = _first_bad_row(path, packed=start.startswith(GZIP))
     except (OSError, EOFError):
         return Problem(told, None, "", "is a damaged gzip file: is it whole?", "copy it again")
+    except UnicodeDecodeError:
+        line = _first_other_line(path, packed=start.startswith(GZIP))
+        return Problem(f"{told} line {line}", None, "", "is not UTF-8", "save the file as CSV in UTF-8")
     except (ValueError, csv.Error):
         row, what = 0, ""
     if row:
         return Problem(f"{told} row {row}", None, "", what, "quote a field that holds commas or quotes")
     return neither
+
+
+def _first_other_line(path: Path, *, packed: bool) -> int:
+    """The first line that is not UTF-8."""
+    with path.open("rb") as raw:
+        for number, line in enumerate(gzip.GzipFile(fileobj=raw) if packed else raw, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 0
 
 
 def _first_bad_row(path: Path, *, packed: bool) -> tuple[int, str]:

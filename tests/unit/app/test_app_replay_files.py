@@ -432,11 +432,16 @@ def test_bars__of_two_lengths_of_one_symbol__is_an_error(write: Write) -> None:
         (b"\n\n", "neither CSV"),
         (b"time;source;value\n", "these columns are not known"),
         (b"Time,Source,Value\n", "these columns are not known"),
+        (b"timestamp_utc,venue,symbol,open,high,low,cloze,volume\n", "these columns are not known: close not there"),
+        (b"time,source,price\n", "these columns are not known: value not there"),
+        ("time,source,value\n".encode("utf-16"), "is text in UTF-16"),
+        (b"PK\x03\x04 a workbook", "is a zip archive, or a workbook"),
+        (b"\x28\xb5\x2f\xfd", "is packed with zstd"),
         (b"<html>not found</html>\n", "these columns are not known"),
         (b"time,source,value,value\n2023-03-11T03:10:00Z,a,1,2\n", "a column is there twice"),
         (b"time,source,value\n2023-03-11T03:10:00Z,a,1\n2023-03-11T03:10:00Z,a,1,2\n", "has 4 fields"),
         (b'time,source,value\n2023-03-11T03:10:00Z,"a,1\n', "neither CSV"),
-        (b"time,source,value\n2023-03-11T03:10:00Z,\xff,1\n", "neither CSV"),
+        (b"time,source,value\n2023-03-11T03:10:00Z,\xff,1\n", "is not UTF-8"),
         (b"\x00\x01\x02\x03" * 100, "not known"),
         (b"PAR1 and nothing more", "damaged Parquet"),
         (gzip.compress(b"time,source,value\n" + b"2023-03-11T03:10:00Z,a,1\n" * 5000)[:-200], "damaged gzip"),
@@ -449,6 +454,31 @@ def test_file__that_is_none__says_what_is_wrong(write: Write, content: bytes, me
 
 def test_file__row_with_too_many_fields__is_named(write: Write) -> None:
     assert wrong(write(TIDY + "2023-03-11T03:12:00Z,spot,1,5,x\n"))[0].path.endswith("row 4")
+
+
+@pytest.mark.parametrize(
+    ("header", "good", "bad"),
+    [
+        ("timestamp_utc,venue,symbol,round,answer", "cl,ETH/USD,2,1", "cl,ETH/USD,2,1,500"),
+        ("timestamp_utc,venue,symbol,open,high,low,close,volume", "k,ETHUSD,1,1,1,1,9", "k,ETHUSD,1,5,1,5,1,5,1,5,9"),
+        ("timestamp_utc,venue,symbol,open,high,low,close,volume", "k,ETHUSD,1,1,1,1,9", "k,ETHUSD,1,1,1,1,9,7"),
+        ("time,source,value,note", "spot,1,n", "spot,1,5,n"),
+    ],
+)
+def test_file__fields_beyond_those_that_are_needed__are_counted_too(
+    write: Write, header: str, good: str, bad: str
+) -> None:
+    """A thousands separator that is not quoted would else be read as the price before it."""
+    rows = [f"2023-03-11T03:0{minute}:00Z,{row}" for minute, row in enumerate((good, good, bad))]
+    (problem,) = wrong(write("\n".join((header, *rows)) + "\n"))
+    assert problem.path.endswith("row 4")
+    assert "fields where the header has" in problem.message
+
+
+def test_file__in_another_encoding__is_named_with_its_line(write: Write) -> None:
+    (problem,) = wrong(write(TIDY.encode() + "2023-03-11T03:12:00Z,Zürich,1\n".encode("latin-1")))
+    assert problem.path.endswith("line 4")
+    assert "UTF-8" in problem.hint
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -57,7 +57,9 @@ def page(
     found = [Trip(name, T0 + 60_000 * number, name, 0.5, 0.1, None) for number in range(trips)]
     run = MarketRun(name, len(values), found)
     run.held["stale"] = 3
-    done = Replay((run,), {name: track}, Ticks(known, known), 1.0, (name,), {name: (T0, int(known[-1]))})
+    run.never_judged = (name,)
+    spans = {name: (T0, int(known[-1]))}
+    done = Replay((run,), {name: track}, Ticks(known, known), 1.0, (name,), {}, (), (T0, T0), spans)
     file = folder / "page.html"
     write_report(file, name, Data({}, len(values), 0), done, card, {name: (name,)})
     text = file.read_text("utf-8")

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 import keeper.engine
@@ -18,6 +19,7 @@ from keeper.domain.units import Span, Unit
 from keeper.domain.verdict import RuleState, Severity, VerdictReason
 from keeper.engine.engine import compile_engine
 from keeper.engine.evidence import decision_body, tick_body
+from keeper.engine.history import Ticks
 from keeper.engine.spec import EngineSpec, SourceSpec
 from tests.support.engine_world import divergence, market, outcome, policy, price, rule, run, snapshot, spec, volatility
 
@@ -273,3 +275,25 @@ def test_package__public_names__are_those_of_the_modules() -> None:
     assert [getattr(keeper.engine, name).__name__ for name in keeper.engine.__all__] == list(keeper.engine.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = keeper.engine.nothing
+
+
+def test_tick__state_of_another_engine__is_refused() -> None:
+    """Machine code would read what it remembers as its own, whatever it is."""
+    one, other = compile_engine(spec()), compile_engine(spec())
+    one.tick(one.initial_state(), snapshot(1, {"spot": "100", "oracle": "101"}))
+    with pytest.raises(ValueError, match="of another kernel"):
+        one.tick(other.initial_state(), snapshot(1, {"spot": "100", "oracle": "101"}))
+
+
+def test_tick__copy_of_a_state__goes_on() -> None:
+    engine = compile_engine(spec())
+    state, _ = engine.tick(engine.initial_state(), snapshot(1, {"spot": "100", "oracle": "101"}))
+    copy = state.copy()
+    assert [one.value for one in engine.tick(copy, snapshot(2, {"spot": "100", "oracle": "101"}))[1].signals] == [
+        one.value for one in engine.tick(state, snapshot(2, {"spot": "100", "oracle": "101"}))[1].signals
+    ]
+
+
+def test_history__fewer_blocks_than_times__is_refused() -> None:
+    with pytest.raises(ValueError, match="2 times and 1 blocks"):
+        Ticks(np.zeros(2, dtype=np.int64), np.zeros(1, dtype=np.int64))

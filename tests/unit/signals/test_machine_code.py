@@ -51,6 +51,11 @@ def test_arrays_of_other_types_have_code_of_their_own() -> None:
     assert whole.sums.tolist() == [3, 10]
 
 
+def test_without_a_compiler_it_is_the_function_itself() -> None:
+    given = Given(np.array([1.0, 2.0]), Inner(np.array([3.0, 5.0])))
+    assert machine_code(weigh.py_func, given, Found(np.zeros(2))) is weigh.py_func
+
+
 def test_an_array_with_gaps_or_one_that_is_not_to_be_written_is_refused() -> None:
     given = Given(np.array([1.0, 2.0]), Inner(np.array([3.0, 5.0])))
     with pytest.raises(ValueError, match="gaps"):
