@@ -117,6 +117,7 @@ def test_replay__document__is_the_one_of_the_interface(put: Put, tmp_path: Path)
         "sources_without_data": [],
         "sources_short_of_venues": {},
         "sources_that_look_unscaled": [],
+        "bad_values": {},
         "longest_gap": {"from": "2023-03-11T03:00:00.000Z", "to": "2023-03-11T03:01:00.000Z"},
         "series_not_used": [],
         "markets": {
@@ -242,7 +243,28 @@ def test_replay__series_that_is_no_source__is_told_unless_mapped(put: Put, tmp_p
 )
 def test_replay__held__by_what_was_wrong(put: Put, tmp_path: Path, value: str, reason: str) -> None:
     rows = TIDY.replace(f"{at(40)},spot,100", f"{at(40)},spot,{value}")
-    assert replayed(tmp_path, put("v.csv", rows))["markets"]["A"]["held"] == {reason: 1}
+    found = replayed(tmp_path, put("v.csv", rows))
+    assert found["markets"]["A"]["held"] == {reason: 1}
+    assert found["bad_values"] == {"spot": {reason: {"count": 1, "first": "2023-03-11T03:40:00.000Z"}}}
+
+
+def test_replay__malformed_value__is_told_with_its_source_and_time(put: Put, tmp_path: Path) -> None:
+    path = put("v.csv", TIDY.replace(f"{at(40)},spot,100", f"{at(40)},spot,-1"))
+    told = in_process("replay", tmp_path / "k.yaml", path).out
+    assert "spot: 1 value malformed, the first at 2023-03-11 03:40:00" in told
+
+
+def test_replay__whole_numbers_of_a_contract__are_asked_about(put: Put, tmp_path: Path) -> None:
+    path = put("raw.csv", re.sub(r",spot,.*", ",spot,100065521", TIDY))
+    assert replayed(tmp_path, path)["sources_that_look_unscaled"] == ["spot"]
+    assert "spot: whole numbers without a point" in in_process("replay", tmp_path / "k.yaml", path).out
+
+
+def test_replay__years_without_a_row__are_told(put: Put, tmp_path: Path) -> None:
+    path = put("late.csv", TIDY + "2024-03-11T04:00:00Z,spot,100\n")
+    gap = replayed(tmp_path, path)["longest_gap"]
+    assert gap == {"from": "2023-03-11T03:59:00.000Z", "to": "2024-03-11T04:00:00.000Z"}
+    assert "366 days that count as quiet" in in_process("replay", tmp_path / "k.yaml", path).out
 
 
 def test_replay__held__when_too_old(put: Put, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SHOWN_TRIPS = 20
 """At most so many trips of one market are printed for people; the document has all."""
 DAY_MS = 86_400_000
+MALFORMED = "malformed"
 LONG_GAP_MS = 7 * DAY_MS
 """So long without any row is said: a score that counts it as quiet says more than the data do."""
 
@@ -176,6 +177,10 @@ def document_of(data: Data, done: Replay, card: Scorecard | None, unused: Sequen
         "sources_without_data": list(done.silent),
         "sources_short_of_venues": {name: {"has": has, "asks": asks} for name, (has, asks) in done.short.items()},
         "sources_that_look_unscaled": list(done.unscaled),
+        "bad_values": {
+            name: {quality: {"count": count, "first": iso(at_ms)} for quality, (count, at_ms) in found.items()}
+            for name, found in done.bad.items()
+        },
         "longest_gap": {"from": iso(done.quiet[0]), "to": iso(done.quiet[1])},
         "series_not_used": list(unused),
         "markets": _markets(done.runs),
@@ -250,6 +255,10 @@ def _tell(output: Output, data: Data, done: Replay, card: Scorecard | None, unus
         output.say(told, "yellow")
     for name in done.unscaled:
         output.say(f"{name}: whole numbers without a point: divided by 10^decimals, as a price is?", "yellow")
+    for name, found in done.bad.items():
+        if MALFORMED in found:
+            count, at_ms = found[MALFORMED]
+            output.say(f"{name}: {counted(count, 'value')} malformed, the first at {_short(at_ms)}", "yellow")
     since, until = done.quiet
     if until - since >= LONG_GAP_MS:
         days = (until - since) // DAY_MS

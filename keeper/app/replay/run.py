@@ -15,7 +15,7 @@ from keeper.app.replay.tracks import track_of
 from keeper.config.model import Config, ConstantSource, DerivedSource, ExchangeSource, Source
 from keeper.domain.units import Unit
 from keeper.engine.groups import groups_of, sources_behind
-from keeper.engine.history import MarketRun, Ticks, Track, sweep, ticks_of
+from keeper.engine.history import OK, QUALITIES, MarketRun, Ticks, Track, sweep, ticks_of
 from keeper.engine.spec import EngineSpec
 
 Said = Callable[[str], None]
@@ -28,7 +28,9 @@ class Replay:
     """``seconds`` is the engine's part, without reading the files; ``silent`` are the sources without data.
 
     ``short`` are those with data of fewer venues than they ask for live: (how many, of how many); ``unscaled`` those whose values look like a
-    contract's raw whole numbers. ``quiet`` is the longest time without any row, in milliseconds from and to.
+    contract's raw whole numbers; ``bad`` the qualities of each one's values that were no good: (how many, the time of the first). ``quiet`` is
+    the longest time without any row, in milliseconds from and to.
+
     ``spans`` are the first and the last time that the sources behind a market said something; a market without any is not in it.
     """
 
@@ -39,6 +41,7 @@ class Replay:
     silent: tuple[str, ...]
     short: Mapping[str, tuple[int, int]]
     unscaled: tuple[str, ...]
+    bad: Mapping[str, Mapping[str, tuple[int, int]]]
     quiet: tuple[int, int]
     spans: Mapping[str, tuple[int, int]]
 
@@ -86,6 +89,7 @@ def replay(
         unscaled=tuple(
             sorted(one.name for one in config.sources if one.name in tracks and _looks_raw(one, tracks[one.name]))
         ),
+        bad={name: found for name, track in sorted(tracks.items()) if (found := _bad(track))},
         quiet=_quiet(ticks),
         spans=_spans(config.engine, tracks),
     )
@@ -97,6 +101,12 @@ def _short(config: Config, places: Mapping[str, Sequence[Place]]) -> dict[str, t
         for source in config.sources
         if isinstance(source, ExchangeSource) and len(places.get(source.name, ())) in range(1, source.min_venues)
     }
+
+
+def _bad(track: Track) -> dict[str, tuple[int, int]]:
+    codes, first, counts = np.unique(track.quality, return_index=True, return_counts=True)
+    found = zip(codes.tolist(), first.tolist(), counts.tolist(), strict=True)
+    return {str(QUALITIES[code]): (count, int(track.known_ms[place])) for code, place, count in found if code != OK}
 
 
 def _looks_raw(source: Source, track: Track) -> bool:

@@ -59,7 +59,7 @@ def page(
     run.held["stale"] = 3
     run.never_judged = (name,)
     spans = {name: (T0, int(known[-1]))}
-    done = Replay((run,), {name: track}, Ticks(known, known), 1.0, (name,), {}, (), (T0, T0), spans)
+    done = Replay((run,), {name: track}, Ticks(known, known), 1.0, (name,), {}, (), {}, (T0, T0), spans)
     file = folder / "page.html"
     write_report(file, name, Data({}, len(values), 0), done, card, {name: (name,)})
     text = file.read_text("utf-8")
