@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from keeper.engine.spec import EngineSpec
 from keeper.engine.wiring import Wiring
 from keeper.rules import codes as rule_codes
 from keeper.rules import threshold
-from keeper.signals.bank import Board, machine_code
+from keeper.signals.bank import Board, arrays_in, machine_code
 
-_NUMBERS: Final = count(1)
+Layout = tuple[Any, ...]
+"""What a memory consists of: the statistics, and the shapes of all arrays."""
 
 
 @dataclass(slots=True)
 class Memory:
-    """What is remembered from one tick to the next: a state for each bank of signals, and that of the rules; ``of`` is its kernel's number."""
+    """What is remembered from one tick to the next: a state for each bank of signals, and that of the rules."""
 
-    of: int
+    layout: Layout
     banks: list[Any]
     rules: rule_codes.State
 
@@ -37,22 +37,25 @@ class Kernel:
                 for row in self.wiring.rules
             ]
         )
-        self._number = next(_NUMBERS)
+        self._layout: Layout = self.fresh().layout
         self._code: Sequence[Callable[..., None]] = ()
 
     def fresh(self) -> Memory:
         """Nothing seen, every rule clear."""
         banks = [bank.statistic.allocate(bank.params) for bank in self.wiring.banks]
-        return Memory(self._number, banks, threshold.allocate(self._rules))
+        rules = threshold.allocate(self._rules)
+        kinds = (type(own).__name__ for own in banks)  # a name of its own each, see ``load``
+        return Memory((*kinds, *(one.shape for one in arrays_in((*banks, rules)))), banks, rules)
 
     def run(self, board: Board, memory: Memory, codes: rule_codes.Codes) -> None:
         """Every tick of a board whose sources have been written: fills in the signals, and the codes of the rules.
 
-        The memory is one of ``fresh``: raises ValueError where it is another kernel's, which the machine code would read as its own. The arrays of
-        the board and the codes lie in memory without gaps, as ``empty_board`` and ``blank`` make them: raises ValueError where the first ones do not.
+        The memory is one of ``fresh``, of this kernel or of one of an equal spec: raises ValueError where it is laid out otherwise, since the
+        machine code would read beyond it. The arrays of the board and the codes lie in memory without gaps, as ``empty_board`` and ``blank`` make
+        them: raises ValueError where the first ones do not.
         """
-        if memory.of != self._number:
-            raise ValueError("this memory is of another kernel")
+        if memory.layout is not self._layout and memory.layout != self._layout:
+            raise ValueError("this memory is that of another spec")
         if not self._code:
             self._code = self._found(board, memory, codes)
         *steps, judge = self._code

@@ -102,7 +102,7 @@ def machine_code(function: Any, *args: tuple[Any, ...]) -> Callable[..., None]:
     as stepping hundreds of slots. Whoever calls this one sees to it that the types stay those: it reads memory, and asks nobody. Raises
     ValueError where an array has gaps or cannot be written.
     """
-    arrays = list(_arrays_in(args))
+    arrays = list(arrays_in(args))
     if not all(one.flags.carray for one in arrays):
         raise ValueError("an array with gaps in memory, or one that cannot be written")
     key = function, *((one.dtype, one.ndim) for one in arrays)
@@ -116,10 +116,11 @@ def machine_code(function: Any, *args: tuple[Any, ...]) -> Callable[..., None]:
 _CODE: dict[tuple[Any, ...], Callable[..., None]] = {}
 
 
-def _arrays_in(value: tuple[Any, ...]) -> Iterator[NDArray[Any]]:
+def arrays_in(value: tuple[Any, ...]) -> Iterator[NDArray[Any]]:
+    """The arrays of a NamedTuple of arrays and such NamedTuples, or of several."""
     for one in value:
         if isinstance(one, tuple):
-            yield from _arrays_in(one)
+            yield from arrays_in(one)
         else:
             yield one
 

@@ -277,12 +277,28 @@ def test_package__public_names__are_those_of_the_modules() -> None:
         _ = keeper.engine.nothing
 
 
-def test_tick__state_of_another_engine__is_refused() -> None:
-    """Machine code would read what it remembers as its own, whatever it is."""
-    one, other = compile_engine(spec()), compile_engine(spec())
-    one.tick(one.initial_state(), snapshot(1, {"spot": "100", "oracle": "101"}))
-    with pytest.raises(ValueError, match="of another kernel"):
-        one.tick(other.initial_state(), snapshot(1, {"spot": "100", "oracle": "101"}))
+def test_tick__state_of_another_spec__is_refused_before_it_is_read() -> None:
+    """Machine code would read what it remembers as its own, and beyond its end."""
+    prices = {"spot": "100", "oracle": "101"}
+    signals = [divergence(), volatility(window_ms=24_000, sampling_ms=12_000)]
+    longer = [divergence(), volatility(window_ms=240_000, sampling_ms=12_000)]
+    worlds = [spec(), spec([market(signals=signals)]), spec([market(signals=longer)]), spec([market("A"), market("B")])]
+    engines = [compile_engine(world) for world in worlds]
+    for engine in engines:
+        for other in engines:
+            if other is engine:
+                continue
+            with pytest.raises(ValueError, match="of another spec"):
+                engine.tick(other.initial_state(), snapshot(1, prices))
+
+
+def test_tick__state_of_an_engine_of_the_same_spec__goes_on() -> None:
+    """As when a configuration takes over whose rules are the same."""
+    one, again = compile_engine(spec()), compile_engine(spec())
+    prices = {"spot": "100", "oracle": "101"}
+    state, _ = one.tick(one.initial_state(), snapshot(1, prices))
+    state, tick = again.tick(state, snapshot(2, prices))
+    assert tick.signals[0].value == pytest.approx(0.01)
 
 
 def test_tick__copy_of_a_state__goes_on() -> None:
