@@ -37,15 +37,14 @@ class Kernel:
                 for row in self.wiring.rules
             ]
         )
-        self._layout: Layout = self.fresh().layout
+        self._layout: Layout = ()
+        self._layout = _layout_of(self.fresh())
         self._code: Sequence[Callable[..., None]] = ()
 
     def fresh(self) -> Memory:
         """Nothing seen, every rule clear."""
         banks = [bank.statistic.allocate(bank.params) for bank in self.wiring.banks]
-        rules = threshold.allocate(self._rules)
-        kinds = (type(own).__name__ for own in banks)  # a name of its own each, see ``load``
-        return Memory((*kinds, *(one.shape for one in arrays_in((*banks, rules)))), banks, rules)
+        return Memory(self._layout, banks, threshold.allocate(self._rules))
 
     def run(self, board: Board, memory: Memory, codes: rule_codes.Codes) -> None:
         """Every tick of a board whose sources have been written: fills in the signals, and the codes of the rules.
@@ -72,3 +71,8 @@ class Kernel:
     def shown(self, rule: int, tick: int, board: Board) -> tuple[int, float, float]:
         """What a verdict of this rule shows at this tick of a board that was run: (position of the condition in ``when``, value, threshold)."""
         return threshold.shown(rule, tick, board, self._rules)
+
+
+def _layout_of(memory: Memory) -> Layout:
+    kinds = (type(own).__name__ for own in memory.banks)  # a name of its own each, see ``load``
+    return (*kinds, *(one.shape for one in arrays_in((*memory.banks, memory.rules))))
