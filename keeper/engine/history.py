@@ -108,9 +108,13 @@ class Sweeper:
         self._runs = [MarketRun(market.name) for market in markets]
         self._market_of = [place for place, market in enumerate(markets) for _ in market.rules]
         self._open: dict[int, Trip] = {}
+        self._all_ready: set[int] = set()  # the rows of sources whose status on the board is READY throughout
         self._seeing = self._not_blind()
         for rule in sorted({*range(len(self._market_of))} - {*self._seeing}):
             self._runs[self._market_of[rule]].never_judged += (self._wiring.rules[rule].rule.name,)
+        self._seen_by = [
+            [rule for rule in self._seeing if self._market_of[rule] == place] for place in range(len(markets))
+        ]
 
     def _not_blind(self) -> list[int]:
         """The rules that can be judged at all, given which sources have data; one that never can would hide why the others were held.
@@ -140,6 +144,7 @@ class Sweeper:
             if board is None or codes is None or count != len(board.at_ms):
                 board = self._unwritten_board(count, timed=timed)
                 codes = rule_codes.blank(len(self._wiring.rules), count)
+                self._all_ready.clear()
             board = board._replace(at_ms=at_ms[here], block=block[here])
             qualities = columns.read(board, here)
             self._others(board, qualities)
@@ -148,8 +153,7 @@ class Sweeper:
             seen = reasons_seen(codes.reason).tolist()
             self._note(board, codes, before, seen)
             for place, run in enumerate(self._runs):
-                seeing = [rule for rule in self._seeing if self._market_of[rule] == place]
-                self._hold(run, seeing, codes, qualities, seen)
+                self._hold(run, self._seen_by[place], codes, qualities, seen)
                 run.ticks += count
         for rule, trip in sorted(self._open.items()):
             self._runs[self._market_of[rule]].trips.append(trip)
@@ -185,8 +189,10 @@ class Sweeper:
             if quality is not None and quality.any():
                 board.values[row][quality != OK] = np.nan
                 board.status[row] = np.where(np.isnan(board.values[row]), NO_INPUT, READY)
-            else:
+                self._all_ready.discard(row)
+            elif row not in self._all_ready:
                 board.status[row] = READY
+                self._all_ready.add(row)
 
     def _note(self, board: Board, codes: rule_codes.Codes, before: Bytes, seen: Sequence[int]) -> None:
         """The trips that begin and end at these ticks; ``seen`` are the reasons of each rule."""

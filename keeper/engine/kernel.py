@@ -38,13 +38,15 @@ class Kernel:
             ]
         )
         self._layout: Layout = ()
-        self._layout = _layout_of(self.fresh())
         self._code: Sequence[Callable[..., None]] = ()
 
     def fresh(self) -> Memory:
         """Nothing seen, every rule clear."""
         banks = [bank.statistic.allocate(bank.params) for bank in self.wiring.banks]
-        return Memory(self._layout, banks, threshold.allocate(self._rules))
+        memory = Memory(self._layout, banks, threshold.allocate(self._rules))
+        if not memory.layout:
+            self._layout = memory.layout = _layout_of(memory)
+        return memory
 
     def run(self, board: Board, memory: Memory, codes: rule_codes.Codes) -> None:
         """Every tick of a board whose sources have been written: fills in the signals, and the codes of the rules.
@@ -53,7 +55,7 @@ class Kernel:
         machine code would read beyond it. The arrays of the board and the codes lie in memory without gaps, as ``empty_board`` and ``blank`` make
         them: raises ValueError where the first ones do not.
         """
-        if memory.layout is not self._layout and memory.layout != self._layout:
+        if memory.layout is not self._layout and memory.layout != (self._layout or self.fresh().layout):
             raise ValueError("this memory is that of another spec")
         if not self._code:
             self._code = self._found(board, memory, codes)
