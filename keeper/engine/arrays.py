@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,6 @@ LEVEL = 1
 """Windows of prices are noise to a compressor: more effort takes ten times as long for a few percent."""
 
 Arrays = list[tuple[str, Any]]
-
-
-def arrays_of(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """The arrays in a NamedTuple of arrays and such NamedTuples, each with the name of its place."""
-    for field, one in zip(value._fields, value, strict=True):
-        if hasattr(one, "_fields"):
-            yield from arrays_of(one, f"{name}.{field}")
-        else:
-            yield f"{name}.{field}", one
 
 
 def packed(arrays: Arrays) -> dict[str, Json]:

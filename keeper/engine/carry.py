@@ -17,12 +17,12 @@ import numpy as np
 from keeper.decisions.recall import Places
 from keeper.decisions.state import DeskState
 from keeper.domain.observation import Quality
-from keeper.engine.arrays import arrays_of
 from keeper.engine.fingerprint import fingerprint
 from keeper.engine.kernel import Kernel, Memory
 from keeper.engine.spec import EngineSpec, MarketSpec
 from keeper.engine.wiring import Bank
 from keeper.rules.spec import RuleSpec
+from keeper.signals.bank import arrays_of
 from keeper.signals.spec import SignalSpec
 
 Needs = frozenset[Quality]

@@ -68,13 +68,13 @@ class Trip:
 @dataclass(slots=True)
 class MarketRun:
     """What became of one market. ``held`` counts the ticks at which some rule could not be judged, by what was wrong (a quality, or
-    ``warming``); a rule that needs a source without any data is not counted, but named in ``never_judged``."""
+    ``warming``); a rule that needs a source without any data is not counted, but named in ``never_judged`` (None: nobody looked)."""
 
     market: str
     ticks: int = 0
     trips: list[Trip] = field(default_factory=list)
     held: Counter[str] = field(default_factory=Counter)
-    never_judged: tuple[str, ...] = ()
+    never_judged: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +109,13 @@ class Sweeper:
         self._market_of = [place for place, market in enumerate(markets) for _ in market.rules]
         self._open: dict[int, Trip] = {}
         self._all_ready: set[int] = set()  # the rows of sources whose status on the board is READY throughout
-        self._seeing = self._not_blind()
-        for rule in sorted({*range(len(self._market_of))} - {*self._seeing}):
-            self._runs[self._market_of[rule]].never_judged += (self._wiring.rules[rule].rule.name,)
-        self._seen_by = [
-            [rule for rule in self._seeing if self._market_of[rule] == place] for place in range(len(markets))
-        ]
+        judged = self._not_blind()
+        rules = [[rule for rule, of in enumerate(self._market_of) if of == place] for place in range(len(markets))]
+        self._seeing = [[rule for rule in own if rule in judged] for own in rules]
+        for run, own in zip(self._runs, rules, strict=True):
+            run.never_judged = tuple(self._wiring.rules[rule].rule.name for rule in own if rule not in judged)
 
-    def _not_blind(self) -> list[int]:
+    def _not_blind(self) -> set[int]:
         """The rules that can be judged at all, given which sources have data; one that never can would hide why the others were held.
 
         The kernel itself says so, at one tick at which everything that can be seen is.
@@ -130,7 +129,7 @@ class Sweeper:
         board.values[rows], board.status[rows], board.own_ms[rows] = 1.0, READY, 0
         codes = rule_codes.blank(len(self._wiring.rules), 1)
         self._kernel.run(board, self._kernel.fresh(), codes)
-        return [rule for rule, reason in enumerate(codes.reason[:, 0]) if reason != NOT_USABLE]
+        return {rule for rule, reason in enumerate(codes.reason[:, 0]) if reason != NOT_USABLE}
 
     def run(self, ticks: Ticks) -> list[MarketRun]:
         """Everything from the first tick to the last."""
@@ -153,7 +152,7 @@ class Sweeper:
             seen = reasons_seen(codes.reason).tolist()
             self._note(board, codes, before, seen)
             for place, run in enumerate(self._runs):
-                self._hold(run, self._seen_by[place], codes, qualities, seen)
+                self._hold(run, self._seeing[place], codes, qualities, seen)
                 run.ticks += count
         for rule, trip in sorted(self._open.items()):
             self._runs[self._market_of[rule]].trips.append(trip)

@@ -10,7 +10,7 @@ from keeper.engine.spec import EngineSpec
 from keeper.engine.wiring import Wiring
 from keeper.rules import codes as rule_codes
 from keeper.rules import threshold
-from keeper.signals.bank import Board, arrays_in, machine_code
+from keeper.signals.bank import Board, arrays_of, machine_code
 
 Layout = tuple[Any, ...]
 """What a memory consists of: the statistics, and the shapes of all arrays."""
@@ -77,4 +77,4 @@ class Kernel:
 
 def _layout_of(memory: Memory) -> Layout:
     kinds = (type(own).__name__ for own in memory.banks)  # a name of its own each, see ``load``
-    return (*kinds, *(one.shape for one in arrays_in((*memory.banks, memory.rules))))
+    return (*kinds, *(array.shape for one in (*memory.banks, memory.rules) for _, array in arrays_of(one, "")))

@@ -15,7 +15,7 @@ from typing import Any
 from keeper.decisions.recall import Places, problem_of
 from keeper.decisions.state import DeskState
 from keeper.domain.record import Json
-from keeper.engine.arrays import Arrays, arrays_of, packed, unpack
+from keeper.engine.arrays import Arrays, packed, unpack
 from keeper.engine.bounds import problem_of_bank
 from keeper.engine.derivation import How
 from keeper.engine.derive import CHANGES
@@ -25,7 +25,7 @@ from keeper.engine.plain import NotPlain, from_plain, to_plain
 from keeper.engine.spec import EngineSpec
 from keeper.rules.codes import CLEAR, INSIDE, REASONS, STATES, STILL_TRIPPED, TRIPPED
 from keeper.rules.persistence import STREAK
-from keeper.signals.bank import NEVER
+from keeper.signals.bank import NEVER, arrays_of
 
 VERSION = "3"
 """Of what is written. To be raised when a statistic, a rule or the desk comes to mean something else by the same numbers."""

@@ -95,14 +95,14 @@ def load(kind: SignalKind) -> Statistic:
     return cast(Statistic, module)
 
 
-def machine_code(function: Any, *args: tuple[Any, ...]) -> Callable[..., None]:
+def machine_code(function: Any, *args: Any) -> Callable[..., None]:
     """What this compiled function runs for arguments of the types of these: NamedTuples of arrays, or of such NamedTuples.
 
     Compiles it, or loads it from the cache. A call of the function itself finds out anew each time what types it was handed, which takes as long
     as stepping hundreds of slots. Whoever calls this one sees to it that the types stay those: it reads memory, and asks nobody. Raises
     ValueError where an array has gaps or cannot be written.
     """
-    arrays = list(arrays_in(args))
+    arrays = [array for one in args for _, array in arrays_of(one, "")]
     if not all(one.flags.carray for one in arrays):
         raise ValueError("an array with gaps in memory, or one that cannot be written")
     key = function, *((one.dtype, one.ndim) for one in arrays)
@@ -116,13 +116,13 @@ def machine_code(function: Any, *args: tuple[Any, ...]) -> Callable[..., None]:
 _CODE: dict[tuple[Any, ...], Callable[..., None]] = {}
 
 
-def arrays_in(value: tuple[Any, ...]) -> Iterator[NDArray[Any]]:
-    """The arrays of a NamedTuple of arrays and such NamedTuples, or of several."""
-    for one in value:
-        if isinstance(one, tuple):
-            yield from arrays_in(one)
+def arrays_of(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """The arrays in a NamedTuple of arrays and such NamedTuples, each with the name of its place."""
+    for field, one in zip(value._fields, value, strict=True):
+        if hasattr(one, "_fields"):
+            yield from arrays_of(one, f"{name}.{field}")
         else:
-            yield one
+            yield f"{name}.{field}", one
 
 
 def empty_board(rows: int, ticks: int) -> Board:

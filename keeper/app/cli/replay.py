@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from keeper.app.cli.output import Output, counted
 from keeper.app.cli.progress import Progress
 from keeper.app.exit_codes import Exit
 from keeper.domain.errors import KeeperError
+from keeper.domain.observation import Quality
 
 if TYPE_CHECKING:
     from keeper.app.replay.files import Data
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
 SHOWN_TRIPS = 20
 """At most so many trips of one market are printed for people; the document has all."""
-DAY_MS = 86_400_000
-MALFORMED = "malformed"
-LONG_GAP_MS = 7 * DAY_MS
+LONG_GAP_DAYS = 7
 """So long without any row is said: a score that counts it as quiet says more than the data do."""
 
 
@@ -88,7 +87,7 @@ def _run_files(output: Output, request: Request) -> int:
         with _writing(request.report):
             write_report(request.report, request.config, data, done, card, behind)
     output.document(document_of(data, done, card, unused))
-    _tell(output, data, done, card, {name: name in made for name in unused})
+    _tell(output, data, done, card, {name: _why_unused(name, made) for name in unused})
     return Exit.DONE
 
 
@@ -175,17 +174,25 @@ def document_of(data: Data, done: Replay, card: Scorecard | None, unused: Sequen
         "seconds": round(done.seconds, 6),
         "ticks_per_second": round(ticks * len(done.runs) / done.seconds, 1) if done.seconds else None,
         "sources_without_data": list(done.silent),
-        "sources_short_of_venues": {name: {"has": has, "asks": asks} for name, (has, asks) in done.short.items()},
+        "sources_short_of_venues": {
+            name: {"has": has, "asks": asks} for name, (has, asks) in done.short_of_venues.items()
+        },
         "sources_that_look_unscaled": list(done.unscaled),
         "bad_values": {
             name: {quality: {"count": count, "first": iso(at_ms)} for quality, (count, at_ms) in found.items()}
-            for name, found in done.bad.items()
+            for name, found in done.bad_values.items()
         },
-        "longest_gap": {"from": iso(done.quiet[0]), "to": iso(done.quiet[1])},
+        "longest_gap": {"from": iso(done.longest_gap[0]), "to": iso(done.longest_gap[1])},
         "series_not_used": list(unused),
         "markets": _markets(done.runs),
         "scorecard": None if card is None else _card(card),
     }
+
+
+def _why_unused(name: str, made: Collection[str]) -> str:
+    if name in made:
+        return "that source is made of others, or a constant: give what it is made of"
+    return f"no source has this name (--map SOURCE={name})"
 
 
 def _markets(runs: Sequence[MarketRun]) -> dict[str, object]:
@@ -193,7 +200,7 @@ def _markets(runs: Sequence[MarketRun]) -> dict[str, object]:
         run.market: {
             "trips": [_trip(trip) for trip in run.trips],
             "held": dict(sorted(run.held.items())),
-            "never_judged": list(run.never_judged),
+            "never_judged": None if run.never_judged is None else list(run.never_judged),
         }
         for run in runs
     }
@@ -242,29 +249,30 @@ def _card(card: Scorecard) -> dict[str, object]:
     }
 
 
-def _tell(output: Output, data: Data, done: Replay, card: Scorecard | None, unused: Mapping[str, bool]) -> None:
-    """``unused`` are the series that became no source, and whether one of that name is made of others."""
+def _tell(output: Output, data: Data, done: Replay, card: Scorecard | None, unused: Mapping[str, str]) -> None:
+    """``unused`` are the series that became no source, and why."""
+    from keeper.app.replay.scorecard import DAY_MS
+
     ticks = len(done.ticks.at_ms)
     span = f"{_short(done.first_ms)} to {_short(done.last_ms)}"
     repeated = f" ({data.repeated} of them said before)" if data.repeated else ""
     output.say(f"{counted(data.rows, 'row')}{repeated}, {span} UTC: {counted(ticks, 'tick')} in {done.seconds:.2f} s")
     for name in done.silent:
         output.say(f"no data for the source {name} (--map {name}=VENUE:SYMBOL)", "yellow")
-    for name, (has, asks) in done.short.items():
+    for name, (has, asks) in done.short_of_venues.items():
         told = f"{name}: data of {counted(has, 'venue')}, taken as enough; the configuration asks for {asks}, and live it would be missing"
         output.say(told, "yellow")
     for name in done.unscaled:
         output.say(f"{name}: whole numbers without a point: divided by 10^decimals, as a price is?", "yellow")
-    for name, found in done.bad.items():
-        if MALFORMED in found:
-            count, at_ms = found[MALFORMED]
+    for name, found in done.bad_values.items():
+        if Quality.MALFORMED in found:
+            count, at_ms = found[Quality.MALFORMED]
             output.say(f"{name}: {counted(count, 'value')} malformed, the first at {_short(at_ms)}", "yellow")
-    since, until = done.quiet
-    if until - since >= LONG_GAP_MS:
-        days = (until - since) // DAY_MS
+    since, until = done.longest_gap
+    days = (until - since) // DAY_MS
+    if days >= LONG_GAP_DAYS:
         output.say(f"no row from {_short(since)} to {_short(until)}: {days} days that count as quiet", "yellow")
-    for name, made in unused.items():
-        why = "that source is made of others: give those" if made else f"no source has this name (--map SOURCE={name})"
+    for name, why in unused.items():
         output.say(f"not used: the series {name}, because {why}", "yellow")
     for run in done.runs:
         _tell_market(output, run)

@@ -19,7 +19,7 @@ from keeper.engine.history import OK, QUALITIES, MarketRun, Ticks, Track, sweep,
 from keeper.engine.spec import EngineSpec
 
 Said = Callable[[str], None]
-RAW = 1e7
+RAW_FROM = 1e7
 """A median of whole numbers from here on is no price, but the number that a contract keeps it as."""
 
 
@@ -27,9 +27,9 @@ RAW = 1e7
 class Replay:
     """``seconds`` is the engine's part, without reading the files; ``silent`` are the sources without data.
 
-    ``short`` are those with data of fewer venues than they ask for live: (how many, of how many); ``unscaled`` those whose values look like a
-    contract's raw whole numbers; ``bad`` the qualities of each one's values that were no good: (how many, the time of the first). ``quiet`` is
-    the longest time without any row, in milliseconds from and to.
+    ``short_of_venues`` are those with data of fewer venues than they ask for live: (how many, of how many); ``unscaled`` those whose values
+    look like a contract's raw whole numbers; ``bad_values`` the qualities of each one's values that were no good: (how many, the time of the
+    first). ``longest_gap`` is the longest time without any row, in milliseconds from and to.
 
     ``spans`` are the first and the last time that the sources behind a market said something; a market without any is not in it.
     """
@@ -39,10 +39,10 @@ class Replay:
     ticks: Ticks
     seconds: float
     silent: tuple[str, ...]
-    short: Mapping[str, tuple[int, int]]
+    short_of_venues: Mapping[str, tuple[int, int]]
     unscaled: tuple[str, ...]
-    bad: Mapping[str, Mapping[str, tuple[int, int]]]
-    quiet: tuple[int, int]
+    bad_values: Mapping[str, Mapping[str, tuple[int, int]]]
+    longest_gap: tuple[int, int]
     spans: Mapping[str, tuple[int, int]]
 
     @property
@@ -85,17 +85,17 @@ def replay(
         ticks=ticks,
         seconds=seconds,
         silent=tuple(sorted(named - set(tracks))),
-        short=_short(config, places),
+        short_of_venues=_short_of_venues(config, places),
         unscaled=tuple(
             sorted(one.name for one in config.sources if one.name in tracks and _looks_raw(one, tracks[one.name]))
         ),
-        bad={name: found for name, track in sorted(tracks.items()) if (found := _bad(track))},
-        quiet=_quiet(ticks),
+        bad_values={name: found for name, track in sorted(tracks.items()) if (found := _bad_values(track))},
+        longest_gap=_longest_gap(ticks),
         spans=_spans(config.engine, tracks),
     )
 
 
-def _short(config: Config, places: Mapping[str, Sequence[Place]]) -> dict[str, tuple[int, int]]:
+def _short_of_venues(config: Config, places: Mapping[str, Sequence[Place]]) -> dict[str, tuple[int, int]]:
     return {
         source.name: (len(places[source.name]), source.min_venues)
         for source in config.sources
@@ -103,7 +103,9 @@ def _short(config: Config, places: Mapping[str, Sequence[Place]]) -> dict[str, t
     }
 
 
-def _bad(track: Track) -> dict[str, tuple[int, int]]:
+def _bad_values(track: Track) -> dict[str, tuple[int, int]]:
+    if not (track.quality != OK).any():
+        return {}
     codes, first, counts = np.unique(track.quality, return_index=True, return_counts=True)
     found = zip(codes.tolist(), first.tolist(), counts.tolist(), strict=True)
     return {str(QUALITIES[code]): (count, int(track.known_ms[place])) for code, place, count in found if code != OK}
@@ -114,10 +116,10 @@ def _looks_raw(source: Source, track: Track) -> bool:
     good = track.values[np.isfinite(track.values)]
     if source.unit is not Unit.PRICE or not len(good):
         return False
-    return float(np.median(good)) >= RAW and bool((good == np.floor(good)).all())
+    return bool((good == np.floor(good)).all()) and float(np.median(good)) >= RAW_FROM
 
 
-def _quiet(ticks: Ticks) -> tuple[int, int]:
+def _longest_gap(ticks: Ticks) -> tuple[int, int]:
     """The longest time between two ticks, from one to the other."""
     place = int(np.argmax(np.diff(ticks.at_ms))) if len(ticks.at_ms) > 1 else 0
     return int(ticks.at_ms[place]), int(ticks.at_ms[min(place + 1, len(ticks.at_ms) - 1)])

@@ -173,7 +173,7 @@ def broken(path: Path, error: Exception) -> Problem:
     except (OSError, EOFError):
         return Problem(told, None, "", "is a damaged gzip file: is it whole?", "copy it again")
     except UnicodeDecodeError:
-        line = _first_other_line(path, packed=start.startswith(GZIP))
+        line = _first_line_not_utf8(path, packed=start.startswith(GZIP))
         return Problem(f"{told} line {line}", None, "", "is not UTF-8", "save the file as CSV in UTF-8")
     except (ValueError, csv.Error):
         row, what = 0, ""
@@ -182,7 +182,7 @@ def broken(path: Path, error: Exception) -> Problem:
     return neither
 
 
-def _first_other_line(path: Path, *, packed: bool) -> int:
+def _first_line_not_utf8(path: Path, *, packed: bool) -> int:
     """The first line that is not UTF-8."""
     with path.open("rb") as raw:
         for number, line in enumerate(gzip.GzipFile(fileobj=raw) if packed else raw, start=1):
