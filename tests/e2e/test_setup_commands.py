@@ -240,10 +240,10 @@ def test_db__new_database__upgrade_makes_it_current(tmp_path: Path) -> None:
     config.write_text('audit: {url: "sqlite:///new.db"}\n')
     before = in_process("--json", "db", config, "current")
     assert before.code == 1
-    assert json.loads(before.out) == {"ok": False, "revision": None, "head": "0003"}
+    assert json.loads(before.out) == {"ok": False, "revision": None, "head": "0004"}
     done = keeper("--json", "db", config, "upgrade")
     assert done.code == 0, done.err
-    assert json.loads(done.out) == {"ok": True, "revision": "0003", "head": "0003"}
+    assert json.loads(done.out) == {"ok": True, "revision": "0004", "head": "0004"}
     assert done.err == ""
     again = in_process("--json", "db", config, "current")
     assert (again.code, json.loads(again.out)["ok"]) == (0, True)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from keeper.adapters.audit.ahead import put_into_tables
 from keeper.adapters.audit.chaining import chain, make_ready
 from keeper.adapters.audit.location import sqlite_file, without_password
 from keeper.adapters.audit.pages import page_statement, to_record
@@ -125,6 +126,7 @@ class _Sqlite:
         with self._errors(), closing(self._connection.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:
+                put_into_tables(cursor, Statements("?"))
                 yield cursor
                 cursor.execute("COMMIT")
             except BaseException:

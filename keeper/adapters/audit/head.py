@@ -6,7 +6,7 @@ from typing import Final
 
 from keeper.domain.errors import StoreNotMigrated
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 MIGRATE: Final = "run: keeper db CONFIG upgrade"
 
 

@@ -167,6 +167,21 @@ checkpoints = Table(
     CheckConstraint("length(prev) = CASE number WHEN 1 THEN 0 ELSE 132 END", name="prev"),
 )
 
+# SQLite only. What one action waits for, in one row: its records come into their tables with the next commit (``ahead``, decision 11).
+sqlite_metadata = MetaData(naming_convention=NAMING)
+
+ahead = Table(
+    "ahead",
+    sqlite_metadata,
+    Column("first", Integer, autoincrement=False),
+    Column("prev_hash", Text, nullable=False),
+    Column("hashes", Text, nullable=False),
+    Column("intents", Text, nullable=False),
+    Column("attempts", Text, nullable=False),
+    Column("records", Text, nullable=False),
+    PrimaryKeyConstraint("first"),
+)
+
 # The table alembic keeps; not in ``metadata`` because alembic makes it, but ``verify`` checks that it is what it should be.
 version_table = Table(
     "alembic_version",
@@ -191,7 +206,36 @@ SQLITE_TRIGGERS: Final[dict[str, str]] = {
         "CREATE TRIGGER records_in_order BEFORE INSERT ON records "
         "WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM records) "
         "OR (NEW.seq > 1 AND NEW.prev_hash IS NOT (SELECT hash FROM records WHERE seq = NEW.seq - 1)) "
+        "OR EXISTS (SELECT 1 FROM ahead WHERE NEW.hash IS NOT json_extract(hashes, '$[' || (NEW.seq - first) || ']')) "
         "BEGIN SELECT RAISE(ABORT, 'records are append-only: the row does not follow the last one'); END"
+    ),
+    # what the tables would say to these rows, they say before an action rests on them
+    "ahead_in_order": (
+        "CREATE TRIGGER ahead_in_order BEFORE INSERT ON ahead BEGIN "
+        "SELECT RAISE(ABORT, 'ahead takes one row: first that one goes into its tables') WHERE EXISTS (SELECT 1 FROM ahead); "
+        "SELECT RAISE(ABORT, 'records are append-only: the row does not follow the last one') "
+        "WHERE NEW.first IS NOT (SELECT max(seq) + 1 FROM records) "
+        "OR NEW.prev_hash IS NOT (SELECT hash FROM records WHERE seq = NEW.first - 1); "
+        "SELECT RAISE(ABORT, 'UNIQUE constraint failed: intents.market, intents.action') WHERE EXISTS "
+        "(SELECT 1 FROM json_each(NEW.intents) AS one CROSS JOIN intents AS i WHERE i.market = json_extract(one.value, '$[1]') "
+        "AND i.action = json_extract(one.value, '$[2]') AND i.state <> 'done'); "
+        "SELECT RAISE(ABORT, 'UNIQUE constraint failed: intents.id') WHERE EXISTS "
+        "(SELECT 1 FROM json_each(NEW.intents) AS one CROSS JOIN intents AS i WHERE i.id = json_extract(one.value, '$[0]')); "
+        "SELECT RAISE(ABORT, 'UNIQUE constraint failed: attempts') WHERE EXISTS "
+        "(SELECT 1 FROM json_each(NEW.attempts) AS one CROSS JOIN attempts AS a WHERE a.tx_hash = json_extract(one.value, '$[0]') "
+        "OR (a.chain_id = json_extract(one.value, '$[1]') AND a.sender = json_extract(one.value, '$[2]') "
+        "AND a.nonce = json_extract(one.value, '$[3]') AND a.max_fee_wei = json_extract(one.value, '$[4]') "
+        "AND a.priority_fee_wei = json_extract(one.value, '$[5]'))); END"
+    ),
+    "ahead_no_update": (
+        "CREATE TRIGGER ahead_no_update BEFORE UPDATE ON ahead "
+        "BEGIN SELECT RAISE(ABORT, 'ahead is kept as it is: no UPDATE'); END"
+    ),
+    "ahead_no_delete": (
+        "CREATE TRIGGER ahead_no_delete BEFORE DELETE ON ahead WHEN NOT EXISTS (SELECT 1 FROM records "
+        "WHERE seq = OLD.first + json_array_length(OLD.hashes) - 1 "
+        "AND hash = json_extract(OLD.hashes, '$[' || (json_array_length(OLD.hashes) - 1) || ']')) "
+        "BEGIN SELECT RAISE(ABORT, 'ahead goes only when its records are in the log: no DELETE'); END"
     ),
     "intents_only_state": (
         "CREATE TRIGGER intents_only_state BEFORE UPDATE ON intents WHEN OLD.state = 'done' OR "
@@ -271,6 +315,7 @@ SQLITE_TRIGGERS: Final[dict[str, str]] = {
 
 def _make_the_rest(target: MetaData, connection: Connection, **_: Any) -> None:
     if connection.dialect.name == "sqlite":
+        sqlite_metadata.create_all(connection)
         for statement in (*SQLITE_TRIGGERS.values(), *views("sqlite").values()):
             connection.exec_driver_sql(statement)
 

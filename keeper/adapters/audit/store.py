@@ -7,6 +7,7 @@ write lock, or the database refuses a record that does not follow it: two proces
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -22,6 +23,9 @@ from keeper.domain.postgres_url import is_postgres
 from keeper.domain.record import GENESIS, Draft, Record, RecordQuery
 
 T = TypeVar("T")
+
+SETTLE_S = 0.05
+"""So long the tables may be without what is durable, where nothing else is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,18 @@ class Database(Protocol):
 
     sql: Statements
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether something is durable that is not in its tables yet, and so not among ``rows``. Of this process; any thread may ask."""
+
     def prepare(self, create: bool) -> None:
         """As ``SqlAuditStore.open``."""
 
     def append(self, ready: list[Ready]) -> list[Record]:
         """All or nothing, durably. Raises IntentAlreadyOpen, InvalidTransition."""
+
+    def settle(self) -> None:
+        """Puts into its tables what was written ahead of an action. By the thread that writes."""
 
     def rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
         """The rows of a SELECT."""
@@ -90,9 +101,14 @@ class SqlAuditStore:
         ready = make_ready(drafts)
         if not ready:
             return []
-        return await self._run(self._writing, lambda: self._database.append(ready))
+        records = await self._run(self._writing, lambda: self._database.append(ready))
+        if self._database.unsettled:
+            # the next commit does it, most often that of the answer to what is sent now; where none comes, somebody may look at the tables
+            asyncio.get_running_loop().call_later(SETTLE_S, self._writing.post, self._database.settle)
+        return records
 
     async def page(self, query: RecordQuery) -> Sequence[Record]:
+        await self._settled()
         statement, values = page_statement(query, self._sql.marker)
         rows = await self._run(self._reading, lambda: self._rows(statement, values))
         records = [to_record(row) for row in rows]
@@ -102,10 +118,12 @@ class SqlAuditStore:
         return filled(records, lambda sql, values: self._rows(sql, values), self._sql.marker)
 
     async def head(self) -> tuple[int, str]:
+        await self._settled()
         rows: list[tuple[int, str]] = await self._run(self._reading, lambda: self._rows(self._sql.head, ()))
         return rows[0] if rows else (0, GENESIS)
 
     async def open_intents(self) -> Sequence[Intent]:
+        await self._settled()
         return open_intents(await self._run(self._reading, lambda: self._rows(self._sql.open_intents, ())))
 
     async def close(self) -> None:
@@ -113,11 +131,16 @@ class SqlAuditStore:
             return
         self._closed = True
         # queued behind whatever is still to be written
+        self._writing.post(self._database.settle)
         await self._writing.run(self._database.drop_writer)
         await self._reading.run(self._database.drop_reader)
         await self._writing.run(self._database.dispose)
         self._writing.end()
         self._reading.end()
+
+    async def _settled(self) -> None:
+        if self._database.unsettled:
+            await self._run(self._writing, self._database.settle)
 
     async def _run(self, worker: Worker, work: Callable[[], T]) -> T:
         if self._closed:

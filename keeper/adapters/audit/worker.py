@@ -27,14 +27,21 @@ class Worker:
 
     async def run(self, work: Callable[[], T]) -> T:
         """The result of ``work`` in the thread, or what it raises. Not after ``end``."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._orders.put((work, future, loop))
-        return await future
+        return await self._ordered(work)
+
+    def post(self, work: Callable[[], object]) -> None:
+        """The same for nobody: what ``work`` raises is lost."""
+        self._ordered(work).add_done_callback(_forget)
 
     def end(self) -> None:
         """Lets the thread end once everything before is done. Safe to call twice."""
         self._orders.put(None)
+
+    def _ordered(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._orders.put((work, future, loop))
+        return future
 
     def _work(self) -> None:
         while (order := self._orders.get()) is not None:
@@ -53,6 +60,11 @@ def _hand_over(
 ) -> None:
     with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
         loop.call_soon_threadsafe(_settle, future, result, error)
+
+
+def _forget(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()  # looked at, so that nobody complains that it was not
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
