@@ -95,6 +95,8 @@ async def _our_trip(stage: Stage, ours: Contestant) -> dict[str, Any]:
     """One trip of the keeper, from its head to the verified effect; what it told at the end of it."""
     ours.tell(open=True)
     await ours.hear("gate")
+    await stage.mine()  # a keeper has seen the block before, and knows at it whether its calls would go through
+    await ours.hear("probed", block=await stage.world.node.block_number())
     await stage.shock()
     stage.pull()
     await ours.hear("ticked")

@@ -27,6 +27,7 @@ from keeper.domain.block import BlockStamp
 from keeper.domain.evm import CallResult, Receipt, SignedTransaction, Simulation, UnsignedTransaction
 from keeper.domain.intent import Attempt, Intent
 from keeper.domain.outcome import Outcome
+from keeper.domain.readiness import ActionReadiness
 from keeper.domain.record import Draft, Record, RecordQuery
 from keeper.domain.rehearsal import Rehearsal
 from keeper.engine import Tick
@@ -184,6 +185,10 @@ class Reporter(Observer):
         if any(name == "submit" for name, _, _ in self._spans.found):
             self._trip_spans = list(self._spans.found)
         say("ticked", block=tick.block.number)
+
+    def probed(self, readiness: Sequence[ActionReadiness]) -> None:
+        blocks = {each.block for each in readiness}
+        say("probed", block=blocks.pop() if len(blocks) == 1 else None)
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         say(

@@ -17,6 +17,7 @@ from keeper.domain.block import BlockStamp
 from keeper.domain.decision import Decision, DecisionKind, DecisionReason, IncidentEvent
 from keeper.domain.errors import AuditError
 from keeper.domain.record import Draft, RecordKind
+from keeper.domain.rehearsal import Rehearsed
 from keeper.engine import Tick
 from keeper.engine.evidence import decision_body, incident_body
 from keeper.execution.executor import Executor
@@ -38,6 +39,7 @@ class Acting:
 
     ``audit_failed`` is told what kept the log from being written, ``tell`` takes notices, ``record`` what is written down when it can be.
     ``without_log``: what critical rules ask for is done also where the log cannot be written, by way of the spool.
+    ``tried`` gives what the call of a (market, action) came to at the newest block at which that was looked at.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Acting:
         tell: Callable[[Notice], None],
         record: Callable[[Draft], None] = lambda _: None,
         without_log: bool = False,
+        tried: Callable[[tuple[str, str]], Rehearsed | None] = lambda _: None,
     ) -> None:
         self._executor = executor
         self._agreement = agreement
@@ -70,6 +73,7 @@ class Acting:
         self._tell = tell
         self._record = record
         self._without_log = without_log
+        self._tried = tried
         self._paged: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
 
     async def carry_out(self, tick: Tick, sight: Sight, block: BlockStamp, marks: dict[str, float]) -> None:
@@ -158,7 +162,7 @@ class Acting:
             sight.effects.get(key),
             decision.at_ms,
             evidence=evidence,
-            rehearsed=sight.rehearsed.get(key),
+            rehearsed=sight.rehearsed.get(key) or self._tried(key),
         )
 
     def _decision_draft(self, decision: Decision, hearing: Hearing | None) -> Draft:

@@ -24,7 +24,7 @@ from keeper.domain.evm import Simulation
 from keeper.domain.outcome import Outcome, Reason
 from keeper.domain.readiness import ActionReadiness, ReadinessState
 from keeper.domain.record import Draft
-from keeper.domain.rehearsal import Rehearsal
+from keeper.domain.rehearsal import Rehearsal, Rehearsed
 from keeper.domain.verdict import Severity
 from keeper.execution.executor import Edges, Executor
 from keeper.execution.gate import ANOTHER_BREAKER, not_adjusted, simulated
@@ -98,6 +98,7 @@ class Readiness:
         self._current: dict[Key, str] = {}
         self._callers: dict[Key, str] = {}
         self._unestimated: dict[Key, str] = {}
+        self._tried: dict[Key, Rehearsed] = {}
         self._probed_before = False
         self.begun = False
         """Something was probed before."""
@@ -106,6 +107,10 @@ class Readiness:
     def clock(self) -> Clock:
         """By which it is asked again."""
         return self._edges.clock
+
+    def tried(self, key: Key) -> Rehearsed | None:
+        """What the call of an action, from the key that sends it, came to when it was last looked at."""
+        return self._tried.get(key)
 
     def hear_of(self, block: BlockStamp) -> None:
         """The newest head; nonce, balance and fees are those of this block already."""
@@ -253,6 +258,8 @@ class Readiness:
         sender = safe or self._executor.sender_of(armed.action)
         assert sender is not None, "there is a first key"
         simulation = await asked.simulate(armed.call, sender)
+        if safe is None:
+            self._tried[armed.key] = Rehearsed(Rehearsal(armed.call, sender), head.hash, simulation)
         outcome = simulated(armed, sender, simulation)
         if outcome is None or safe is not None:
             return outcome

@@ -1,8 +1,8 @@
 """Which actions are simulated in the message that a block is read with, so that a trip at that block needs no request of its own for that.
 
 Nobody knows which rule will trip before the reads are there, so all actions are rehearsed that may be wanted, or none: each is one more
-``eth_call`` for the node at each block, though no message more. Where there are more than the configuration allows, a trip asks for its simulation
-while its intent is written down.
+``eth_call`` for the node at each block, though no message more. Where there are more than the configuration allows, it counts that the call went
+through at the block before, as the readiness found; where nobody knows, a trip asks for its simulation while its intent is written down.
 """
 
 from __future__ import annotations

@@ -136,6 +136,7 @@ class Service:
             tell=self._courier.put,
             record=self._scribe.put,
             without_log=self._log_health.acts_without,
+            tried=lambda key: self._readiness.tried(key),
         )
         self._listening = Listening(
             parts.nodes.events,

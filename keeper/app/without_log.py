@@ -27,13 +27,10 @@ REMEMBERED: Final = 1_000
 
 def is_critical(decision: Draft | Record) -> bool:
     """Whether the record is of a decision to act that a critical rule asks for."""
+    if decision.kind is not RecordKind.DECISION or decision.body.get("kind") != DecisionKind.ACT:
+        return False
     verdict = decision.body.get("verdict")
-    return (
-        decision.kind is RecordKind.DECISION
-        and decision.body.get("kind") == DecisionKind.ACT
-        and isinstance(verdict, Mapping)
-        and verdict.get("severity") == Severity.CRITICAL
-    )
+    return isinstance(verdict, Mapping) and verdict.get("severity") == Severity.CRITICAL
 
 
 class Permission:

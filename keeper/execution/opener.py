@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 
 from keeper.domain.block import BlockStamp
 from keeper.domain.errors import AuditError, IntentAlreadyOpen, InvalidTransition
@@ -89,17 +89,20 @@ class Opener:
 
     async def _append_signed(self, planned: opening.Opening) -> None:
         """The intents in one commit, with their first attempts where these can be signed at once."""
-        async with AsyncExitStack() as turns:  # until the attempts are known, so that nobody takes the same nonce
-            mine: list[Pen] = []
+        mine: list[Pen] = []
+        try:
             for pen in dict.fromkeys(self._lanes.of(work) for work in planned.works) if self._terms.live else ():
                 # Whoever has the turn may be waiting for a node: then the intents are written alone, which does not wait for anybody.
                 if pen.sending.free:
-                    await turns.enter_async_context(pen.sending)
+                    await pen.sending.take()
                     mine.append(pen)
             if mine:
                 planned = await opening.sign_ahead(planned, mine, self._lanes.of, self._open.values())
             await self._edges.store.append(planned.drafts)
             self._opened(planned.works)
+        finally:  # now that the attempts are known: else somebody might have taken the same nonce
+            for pen in mine:
+                pen.sending.give_back()
 
     def _opened(self, works: Sequence[Work]) -> None:
         durable = self._edges.clock.monotonic_ms()

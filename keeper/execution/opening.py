@@ -83,7 +83,7 @@ async def simulate_meanwhile(
 ) -> None:
     """Asks for the simulations before the intents are written: both must be done before anything is sent. What is ``declined`` needs none.
 
-    What was rehearsed at this block is known already.
+    What was rehearsed with the reads, or by the readiness at the block before, is known already.
     """
     asked = False
     for work in opening.works:
@@ -92,7 +92,7 @@ async def simulate_meanwhile(
             continue
         if already_there(armed, work.intent.effect_before) is None:
             known = work.rehearsed
-            if known is not None and known.answers(work.call, sender, block.hash):
+            if known is not None and known.answers(work.call, sender, block):
                 work.simulation = asyncio.get_running_loop().create_future()
                 work.simulation.set_result(known.simulation)
             else:

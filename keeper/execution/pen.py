@@ -53,7 +53,8 @@ class Turn:
         """Whether it can be had without any waiting; a lock that is handed over is not locked for a moment."""
         return self._wanted == 0
 
-    async def __aenter__(self) -> None:
+    async def take(self) -> None:
+        """As ``async with``, for whoever gives it back by himself."""
         self._wanted += 1
         try:
             await self._lock.acquire()
@@ -61,9 +62,16 @@ class Turn:
             self._wanted -= 1
             raise
 
-    async def __aexit__(self, *_: object) -> None:
+    def give_back(self) -> None:
+        """After ``take``."""
         self._lock.release()
         self._wanted -= 1
+
+    async def __aenter__(self) -> None:
+        await self.take()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.give_back()
 
 
 def signed_beforehand(armed: ArmedAction) -> bool:

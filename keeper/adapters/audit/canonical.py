@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -64,8 +65,8 @@ def record_hash(
     """The hash of a record whose ``body`` is already canonical text. Raises DraftRefused when a column is not Unicode."""
     try:
         preimage = (
-            f'{{"action":{quoted(action)},"at":{quoted(at)},"body":{body},"incident":{quoted(incident)},"intent":{quoted(intent)},'
-            f'"kind":{quoted(kind)},"market":{quoted(market)},"prev_hash":{quoted(prev_hash)},"seq":{seq}}}'
+            f'{{"action":{_again(action)},"at":{_again(at)},"body":{body},"incident":{_again(incident)},"intent":{_again(intent)},'
+            f'"kind":{_again(kind)},"market":{_again(market)},"prev_hash":{quoted(prev_hash)},"seq":{seq}}}'
         )
         return "0x" + hashlib.sha256(preimage.encode()).hexdigest()
     except (UnicodeEncodeError, orjson.JSONEncodeError):
@@ -75,6 +76,10 @@ def record_hash(
 def quoted(value: str | None) -> str:
     """A column as it stands in the hashed text."""
     return "null" if value is None else orjson.dumps(value).decode()
+
+
+_again: Final = lru_cache(maxsize=256)(quoted)
+"""For the words that many records share."""
 
 
 def _is_plain(values: Iterable[object], depth: int) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quoted
 
 from keeper.adapters.chain.multicall import Aggregate3Answers, encode_aggregate3
 from keeper.domain.action import Call
@@ -30,21 +30,20 @@ class ReadPlans:
         self._max_calls = max_calls
         self._max_bytes = max_bytes
         self._plans: dict[tuple[Call, ...], tuple[Chunk, ...]] = {}
-        self._latest: tuple[tuple[Call, ...], tuple[Chunk, ...]] = ((), ())
 
     def chunks(self, calls: Sequence[Call]) -> tuple[Chunk, ...]:
-        """The chunks of these calls. The same tuple as the last time costs nothing; an equal one a dictionary lookup."""
-        if calls is self._latest[0]:
-            return self._latest[1]
+        """The chunks of these calls. A tuple that was planned before costs next to nothing; an equal list a hash of every call."""
+        for known, plan in self._plans.items():
+            if known is calls:
+                return plan
         key = tuple(calls)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = tuple(Chunk(part, self._params(part), Aggregate3Answers(len(part))) for part in self._split(key))
+        found = self._plans.get(key)
+        if found is None:
+            found = tuple(Chunk(part, self._params(part), Aggregate3Answers(len(part))) for part in self._split(key))
             if len(self._plans) >= MAX_REMEMBERED:
                 self._plans.pop(next(iter(self._plans)))
-            self._plans[key] = plan
-        self._latest = (key, plan)
-        return plan
+            self._plans[key] = found
+        return found
 
     def _params(self, calls: tuple[Call, ...]) -> str:
         return call_params(Call(self._multicall, encode_aggregate3(calls)))
@@ -62,10 +61,10 @@ class ReadPlans:
 
 def call_params(call: Call, sender: str | None = None) -> str:
     """The JSON of ``[{"from":..,"to":..,"data":..},`` without the block that closes it."""
-    origin = f'"from":{json.dumps(sender)},' if sender else ""
-    return f'[{{{origin}"to":{json.dumps(call.to)},"data":"0x{call.data.hex()}"}},'
+    origin = f'"from":{quoted(sender)},' if sender else ""
+    return f'[{{{origin}"to":{quoted(call.to)},"data":"0x{call.data.hex()}"}},'
 
 
 def pinned(block: BlockStamp) -> str:
     """The end of ``eth_call``'s parameters: the block by its hash, so that a reorganisation cannot slip another one in."""
-    return f'{{"blockHash":{json.dumps(block.hash)}}}]'
+    return f'{{"blockHash":{quoted(block.hash)}}}]'
