@@ -80,7 +80,9 @@ class Watch:
             subjects.append(f"effect:{market}/{action}")
         self._calls = tuple(calls)
         self._subjects = tuple(subjects)
-        self._effects_known: dict[tuple[str, str], tuple[CallResult, str]] = {}
+        self._effect_parts = subjects[self._first_effect :]
+        self._effect_results: Sequence[CallResult] = ()
+        self._effects_seen: dict[tuple[str, str], str] = {}
 
     @property
     def subjects(self) -> Sequence[str]:
@@ -110,7 +112,7 @@ class Watch:
         if not self._calls:
             return (), {}
         if self._rehearsing is not None and self._rehearsals is not None:
-            due = self._rehearsing.due({key: text for key, (_, text) in self._effects_known.items()})
+            due = self._rehearsing.due(self._effects_seen)
             if due:
                 results, simulations = await self._rehearsals.read_and_rehearse(self._calls, tuple(due.values()), block)
                 return results, rehearsed(due, simulations, block)
@@ -147,24 +149,25 @@ class Watch:
         except TimeoutError:
             return
 
-    def _effects(self, results: Sequence[CallResult]) -> dict[tuple[str, str], str]:
+    def _effects(self, results: Sequence[CallResult]) -> Mapping[tuple[str, str], str]:
         """What was read well the last time, and is the same now, is not decoded again."""
+        last, seen = self._effect_results, self._effects_seen
+        if results == last and len(seen) == len(self._armed):
+            return seen
         effects: dict[tuple[str, str], str] = {}
-        parts = self._subjects[self._first_effect :]
-        for (key, armed), part, result in zip(self._armed, parts, results, strict=True):
-            known = self._effects_known.get(key)
-            if known is not None and (known[0] is result or known[0] == result):
-                effects[key] = known[1]
+        for place, ((key, armed), part, result) in enumerate(
+            zip(self._armed, self._effect_parts, results, strict=True)
+        ):
+            if key in seen and result == last[place]:
+                effects[key] = seen[key]
                 continue
             try:
-                text = armed.effect_text(result)
+                effects[key] = armed.effect_text(result)
             except MalformedAnswer as error:
-                self._effects_known.pop(key, None)
                 self._faults.down(part, "malformed", error.message, error.remedy)
             else:
-                self._effects_known[key] = result, text
-                effects[key] = text
                 self._faults.up(part)
+        self._effect_results, self._effects_seen = results, effects
         return effects
 
     def _feed_observations(self, now_ms: int) -> dict[str, Observation]:

@@ -51,6 +51,7 @@ from keeper.rules.codes import CLEAR, INSIDE, NOT_ENOUGH_DATA, NOT_USABLE, TRIPP
 from keeper.signals.bank import Bytes, Ints
 
 HOLD_REASONS = {NOT_ENOUGH_DATA: DecisionReason.WARMING, NOT_USABLE: DecisionReason.NO_INPUT}
+_INSIDE = np.int8(INSIDE)
 LADDER = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 
 
@@ -164,12 +165,12 @@ class Desk:
         tripped = judged.state >= TRIPPED
         unready = (judged.reason == NOT_ENOUGH_DATA) | (judged.reason == NOT_USABLE)
         newly_held = unready & (judged.reason != state.held)
-        state.held = np.where(unready, judged.reason, INSIDE).astype(np.int8)
-        concerned = [int(rule) for rule in self._ladder[(tripped | newly_held)[self._ladder]]]
+        state.held = np.where(unready, judged.reason, _INSIDE)
+        concerned: list[int] = self._ladder[(tripped | newly_held)[self._ladder]].tolist()
         incidents = self._open(state, [rule for rule in concerned if tripped[rule]], facts, at_ms, block)
         for key in [key for key in state.declined if not tripped[key[0]]]:
             del state.declined[key]
-        askers = self._askers(state, tripped) if self._shared else Counter()
+        askers = self._askers(state, tripped) if self._shared else {}
         counts = dict.fromkeys(COUNTS, 0)
         decisions: list[Decision] = []
         for rule in concerned:
@@ -229,7 +230,7 @@ class Desk:
         events = []
         for market, incident in sorted(state.incidents.items()):
             first, end = self._ranges[market]
-            if np.any(judged.state[first:end] != CLEAR):
+            if (judged.state[first:end] != CLEAR).any():
                 continue
             last = first + int(np.argmax(judged.changed[first:end]))
             del state.incidents[market]

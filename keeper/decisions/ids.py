@@ -19,10 +19,11 @@ class Ids:
 
     def issue(self, base: str, block: int) -> str:
         """``base``, or with a number behind it when it was given out before. ``base`` holds the block number."""
-        if block not in self.issued:
+        used = self.issued.get(block)
+        if used is None:
             for old in [number for number in self.issued if number < block - REORG_DEPTH]:
                 del self.issued[old]
-        used = self.issued.setdefault(block, {})
+            used = self.issued[block] = {}
         used[base] = used.get(base, 0) + 1
         return base if used[base] == 1 else f"{base}~{used[base]}"
 

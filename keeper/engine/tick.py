@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from keeper.decisions.breaker import BreakerState
@@ -29,6 +29,7 @@ class Table:
     values: Floats
     status: Bytes
     rules: Said
+    _verdicts: dict[int, Verdict] = field(default_factory=dict)
 
     def signal(self, index: int) -> SignalValue:
         """The signal at this position."""
@@ -37,8 +38,10 @@ class Table:
 
     def verdict(self, rule: int) -> Verdict:
         """The verdict of the rule at this position."""
+        if (known := self._verdicts.get(rule)) is not None:
+            return known
         row = self.wiring.rules[rule]
-        return Verdict(
+        verdict = self._verdicts[rule] = Verdict(
             market=row.market,
             rule=row.rule.name,
             signal=row.rule.when.members[self.rules.member[rule]].signal,
@@ -51,6 +54,7 @@ class Table:
             since_block=int(self.rules.since_block[rule]),
             severity=row.rule.severity,
         )
+        return verdict
 
     def signals(self, rule: int) -> tuple[SignalValue, ...]:
         """The signals that the rule at this position was judged by."""

@@ -124,6 +124,8 @@ class Selection:
 
         Where the one in use is not up, those that fail too; where none has a connection, all: one of them may just have come back.
         """
+        if self._count == 1:
+            return [0]
         rest = [index for index in range(self._count) if index != self._active]
         well = [index for index in rest if self._standings[index].well]
         up = [

@@ -59,6 +59,9 @@ class ContractCallSource:
 
     def decode(self, results: Sequence[CallResult], block: BlockStamp, received_ms: int) -> Observation:
         """MISSING: it reverts or nobody is there. MALFORMED: bytes that are not what the signature says, or a price of zero or less."""
+        known, value = self._known
+        if len(results) == 1 and results[0].data == known and results[0].ok:
+            return Observation(self._name, value, self._unit, received_ms, None, block)
         try:
             value = self._value(results)
         except NoValue as why:
@@ -71,8 +74,6 @@ class ContractCallSource:
         if len(results) != 1:
             raise NoValue(Quality.MALFORMED, f"{len(results)} answers to one call")
         result = results[0]
-        if result.ok and result.data == self._known[0]:
-            return self._known[1]
         number = whole(answered(self._function, result)[self._result])
         if self._unit is Unit.PRICE and number <= 0:
             raise NoValue(Quality.MALFORMED, f"{self._function.signature} answers a price of {number}")
