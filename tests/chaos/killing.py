@@ -15,13 +15,15 @@ BEFORE_SENDING = (
     Step("before", "sign"),
     Step("after", "sign"),
     Step("before", "append incident+decision+intent+attempt"),
-    Step("after", "apply Opened"),
-    Step("after", "apply Signed"),
+    Step("before", "write ahead"),
+    Step("after", "write ahead"),
     Step("after", "append incident+decision+intent+attempt"),
     Step("before", "submit"),
 )
 AFTER_SENDING = (
     Step("after", "submit"),
+    Step("after", "apply Opened"),
+    Step("after", "apply Signed"),
     Step("after", "apply Moved", 1),
     Step("after", "append broadcast"),
     Step("before", "append aside"),

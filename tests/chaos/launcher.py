@@ -2,9 +2,9 @@
 
 TRACE is a file that gets each step as it is reached. ORDER is ``observe``, or ``SIGNAL:before|after:STEP:N``: the process sends itself that
 signal right before or right after the N-th time of that step. Steps are the calls by which a keeper leaves a trace outside of itself:
-``append`` (one commit to the log, named by the kinds of its records, a proposal's by its step), ``apply`` (the journal's part, inside of that
-commit), ``sign``, ``sign safe`` (what goes to a Safe's service), ``propose``, ``submit``, ``submit to builders`` and ``withdraw``. Nothing in the
-keeper knows of it.
+``append`` (one commit to the log, named by the kinds of its records, a proposal's by its step), ``write ahead`` (the one row of what an action
+waits for), ``apply`` (the journal's part, inside of the commit that puts it into the tables), ``sign``, ``sign safe`` (what goes to a Safe's
+service), ``propose``, ``submit``, ``submit to builders`` and ``withdraw``. Nothing in the keeper knows of it.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ def main() -> None:
 
 def instrument(trap: Trap) -> None:
     """Lays the trap around every step of this process."""
+    from keeper.adapters.audit import ahead
     from keeper.adapters.audit.sqlite_database import SqliteDatabase
     from keeper.adapters.audit.store import SqlAuditStore
     from keeper.adapters.routes.private import PrivateRoute
@@ -130,6 +131,17 @@ def instrument(trap: Trap) -> None:
     replace(LocalSigner, "sign", around(trap, lambda *_: "sign", LocalSigner.sign))
     replace(LocalSigner, "sign_safe", around(trap, lambda *_: "sign safe", LocalSigner.sign_safe))
     replace(SafeTransactionService, "propose", around(trap, lambda *_: "propose", SafeTransactionService.propose))
+    stored = SqliteDatabase._is_stored
+
+    def stored_between(store: SqliteDatabase, connection: Any, statement: str, *rest: Any) -> bool:
+        if statement != ahead.INSERT:
+            return stored(store, connection, statement, *rest)
+        count = trap.before("write ahead")
+        answer = stored(store, connection, statement, *rest)
+        trap.after("write ahead", count)
+        return answer
+
+    replace(SqliteDatabase, "_is_stored", stored_between)
     append = SqliteDatabase._append
     replace(
         SqliteDatabase, "_append", lambda store, cursor, ready: append(store, Journal(cursor, trap, store.sql), ready)

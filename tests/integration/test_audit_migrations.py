@@ -19,7 +19,7 @@ from keeper.adapters.audit.engine import make_engine, write_transaction
 from keeper.adapters.audit.head import HEAD
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.migrate import MIGRATIONS, current, upgrade
-from keeper.adapters.audit.models import SQLITE_TRIGGERS, metadata
+from keeper.adapters.audit.models import SQLITE_TRIGGERS, metadata, sqlite_metadata
 from keeper.adapters.audit.postgres_ddl import LOCKS
 from keeper.adapters.audit.postgres_schema import check_postgres_schema, check_postgres_version
 from keeper.adapters.audit.replica_tables import replica_metadata
@@ -48,9 +48,10 @@ def file_of(url: str) -> Path:
 def test_upgrade__new_file__is_the_models_letter_by_letter(url: str) -> None:
     assert upgrade(url) == HEAD
 
+    everything: Any = [metadata, sqlite_metadata]  # what alembic takes, and its hint does not say
     engine = make_engine(url)
     with engine.connect() as connection:
-        difference = compare_metadata(MigrationContext.configure(connection), metadata)
+        difference = compare_metadata(MigrationContext.configure(connection), everything)
         rows = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_schema").all()
     engine.dispose()
     assert difference == []
@@ -61,10 +62,11 @@ def test_upgrade__new_file__is_the_models_letter_by_letter(url: str) -> None:
 def test_compare__schema_that_differs__is_seen(url: str) -> None:
     # the test above can fail
     upgrade(url)
+    everything: Any = [metadata, sqlite_metadata]
     engine = make_engine(url)
     with engine.connect() as connection:
         connection.exec_driver_sql("DROP INDEX ix_records_at")
-        difference = compare_metadata(MigrationContext.configure(connection), metadata)
+        difference = compare_metadata(MigrationContext.configure(connection), everything)
     engine.dispose()
     assert len(difference) == 1
 
@@ -115,7 +117,7 @@ def test_upgrade__two_processes_at_once__both_succeed(empty_url: str) -> None:
 
 def test_upgrade__empty_postgres__is_the_models(postgres_url: str) -> None:
     assert upgrade(postgres_url) == HEAD
-    everything: Any = [metadata, replica_metadata]  # what alembic takes, and its hint does not say
+    everything: Any = [metadata, replica_metadata]
 
     engine = make_engine(postgres_url)
     with engine.connect() as connection:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from keeper.app.readiness import Readiness
 from keeper.domain.record import RecordKind
 from tests.support.keeper_inside import Inside, inside
 from tests.support.keeper_stage import Setup, Stage, staged
@@ -68,7 +69,19 @@ async def test_trip__from_the_head_to_the_acceptance__two_requests(tmp_path: Pat
         stage.assert_log_holds()
 
 
-async def test_trip__nothing_is_rehearsed__the_simulation_is_a_third_request(tmp_path: Path) -> None:
+async def test_trip__nothing_is_rehearsed__it_went_through_at_the_block_before(tmp_path: Path) -> None:
+    async with quiet_keeper(tmp_path, "  rehearse: 0\n") as (stage, proxy, run):
+        assert await on_the_path(stage, proxy, run) == [READ, SEND]
+        await stage.mine_until(lambda: bool(stage.outcomes()), ended=run.ended)
+        await run.end()
+        assert stage.outcomes() == [("included", "effect-verified")]
+        await stage.assert_paused_once()
+
+
+async def test_trip__nobody_knows_whether_it_goes_through__the_simulation_is_a_third_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Readiness, "tried", lambda *_: None)
     async with quiet_keeper(tmp_path, "  rehearse: 0\n") as (stage, proxy, run):
         assert await on_the_path(stage, proxy, run) == [READ, READ, SEND]
         await stage.mine_until(lambda: bool(stage.outcomes()), ended=run.ended)

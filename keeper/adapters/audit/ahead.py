@@ -21,9 +21,8 @@ from keeper.adapters.audit.times import from_iso
 from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition, StoreUnavailable
 from keeper.domain.record import Draft, Record, RecordKind
 
-COLUMNS: Final = ("first", "prev_hash", "hashes", "intents", "attempts", "records")
-INSERT: Final = f"INSERT INTO ahead ({', '.join(COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"
-SELECT: Final = "SELECT first, prev_hash, hashes, records FROM ahead ORDER BY first"
+INSERT: Final = "INSERT INTO ahead (first, prev_hash, hashes, intents, attempts, records) VALUES (?, ?, ?, ?, ?, ?)"
+SELECT: Final = "SELECT first, prev_hash, hashes, intents, attempts, records FROM ahead"
 _DELETE: Final = "DELETE FROM ahead"
 
 Row = tuple[int, str, str, str, str, str]
@@ -73,8 +72,8 @@ def put_into_tables(cursor: Any, sql: Statements) -> None:
 
 
 def read_back(row: Sequence[Any], sql: Statements) -> tuple[list[Ready], list[Record], list[Question]]:
-    """The drafts of a row of SELECT, the records that they make, and what else stores them. Raises StoreUnavailable."""
-    first, prev_hash, hashes, texts = row
+    """The drafts of a row, the records that they make, and what else stores them. Raises StoreUnavailable."""
+    first, prev_hash, hashes, _, _, texts = row
     with suppress(TypeError, ValueError, AttributeError, IntentAlreadyOpen, InvalidTransition):
         ready = [_ready(*columns) for columns in orjson.loads(texts)]
         # the row's triggers have looked at the journal, and nobody could write to it since

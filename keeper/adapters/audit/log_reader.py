@@ -67,6 +67,9 @@ class LogReader(Protocol):
     def archived(self) -> Iterator[tuple[object, int]]:
         """(seq, how many) of the rows of ``archived``, in order of seq."""
 
+    def ahead(self) -> Sequence[Row]:
+        """What is not in its tables yet (``keeper.adapters.audit.ahead``): rows of its SELECT, one at most. In SQLite only."""
+
     def damage(self, table: str, first_bad: int | None) -> AbstractContextManager[None]:
         """What cannot be read in here is a Finding; an error that says nothing about the log goes on."""
 

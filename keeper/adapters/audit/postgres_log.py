@@ -168,6 +168,9 @@ class PostgresLog:
                 "SELECT seq, count(*) FROM archived GROUP BY seq ORDER BY seq"
             ).fetchall()
 
+    def ahead(self) -> Sequence[Row]:
+        return ()
+
     @contextmanager
     def damage(self, table: str, first_bad: int | None) -> Iterator[None]:
         try:

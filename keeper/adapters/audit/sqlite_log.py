@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from keeper.adapters.audit import ahead
 from keeper.adapters.audit.beside import Beside
 from keeper.adapters.audit.finding import Finding, damage_in
 from keeper.adapters.audit.log_reader import Row
@@ -115,6 +116,11 @@ class SqliteLog:
             yield from self._connection.execute(
                 "SELECT seq, count(*) FROM archived NOT INDEXED GROUP BY seq ORDER BY seq"
             )
+
+    def ahead(self) -> Sequence[Row]:
+        with damage_in("ahead", None):
+            rows = self._connection.execute(ahead.SELECT).fetchall()
+            return [tuple(str(one, "utf-8") if isinstance(one, bytes) else one for one in row) for row in rows]
 
     def damage(self, table: str, first_bad: int | None) -> AbstractContextManager[None]:
         return damage_in(table, first_bad)

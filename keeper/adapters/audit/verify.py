@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from keeper.adapters.audit.ahead import read_back, written_ahead
 from keeper.adapters.audit.checkpoint_check import CheckpointCheck, WitnessFile, witness_file
 from keeper.adapters.audit.evidence_check import EvidenceCheck
 from keeper.adapters.audit.finding import CheckpointsSeen, EvidenceSeen, Finding, Verification, WitnessSeen
@@ -24,6 +25,7 @@ from keeper.adapters.audit.record_check import RecordCheck
 from keeper.adapters.audit.record_sweep import RecordSweep, Unproven
 from keeper.adapters.audit.sqlite_log import SqliteLog
 from keeper.adapters.audit.sqlite_reader import open_read_only
+from keeper.adapters.audit.statements import Statements
 from keeper.domain.errors import StoreUnavailable
 
 __all__ = ["Known", "Verification", "verify", "verify_newest"]
@@ -129,6 +131,7 @@ def _look_at_all(log: LogReader, seen: _Seen, known: Known, witnesses: list[Witn
         raise _with_the_records(log, seen, known, schema) from None
     log.check_version()
     _look_at_records(log, seen, known)
+    _look_ahead(log, seen)
     checkpoints = CheckpointCheck(log, seen.check.seq, known.signer, known.grace_ms)
     seen.checkpoints = checkpoints.database()
     for witness in witnesses:
@@ -165,6 +168,21 @@ def _look_at_records(log: LogReader, seen: _Seen, known: Known) -> None:
             raise
         seen.evidence = evidence.finish()
         proof.explain()
+
+
+def _look_ahead(log: LogReader, seen: _Seen) -> None:
+    """What is not in its tables yet follows the last record, and is as it was written."""
+    for row in log.ahead():
+        try:
+            ready, records, _ = read_back(row, Statements("?"))
+        except StoreUnavailable as error:
+            raise Finding("ahead", None, error.message) from None
+        if (written := written_ahead(ready, seen.check.seq, seen.check.head)) is None or written[1] != row:
+            raise Finding("ahead", None, f"what it holds is not what would follow record {seen.check.seq}")
+        seen.warnings.append(
+            f"{len(records)} more records, from {row[0]} on, are durable and not in their tables yet: they get there within moments, "
+            "or when a keeper that was killed starts again"
+        )
 
 
 def _proven_good(log: LogReader, seen: _Seen, known: Known, proof: Proof) -> bool:

@@ -21,7 +21,7 @@ from tests.support.source_fakes import ManualClock
 pytestmark = pytest.mark.unit
 
 SENDER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
-GOOD = Simulation(True, b"")
+GOOD, REVERTS = Simulation(True, b""), Simulation(False, b"", "execution reverted")
 
 
 def rehearsing(
@@ -63,10 +63,21 @@ def test_rehearsed__no_word_on_one__is_left_out() -> None:
 
 @pytest.mark.parametrize("other", ["call", "sender", "block", "none"])
 def test_answers__only_the_same_call_of_the_same_sender_at_the_same_block(other: str) -> None:
-    known = Rehearsed(Rehearsal(Call(VAULT, b"1"), SENDER), "0xaa", GOOD)
+    known = Rehearsed(Rehearsal(Call(VAULT, b"1"), SENDER), "0xaa", REVERTS)
     call = Call(VAULT, b"2" if other == "call" else b"1")
     sender, block = VAULT if other == "sender" else SENDER, "0xbb" if other == "block" else "0xaa"
-    assert known.answers(call, sender, block) is (other == "none")
+    assert known.answers(call, sender, BlockStamp(7, block, "0x99", 0)) is (other == "none")
+
+
+@pytest.mark.parametrize(
+    ("simulation", "parent", "known"), [(GOOD, "0xaa", True), (REVERTS, "0xaa", False), (GOOD, "0xbb", False)]
+)
+def test_answers__at_the_block_before__only_that_it_went_through(
+    simulation: Simulation, parent: str, known: bool
+) -> None:
+    before = Rehearsed(Rehearsal(Call(VAULT, b"1"), SENDER), "0xaa", simulation)
+    assert before.answers(Call(VAULT, b"1"), SENDER, BlockStamp(8, "0xcc", parent, 0)) is known
+    assert not before.answers(Call(VAULT, b"2"), SENDER, BlockStamp(8, "0xcc", "0xaa", 0))
 
 
 class RehearsingChain(MemoryChain):

@@ -13,7 +13,7 @@ from keeper.domain.outcome import OutcomeKind, Reason
 from keeper.domain.record import RecordKind
 from keeper.domain.rehearsal import Rehearsal, Rehearsed
 from keeper.execution.executor import Executor
-from tests.support.execution_stage import MISSING_ROLE, VAULT, Stage, pause
+from tests.support.execution_stage import MISSING_ROLE, VAULT, Stage, pause, vault
 
 pytestmark = pytest.mark.unit
 
@@ -62,6 +62,28 @@ async def test_act__the_rehearsal_would_revert__nothing_is_sent() -> None:
     assert (stage.outcome.kind, stage.outcome.reason) == (OutcomeKind.FAILED, Reason.MISSING_ROLE)
     assert stage.route.sent == []
     assert stage.records(RecordKind.BROADCAST) == []
+
+
+@pytest.mark.parametrize("simulation", [GOOD, Simulation(False, MISSING_ROLE, "execution reverted")])
+async def test_act__known_at_the_block_before__is_asked_again_only_where_it_would_have_reverted(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage()
+    executor = await stage.ready(measured=True)
+    chain = Counting(stage, monkeypatch)
+    await act(stage, executor, replace(known(stage, simulation), block_hash=stage.block.parent_hash))
+    assert (chain.asked, len(stage.route.sent)) == (0 if simulation.ok else 1, 1)
+    await stage.head(executor)
+    assert (stage.outcome.kind, stage.calls) == (OutcomeKind.INCLUDED, 1)
+
+
+async def test_act__what_went_through_at_the_block_before_does_not_any_more__ends_as_reverted() -> None:
+    stage = Stage()
+    executor = await stage.ready(measured=True)
+    stage.chain.install(VAULT, vault, mode="reverts", paused=0, limit=1_000, calls=0, unreadable=0)
+    await act(stage, executor, replace(known(stage), block_hash=stage.block.parent_hash))
+    await stage.head(executor)
+    assert stage.outcome.kind is OutcomeKind.REVERTED
 
 
 @pytest.mark.parametrize("other", ["call", "sender", "block"])

@@ -1,0 +1,267 @@
+"""What an action waits for is one row of SQLite until the next commit, and nothing can come between it and its tables."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from keeper.adapters.audit import ahead
+from keeper.adapters.audit.evidence import pack
+from keeper.adapters.audit.location import sqlite_url
+from keeper.adapters.audit.models import SQLITE_TRIGGERS
+from keeper.adapters.audit.sqlite_database import SqliteDatabase
+from keeper.adapters.audit.store import SETTLE_S, SqlAuditStore
+from keeper.adapters.audit.verify import verify
+from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition, StoreUnavailable
+from keeper.domain.intent import IntentState
+from keeper.domain.record import Draft, Record, RecordKind, RecordQuery
+from tests.support.audit_log import attempt, broadcast, draft, opening, outcome, tick
+
+pytestmark = pytest.mark.integration
+
+WAIT_S = 20.0
+TRIP = (draft(RecordKind.DECISION, {"kind": "act"}), opening(), attempt())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "k.db"
+
+
+@pytest.fixture
+async def store(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqlAuditStore]:
+    """One that leaves what it wrote ahead where it is, and has a record already."""
+    monkeypatch.setattr("keeper.adapters.audit.store.SETTLE_S", 3_600)
+    made = await SqlAuditStore.open(sqlite_url(path), create=True)
+    await made.append([tick()])
+    yield made
+    await made.close()
+
+
+def waiting(path: Path) -> list[int]:
+    """The first number of what is ahead."""
+    return [row[0] for row in asked(path, ahead.SELECT)]
+
+
+def seqs(path: Path, table: str = "records") -> list[int]:
+    return [row[0] for row in asked(path, f"SELECT seq FROM {table} ORDER BY seq")]
+
+
+def asked(path: Path, statement: str, values: Sequence[object] = ()) -> list[tuple[int, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        with connection:
+            return connection.execute(statement, tuple(values)).fetchall()
+    finally:
+        connection.close()
+
+
+async def test_append__an_intent__is_one_row_and_its_records_are_those_of_the_tables(
+    store: SqlAuditStore, path: Path
+) -> None:
+    records = await store.append(TRIP)
+    assert (waiting(path), seqs(path), seqs(path, "intents")) == ([2], [1], [])
+    await store.append([broadcast()])
+    assert (waiting(path), seqs(path), seqs(path, "intents"), seqs(path, "attempts")) == ([], [1, 2, 3, 4, 5], [3], [4])
+    assert list((await store.page(RecordQuery()))[1:4]) == list(records)
+    assert verify(sqlite_url(path)).warnings == ()
+
+
+async def test_append__any_reading__sees_it_at_once(store: SqlAuditStore, path: Path) -> None:
+    await store.append(TRIP)
+    (intent,) = await store.open_intents()
+    assert (intent.state, len(intent.attempts)) == (IntentState.SIGNED, 1)
+    assert waiting(path) == []
+    await store.append([outcome()])
+    records = await store.append([opening("i-2"), attempt(1, "i-2", nonce=6)])
+    assert waiting(path) == [6]
+    assert await store.head() == (7, records[-1].hash)
+
+
+async def test_append__nothing_follows__gets_into_the_tables_by_itself(path: Path) -> None:
+    assert SETTLE_S < 1
+    store = await SqlAuditStore.open(sqlite_url(path), create=True)
+    await store.append([tick()])
+    await store.append(TRIP)
+    async with asyncio.timeout(WAIT_S):
+        while seqs(path) != [1, 2, 3, 4]:  # noqa: ASYNC110 - a thread makes it true
+            await asyncio.sleep(SETTLE_S)
+    await store.close()
+
+
+async def test_append__several_intents__are_one_row(store: SqlAuditStore, path: Path) -> None:
+    items = [opening(), attempt(), opening("i-2", market="BTC-PERP"), attempt(1, "i-2", nonce=6)]
+    await store.append(items)
+    assert waiting(path) == [2]
+    assert [intent.id for intent in await store.open_intents()] == ["i-1", "i-2"]
+    assert verify(sqlite_url(path)).ok
+
+
+@pytest.mark.parametrize(
+    "drafts",
+    [
+        pytest.param([tick(), tick()], id="no intent"),
+        pytest.param([opening(), attempt(), broadcast()], id="a step that the journal must allow"),
+        pytest.param([replace(tick(), evidence=pack({"seen": "1"})), opening()], id="with evidence"),
+    ],
+)
+async def test_append__nothing_that_an_action_waits_for__goes_into_the_tables(
+    store: SqlAuditStore, path: Path, drafts: list[Draft]
+) -> None:
+    await store.append(drafts)
+    assert (waiting(path), len(seqs(path))) == ([], 1 + len(drafts))
+
+
+async def test_append__first_of_a_log__goes_into_the_tables(path: Path) -> None:
+    store = await SqlAuditStore.open(sqlite_url(path), create=True)
+    await store.append(TRIP)
+    assert seqs(path) == [1, 2, 3]
+    await store.close()
+
+
+async def test_append__second_intent_of_an_action__refused_while_the_first_is_ahead_and_after(
+    store: SqlAuditStore, path: Path
+) -> None:
+    await store.append(TRIP)
+    assert waiting(path) == [2]
+    for _ in range(2):
+        with pytest.raises(IntentAlreadyOpen):
+            await store.append([opening("i-2"), attempt(1, "i-2", nonce=6)])
+        await store.append([tick()])  # so that the head is known again
+    assert [intent.id for intent in await store.open_intents()] == ["i-1"]
+    assert verify(sqlite_url(path)).ok
+
+
+@pytest.mark.parametrize("again", ["id", "transaction", "hash", "in itself"])
+async def test_append__what_the_journal_has__refused_and_nothing_is_written(
+    store: SqlAuditStore, path: Path, again: str
+) -> None:
+    await store.append(TRIP)
+    await store.append([outcome()])
+    before = seqs(path)
+    drafts = [opening("i-2"), attempt(2, "i-2", nonce=6)]
+    if again == "id":
+        drafts = [opening(), attempt(2, nonce=6)]
+    elif again == "transaction":
+        drafts[1] = attempt(1, "i-2")
+    elif again == "hash":
+        drafts[1] = attempt(2, "i-2", nonce=6, tx_hash=attempt().body["tx_hash"])
+    else:
+        drafts += [opening("i-3", market="BTC-PERP"), attempt(2, "i-3", nonce=6)]
+    await store.append([tick()])  # so that the head is known again
+    with pytest.raises(InvalidTransition):
+        await store.append(drafts)
+    assert (seqs(path), waiting(path)) == ([*before, len(before) + 1], [])
+    assert verify(sqlite_url(path)).ok
+
+
+async def test_killed__row_left_behind__verifies_with_a_warning_and_the_next_start_puts_it_into_the_tables(
+    store: SqlAuditStore, path: Path, tmp_path: Path
+) -> None:
+    records = await store.append(TRIP)
+    left = tmp_path / "left" / "k.db"
+    left.parent.mkdir()
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{path}{suffix}", f"{left}{suffix}")
+    found = verify(sqlite_url(left))
+    assert (found.ok, found.records, len(found.warnings)) == (True, 1, 1)
+    assert "3 more records, from 2 on" in found.warnings[0]
+
+    again = await SqlAuditStore.open(sqlite_url(left))
+    assert [intent.id for intent in await again.open_intents()] == ["i-1"]
+    assert await again.head() == (4, records[-1].hash)
+    await again.close()
+    found = verify(sqlite_url(left))
+    assert (found.ok, found.records, found.warnings) == (True, 4, ())
+
+
+async def test_append__by_another_process__puts_it_into_the_tables_first(store: SqlAuditStore, path: Path) -> None:
+    other = await SqlAuditStore.open(sqlite_url(path))
+    await store.append(TRIP)
+    (record,) = await other.append([tick()])
+    assert (record.seq, waiting(path), seqs(path)) == (5, [], [1, 2, 3, 4, 5])
+    assert [intent.id for intent in await store.open_intents()] == ["i-1"]
+    (record,) = await store.append([outcome()])
+    assert record.seq == 6
+    await other.close()
+    assert verify(sqlite_url(path)).ok
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        (
+            "INSERT INTO records SELECT 2, at, kind, market, action, incident, intent, body, hash, '0x' FROM records",
+            "follow",
+        ),
+        ("INSERT OR REPLACE INTO ahead VALUES (2, '0x', '[]', '[]', '[]', '[]')", "one row"),
+        ("UPDATE ahead SET records = '[]'", "no UPDATE"),
+        ("DELETE FROM ahead", "no DELETE"),
+    ],
+)
+async def test_database__while_a_row_is_ahead__lets_nothing_but_its_records_in_and_does_not_let_it_go(
+    store: SqlAuditStore, path: Path, statement: str, why: str
+) -> None:
+    await store.append(TRIP)
+    with pytest.raises(sqlite3.IntegrityError, match=why):
+        asked(path, statement)
+    await store.append([outcome()])
+    assert verify(sqlite_url(path)).ok
+
+
+@pytest.mark.parametrize(("first", "prev"), [(3, "right"), (1, "right"), (2, "0x" + "00" * 32)])
+async def test_database__a_row_that_does_not_follow_the_log__is_refused(
+    store: SqlAuditStore, path: Path, first: int, prev: str
+) -> None:
+    head = (await store.head())[1] if prev == "right" else prev
+    with pytest.raises(sqlite3.IntegrityError, match="follow"):
+        asked(path, ahead.INSERT, (first, head, "[]", "[]", "[]", "[]"))
+
+
+@pytest.mark.parametrize("column", ["first", "prev_hash", "hashes", "intents", "attempts", "records"])
+async def test_verify__a_changed_row__is_found_and_never_gets_into_the_tables(
+    store: SqlAuditStore, path: Path, column: str
+) -> None:
+    await store.append(TRIP)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DROP TRIGGER ahead_no_update")
+    new = "first + 1" if column == "first" else f"replace({column}, '1', '2')"
+    connection.execute(f"UPDATE ahead SET {column} = {new}")
+    connection.execute(SQLITE_TRIGGERS["ahead_no_update"])
+    connection.close()
+
+    found = verify(sqlite_url(path))
+    assert (found.ok, found.table, found.records) == (False, "ahead", 1)
+    if column in ("intents", "attempts"):  # what only its own trigger reads
+        return
+    with pytest.raises(StoreUnavailable):
+        await store.append([tick()])
+    assert seqs(path) == [1]
+
+
+async def test_append__the_answer_is_lost__is_found_ahead_and_written_once(
+    store: SqlAuditStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row was stored, and the connection broke before anybody heard of it."""
+    stored = SqliteDatabase._is_stored
+
+    def unheard(self: SqliteDatabase, *args: object) -> bool:
+        stored(self, *args)  # type: ignore[arg-type]
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(SqliteDatabase, "_is_stored", unheard)
+        with pytest.raises(StoreUnavailable):
+            await store.append(TRIP)
+    assert waiting(path) == [2]
+    assert [intent.id for intent in await store.open_intents()] == ["i-1"]
+    records: Sequence[Record] = await store.append(TRIP)
+    assert [record.seq for record in records] == [2, 3, 4]
+    assert seqs(path) == [1, 2, 3, 4]
+    assert verify(sqlite_url(path)).ok
