@@ -176,9 +176,8 @@ class Service:
             self._scribe.put,
             lambda: self._state,
         )
-        refreshed = self._readiness.hear_of
         self._follow_up = FollowUp(
-            self._executor, self._breakers, self._lasting, self._faults, self._log_health, refreshed
+            self._executor, self._breakers, self._lasting, self._faults, self._log_health, self._readiness.hear_of
         )
         self._housekeeping = Housekeeping(
             parts,
