@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
@@ -14,13 +15,15 @@ import pytest
 from keeper.adapters.audit import ahead
 from keeper.adapters.audit.evidence import pack
 from keeper.adapters.audit.location import sqlite_url
+from keeper.adapters.audit.memory import MemoryAuditStore
 from keeper.adapters.audit.models import SQLITE_TRIGGERS
 from keeper.adapters.audit.sqlite_database import SqliteDatabase
 from keeper.adapters.audit.store import SETTLE_S, SqlAuditStore
 from keeper.adapters.audit.verify import verify
-from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition, StoreUnavailable
+from keeper.domain.errors import AuditError, IntentAlreadyOpen, InvalidTransition, StoreUnavailable
 from keeper.domain.intent import IntentState
 from keeper.domain.record import Draft, Record, RecordKind, RecordQuery
+from keeper.ports.audit import AuditStore
 from tests.support.audit_log import attempt, broadcast, draft, opening, outcome, tick
 
 pytestmark = pytest.mark.integration
@@ -265,3 +268,49 @@ async def test_append__the_answer_is_lost__is_found_ahead_and_written_once(
     assert [record.seq for record in records] == [2, 3, 4]
     assert seqs(path) == [1, 2, 3, 4]
     assert verify(sqlite_url(path)).ok
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_append__anything_in_any_order__says_and_holds_what_the_store_in_memory_does(
+    store: SqlAuditStore, path: Path, seed: int
+) -> None:
+    """Written ahead or not, read in between or not, opened anew or not: nobody can tell."""
+    chance, memory = random.Random(seed), MemoryAuditStore()
+    await memory.append([tick()])
+    for _ in range(60):
+        drafts = some_drafts(chance)
+        found = [await said(one, drafts) for one in (memory, store)]
+        assert found[0] == found[1], drafts
+        if chance.random() < 0.3:
+            assert await store.open_intents() == await memory.open_intents()
+        if chance.random() < 0.1:
+            other = await SqlAuditStore.open(sqlite_url(path))
+            assert await other.head() == await memory.head()
+            await other.close()
+    assert list(await store.page(RecordQuery(limit=1_000))) == list(await memory.page(RecordQuery(limit=1_000)))
+    assert verify(sqlite_url(path)).ok
+
+
+def some_drafts(chance: random.Random) -> list[Draft]:
+    number = chance.randrange(4)
+    intent, market = f"i-{number}", ("ETH-PERP", "BTC-PERP")[number % 2]
+    try_of = chance.randrange(1, 4)
+    return chance.choice(
+        [
+            [tick()],
+            [draft(RecordKind.DECISION, {"kind": "act"}), opening(intent, market)],
+            [opening(intent, market), attempt(try_of, intent, nonce=number)],
+            [opening(intent, market), attempt(try_of, intent)],
+            [opening("i-0"), attempt(1, "i-0", nonce=0), opening("i-1", "BTC-PERP"), attempt(1, "i-1", nonce=1)],
+            [attempt(try_of, intent, nonce=number)],
+            [broadcast(try_of, intent)],
+            [outcome(intent)],
+        ]
+    )
+
+
+async def said(store: AuditStore, drafts: Sequence[Draft]) -> list[tuple[int, str]] | type[Exception]:
+    try:
+        return [(record.seq, record.hash) for record in await store.append(drafts)]
+    except (AuditError, InvalidTransition) as error:
+        return type(error)

@@ -1,6 +1,6 @@
 """What an action waits for, in one row of SQLite, until the next commit puts it into the tables.
 
-Each table and each index that a commit touches is a page to write: some twenty for an intent with its attempt, three for one row. The row is as
+Each table and each index that a commit touches is a page to write: some twenty for an intent with its attempt, one or two for a row. The row is as
 durable as they are, its triggers refuse what the tables would refuse, and until it is gone they let no record into the log but its own.
 """
 

@@ -17,9 +17,7 @@ LAST_MS = 253_402_300_799_999
 """The last millisecond of the year 9999: later ones have no ISO form of this length."""
 
 
-@lru_cache(
-    maxsize=64
-)  # the records of a trip have two or three times between them, and each is written down several times
+@lru_cache(maxsize=64)  # all records of a trip have two or three times between them
 def to_iso(ms: int) -> str:
     """1700000000123 -> ``2023-11-14T22:13:20.123Z``. Raises DraftRefused before 1970 and after 9999."""
     if not 0 <= ms <= LAST_MS:
