@@ -28,7 +28,7 @@ from keeper.domain.rehearsal import Rehearsal, Rehearsed
 from keeper.domain.verdict import Severity
 from keeper.execution.executor import Edges, Executor
 from keeper.execution.gate import ANOTHER_BREAKER, not_adjusted, simulated
-from keeper.execution.pen import Pen
+from keeper.execution.pen import Pen, signed_beforehand
 from keeper.execution.planner import ArmedAction
 from keeper.execution.reverts import is_revert, revert_data
 from keeper.ports.clock import Clock
@@ -109,7 +109,7 @@ class Readiness:
         return self._edges.clock
 
     def tried(self, key: Key) -> Rehearsed | None:
-        """What the call of an action, from the key that sends it, came to when it was last looked at."""
+        """What the call of an action, from the key that sends it, came to when it was last looked at. Of calls that are known before a trip."""
         return self._tried.get(key)
 
     def hear_of(self, block: BlockStamp) -> None:
@@ -258,7 +258,7 @@ class Readiness:
         sender = safe or self._executor.sender_of(armed.action)
         assert sender is not None, "there is a first key"
         simulation = await asked.simulate(armed.call, sender)
-        if safe is None:
+        if safe is None and signed_beforehand(armed):
             self._tried[armed.key] = Rehearsed(Rehearsal(armed.call, sender), head.hash, simulation)
         outcome = simulated(armed, sender, simulation)
         if outcome is None or safe is not None:

@@ -154,6 +154,7 @@ class Watch:
         last, seen = self._effect_results, self._effects_seen
         if results == last and len(seen) == len(self._armed):
             return seen
+        self._effect_results, self._effects_seen = (), {}
         effects: dict[tuple[str, str], str] = {}
         for place, ((key, armed), part, result) in enumerate(
             zip(self._armed, self._effect_parts, results, strict=True)

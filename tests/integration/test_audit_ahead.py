@@ -6,13 +6,16 @@ import asyncio
 import random
 import shutil
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from keeper.adapters.audit import ahead
+from keeper.adapters.audit.chaining import make_ready
 from keeper.adapters.audit.evidence import pack
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.memory import MemoryAuditStore
@@ -92,9 +95,7 @@ async def test_append__nothing_follows__gets_into_the_tables_by_itself(path: Pat
     store = await SqlAuditStore.open(sqlite_url(path), create=True)
     await store.append([tick()])
     await store.append(TRIP)
-    async with asyncio.timeout(WAIT_S):
-        while seqs(path) != [1, 2, 3, 4]:  # noqa: ASYNC110 - a thread makes it true
-            await asyncio.sleep(SETTLE_S)
+    await in_tables(path, [1, 2, 3, 4])
     await store.close()
 
 
@@ -268,6 +269,110 @@ async def test_append__the_answer_is_lost__is_found_ahead_and_written_once(
     assert [record.seq for record in records] == [2, 3, 4]
     assert seqs(path) == [1, 2, 3, 4]
     assert verify(sqlite_url(path)).ok
+
+
+def forged(path: Path, statement: str, values: Sequence[object] = ()) -> None:
+    """By somebody with all rights, who puts the triggers back."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    names = [name for name in SQLITE_TRIGGERS if name.startswith("ahead_")]
+    for name in names:
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute(statement, tuple(values))
+    for name in names:
+        connection.execute(SQLITE_TRIGGERS[name])
+    connection.close()
+
+
+@pytest.mark.parametrize("again", ["action", "id", "hash", "transaction"])
+async def test_verify__a_row_that_can_never_get_into_the_tables__is_found(
+    store: SqlAuditStore, path: Path, again: str
+) -> None:
+    await store.append(TRIP)
+    if again != "action":
+        await store.append([outcome()])
+    drafts = {
+        "action": [opening("i-2")],
+        "id": [opening()],
+        "hash": [opening("i-2"), attempt(2, "i-2", nonce=6, tx_hash=attempt().body["tx_hash"])],
+        "transaction": [opening("i-2"), attempt(1, "i-2")],
+    }[again]
+    found = ahead.written_ahead(make_ready(drafts), *await store.head())
+    assert found is not None
+    forged(path, ahead.INSERT, found[1])
+    assert (verify(sqlite_url(path)).ok, verify(sqlite_url(path)).table) == (False, "ahead")
+
+
+@pytest.mark.parametrize("column", ["prev_hash", "hashes", "records"])
+async def test_verify__a_value_of_another_type_that_reads_the_same__is_found(
+    store: SqlAuditStore, path: Path, column: str
+) -> None:
+    await store.append(TRIP)
+    forged(path, f"UPDATE ahead SET {column} = CAST({column} AS BLOB)")
+    assert (verify(sqlite_url(path)).ok, verify(sqlite_url(path)).table) == (False, "ahead")
+
+
+async def test_verify__a_body_that_is_not_canonical__is_found_and_never_gets_into_the_tables(
+    store: SqlAuditStore, path: Path
+) -> None:
+    ready = make_ready([opening(), draft(RecordKind.DECISION, {"a": 1, "b": 2})])
+    ready[1] = replace(ready[1], body='{"b":2,"a":1}')
+    found = ahead.written_ahead(ready, *await store.head())
+    assert found is not None
+    forged(path, ahead.INSERT, found[1])
+    assert (verify(sqlite_url(path)).ok, verify(sqlite_url(path)).table) == (False, "ahead")
+    with pytest.raises(StoreUnavailable):
+        await store.append([tick()])
+    assert seqs(path) == [1]
+
+
+async def test_read__what_another_process_wrote_ahead__is_seen(store: SqlAuditStore, path: Path) -> None:
+    other = await SqlAuditStore.open(sqlite_url(path))
+    records = await store.append(TRIP)
+    assert await other.head() == (4, records[-1].hash)
+    assert [intent.id for intent in await other.open_intents()] == ["i-1"]
+    await other.close()
+
+
+async def test_append__cancelled_while_it_is_written__gets_into_the_tables_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, begun, go_on = await SqlAuditStore.open(sqlite_url(path), create=True), threading.Event(), threading.Event()
+    await store.append([tick()])
+    stored = SqliteDatabase._is_stored
+
+    def slow(self: SqliteDatabase, *args: Any) -> bool:
+        begun.set()
+        assert go_on.wait(WAIT_S)
+        return stored(self, *args)
+
+    monkeypatch.setattr(SqliteDatabase, "_is_stored", slow)
+    waiting_for = asyncio.ensure_future(store.append(TRIP))
+    await asyncio.to_thread(begun.wait, WAIT_S)
+    waiting_for.cancel()
+    await asyncio.gather(waiting_for, return_exceptions=True)
+    go_on.set()
+    await in_tables(path, [1, 2, 3, 4])
+    await store.close()
+
+
+async def test_append__another_process_holds_the_lock_at_that_moment__is_tried_again(path: Path) -> None:
+    store = await SqlAuditStore.open(sqlite_url(path), create=True)
+    await store.append([tick()])
+    await store.append(TRIP)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    await asyncio.sleep(3 * SETTLE_S)
+    assert waiting(path) == [2]
+    connection.execute("ROLLBACK")
+    connection.close()
+    await in_tables(path, [1, 2, 3, 4])
+    await store.close()
+
+
+async def in_tables(path: Path, wanted: list[int]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while seqs(path) != wanted:  # noqa: ASYNC110 - a thread makes it true
+            await asyncio.sleep(SETTLE_S)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from keeper.adapters.audit.appending import Before, Question, planned, rows_of
+from keeper.adapters.audit.canonical import canonical
 from keeper.adapters.audit.chaining import Ready, chain
 from keeper.adapters.audit.journal import Opened, Signed, change_of
 from keeper.adapters.audit.memory_journal import MemoryJournal
@@ -23,6 +24,11 @@ from keeper.domain.record import Draft, Record, RecordKind
 
 INSERT: Final = "INSERT INTO ahead (first, prev_hash, hashes, intents, attempts, records) VALUES (?, ?, ?, ?, ?, ?)"
 SELECT: Final = "SELECT first, prev_hash, hashes, intents, attempts, records FROM ahead"
+TYPES: Final = (
+    "SELECT typeof(first) || ' ' || typeof(prev_hash) || ' ' || typeof(hashes) || ' ' || typeof(intents) || ' ' || typeof(attempts) "
+    "|| ' ' || typeof(records) FROM ahead"
+)
+RIGHT_TYPES: Final = b"integer text text text text text"
 _DELETE: Final = "DELETE FROM ahead"
 
 Row = tuple[int, str, str, str, str, str]
@@ -89,6 +95,8 @@ def _ready(
     at: str, kind: str, market: str | None, action: str | None, incident: str | None, intent: str | None, body: str
 ) -> Ready:
     at_ms, values = from_iso(at), orjson.loads(body)
+    if canonical(values) != body:
+        raise ValueError("a body that is not in its canonical form")
     change = change_of(kind, market, action, incident, intent, at_ms, values)
     draft = Draft(RecordKind(kind), values, at_ms, market=market, action=action, incident=incident, intent=intent)
     return Ready(draft, at, body, change)

@@ -192,6 +192,28 @@ version_table = Table(
 
 _FIXED_INTENT_COLUMNS = [column.name for column in intents.columns if column.name != "state"]
 
+_OF_AHEAD = {
+    "UNIQUE constraint failed: intents.market, intents.action": (
+        "SELECT 1 FROM {from}json_each({row}.intents) AS one CROSS JOIN intents AS i WHERE i.market = json_extract(one.value, '$[1]') "
+        "AND i.action = json_extract(one.value, '$[2]') AND i.state <> 'done'"
+    ),
+    "UNIQUE constraint failed: intents.id": (
+        "SELECT 1 FROM {from}json_each({row}.intents) AS one CROSS JOIN intents AS i WHERE i.id = json_extract(one.value, '$[0]')"
+    ),
+    "UNIQUE constraint failed: attempts": (
+        "SELECT 1 FROM {from}json_each({row}.attempts) AS one CROSS JOIN attempts AS a WHERE a.tx_hash = json_extract(one.value, '$[0]') "
+        "OR (a.chain_id = json_extract(one.value, '$[1]') AND a.sender = json_extract(one.value, '$[2]') "
+        "AND a.nonce = json_extract(one.value, '$[3]') AND a.max_fee_wei = json_extract(one.value, '$[4]') "
+        "AND a.priority_fee_wei = json_extract(one.value, '$[5]'))"
+    ),
+}
+"""What the tables would refuse of a row of ``ahead``, and how one looks for it."""
+
+AHEAD_REFUSED: Final = " UNION ALL ".join(
+    text.format_map({"from": "ahead, ", "row": "ahead"}) for text in _OF_AHEAD.values()
+)
+"""Finds something where the row that is there can never get into the tables."""
+
 SQLITE_TRIGGERS: Final[dict[str, str]] = {
     "records_no_update": (
         "CREATE TRIGGER records_no_update BEFORE UPDATE ON records "
@@ -211,21 +233,16 @@ SQLITE_TRIGGERS: Final[dict[str, str]] = {
     ),
     # what the tables would say to these rows, they say before an action rests on them
     "ahead_in_order": (
-        "CREATE TRIGGER ahead_in_order BEFORE INSERT ON ahead BEGIN "
+        "CREATE TRIGGER ahead_in_order BEFORE INSERT ON ahead BEGIN "  # noqa: S608 - no value is in it
         "SELECT RAISE(ABORT, 'ahead takes one row: first that one goes into its tables') WHERE EXISTS (SELECT 1 FROM ahead); "
         "SELECT RAISE(ABORT, 'records are append-only: the row does not follow the last one') "
         "WHERE NEW.first IS NOT (SELECT max(seq) + 1 FROM records) "
         "OR NEW.prev_hash IS NOT (SELECT hash FROM records WHERE seq = NEW.first - 1); "
-        "SELECT RAISE(ABORT, 'UNIQUE constraint failed: intents.market, intents.action') WHERE EXISTS "
-        "(SELECT 1 FROM json_each(NEW.intents) AS one CROSS JOIN intents AS i WHERE i.market = json_extract(one.value, '$[1]') "
-        "AND i.action = json_extract(one.value, '$[2]') AND i.state <> 'done'); "
-        "SELECT RAISE(ABORT, 'UNIQUE constraint failed: intents.id') WHERE EXISTS "
-        "(SELECT 1 FROM json_each(NEW.intents) AS one CROSS JOIN intents AS i WHERE i.id = json_extract(one.value, '$[0]')); "
-        "SELECT RAISE(ABORT, 'UNIQUE constraint failed: attempts') WHERE EXISTS "
-        "(SELECT 1 FROM json_each(NEW.attempts) AS one CROSS JOIN attempts AS a WHERE a.tx_hash = json_extract(one.value, '$[0]') "
-        "OR (a.chain_id = json_extract(one.value, '$[1]') AND a.sender = json_extract(one.value, '$[2]') "
-        "AND a.nonce = json_extract(one.value, '$[3]') AND a.max_fee_wei = json_extract(one.value, '$[4]') "
-        "AND a.priority_fee_wei = json_extract(one.value, '$[5]'))); END"
+        + "".join(
+            f"SELECT RAISE(ABORT, '{why}') WHERE EXISTS ({text.format_map({'from': '', 'row': 'NEW'})}); "
+            for why, text in _OF_AHEAD.items()
+        )
+        + "END"
     ),
     "ahead_no_update": (
         "CREATE TRIGGER ahead_no_update BEFORE UPDATE ON ahead "

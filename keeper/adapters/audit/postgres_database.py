@@ -93,7 +93,10 @@ class PostgresDatabase:
                 _raise_if_fenced(error)
                 raise
 
-    def settle(self) -> None:
+    def is_ahead(self) -> bool:
+        return False
+
+    def settle(self, *, patient: bool = True) -> None:
         """Nothing is ever written ahead."""
 
     def rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:

@@ -29,6 +29,7 @@ class SqliteDatabase:
         """Raises StoreUnavailable for a URL that names no usable database."""
         self.sql = Statements("?")
         self._url = url
+        self._busy_timeout_ms = busy_timeout_ms
         self._engine = make_engine(url, busy_timeout_ms)
         self._write_connection: Connection | None = None
         self._read_connection: Connection | None = None
@@ -47,9 +48,6 @@ class SqliteDatabase:
                 self.drop_writer()
                 upgrade(self._url)
         require_head(current(self._url)[0])
-        with database_errors(self._url):  # of a keeper that was killed, or of one that runs
-            self.unsettled = self._writer().exec_driver_sql(ahead.SELECT).first() is not None
-        self.settle()
 
     def append(self, ready: list[Ready]) -> list[Record]:
         with database_errors(self._url, self._driver_error):
@@ -64,17 +62,35 @@ class SqliteDatabase:
                 self.drop_writer(broken=True)
                 raise
 
-    def settle(self) -> None:
-        if not self.unsettled:
-            return
+    def is_ahead(self) -> bool:
+        """By the thread that reads: of this process, or of another one."""
         with database_errors(self._url, self._driver_error):
             try:
-                with write_cursor(self._writer()) as cursor:
-                    ahead.put_into_tables(cursor, self.sql)
+                driver: Any = self._reader().connection.driver_connection
+                return self.unsettled or driver.execute(ahead.SELECT).fetchone() is not None
+            except (DBAPIError, self._driver_error):
+                self.drop_reader(broken=True)
+                raise
+
+    def settle(self, *, patient: bool = True) -> None:
+        with database_errors(self._url, self._driver_error):
+            try:
+                if not patient:
+                    self._wait_ms(0)
+                try:
+                    with write_cursor(self._writer()) as cursor:
+                        ahead.put_into_tables(cursor, self.sql)
+                finally:
+                    if not patient:
+                        self._wait_ms(self._busy_timeout_ms)
             except (DBAPIError, self._driver_error):
                 self.drop_writer(broken=True)
                 raise
         self.unsettled = False
+
+    def _wait_ms(self, ms: int) -> None:
+        driver: Any = self._writer().connection.driver_connection
+        driver.execute(f"PRAGMA busy_timeout = {ms:d}").fetchall()
 
     def _written(self, connection: Connection, ready: list[Ready]) -> list[Record] | None:
         """None: what an error had left open was found in the log, and nothing was written now."""
@@ -158,10 +174,9 @@ class SqliteDatabase:
 
     def rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
         with database_errors(self._url):
-            if self._read_connection is None:
-                self._read_connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            reader = self._reader()
             try:
-                return [tuple(row) for row in self._read_connection.exec_driver_sql(statement, values)]
+                return [tuple(row) for row in reader.exec_driver_sql(statement, values)]
             except DBAPIError:
                 self.drop_reader(broken=True)
                 raise
@@ -177,6 +192,11 @@ class SqliteDatabase:
 
     def dispose(self) -> None:
         self._engine.dispose()
+
+    def _reader(self) -> Connection:
+        if self._read_connection is None:
+            self._read_connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        return self._read_connection
 
     def _writer(self) -> Connection:
         if self._write_connection is None:

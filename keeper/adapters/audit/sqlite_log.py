@@ -13,6 +13,7 @@ from keeper.adapters.audit import ahead
 from keeper.adapters.audit.beside import Beside
 from keeper.adapters.audit.finding import Finding, damage_in
 from keeper.adapters.audit.log_reader import Row
+from keeper.adapters.audit.models import AHEAD_REFUSED
 from keeper.adapters.audit.pages import COLUMNS
 from keeper.adapters.audit.record_check import LONGEST_VALUE, TYPES
 from keeper.adapters.audit.schema_check import check_schema, check_version
@@ -120,6 +121,11 @@ class SqliteLog:
     def ahead(self) -> Sequence[Row]:
         with damage_in("ahead", None):
             rows = self._connection.execute(ahead.SELECT).fetchall()
+            types = self._connection.execute(ahead.TYPES).fetchone()
+            if types is not None and types[0] != ahead.RIGHT_TYPES:
+                raise Finding("ahead", None, "a column of its row is of another type")
+            if self._connection.execute(AHEAD_REFUSED).fetchone() is not None:
+                raise Finding("ahead", None, "the journal holds an intent or an attempt of its row already")
             return [tuple(str(one, "utf-8") if isinstance(one, bytes) else one for one in row) for row in rows]
 
     def damage(self, table: str, first_bad: int | None) -> AbstractContextManager[None]:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from keeper.adapters.audit.chaining import Ready, make_ready
 from keeper.adapters.audit.engine import BUSY_TIMEOUT_MS
+from keeper.adapters.audit.journal import Opened
 from keeper.adapters.audit.pages import filled, page_statement, to_record
 from keeper.adapters.audit.statements import Statements, open_intents
 from keeper.adapters.audit.worker import Worker
@@ -25,7 +26,8 @@ from keeper.domain.record import GENESIS, Draft, Record, RecordQuery
 T = TypeVar("T")
 
 SETTLE_S = 0.05
-"""So long the tables may be without what is durable, where nothing else is written."""
+SETTLE_AGAIN_S = 1.0
+"""So long the tables may be without what is durable, where nothing else is written; and so often it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,10 @@ class Database(Protocol):
 
     @property
     def unsettled(self) -> bool:
-        """Whether something is durable that is not in its tables yet, and so not among ``rows``. Of this process; any thread may ask."""
+        """Whether this process wrote something that is durable and may not be in its tables yet. Any thread may ask."""
+
+    def is_ahead(self) -> bool:
+        """Whether anybody did, so that it is not among ``rows``."""
 
     def prepare(self, create: bool) -> None:
         """As ``SqlAuditStore.open``."""
@@ -53,8 +58,8 @@ class Database(Protocol):
     def append(self, ready: list[Ready]) -> list[Record]:
         """All or nothing, durably. Raises IntentAlreadyOpen, InvalidTransition."""
 
-    def settle(self) -> None:
-        """Puts into its tables what was written ahead of an action. By the thread that writes."""
+    def settle(self, *, patient: bool = True) -> None:
+        """Puts into its tables what was written ahead of an action. Not ``patient``: does not wait for another process that writes."""
 
     def rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
         """The rows of a SELECT."""
@@ -101,16 +106,16 @@ class SqlAuditStore:
         ready = make_ready(drafts)
         if not ready:
             return []
-        records = await self._run(self._writing, lambda: self._database.append(ready))
-        if self._database.unsettled:
-            # the next commit does it, most often that of the answer to what is sent now; where none comes, somebody may look at the tables
-            asyncio.get_running_loop().call_later(SETTLE_S, self._writing.post, self._database.settle)
-        return records
+        try:
+            return await self._run(self._writing, lambda: self._database.append(ready))
+        finally:
+            if any(isinstance(item.change, Opened) for item in ready):
+                # the next commit does it, most often that of the answer to what is sent now; where none comes, somebody may look at the tables
+                asyncio.get_running_loop().call_later(SETTLE_S, self._settle)
 
     async def page(self, query: RecordQuery) -> Sequence[Record]:
-        await self._settled()
         statement, values = page_statement(query, self._sql.marker)
-        rows = await self._run(self._reading, lambda: self._rows(statement, values))
+        rows = await self._read(statement, values)
         records = [to_record(row) for row in rows]
         return await self._run(self._reading, lambda: self._filled(records)) if query.full else records
 
@@ -118,28 +123,48 @@ class SqlAuditStore:
         return filled(records, lambda sql, values: self._rows(sql, values), self._sql.marker)
 
     async def head(self) -> tuple[int, str]:
-        await self._settled()
-        rows: list[tuple[int, str]] = await self._run(self._reading, lambda: self._rows(self._sql.head, ()))
+        rows: list[tuple[int, str]] = await self._read(self._sql.head, ())
         return rows[0] if rows else (0, GENESIS)
 
     async def open_intents(self) -> Sequence[Intent]:
-        await self._settled()
-        return open_intents(await self._run(self._reading, lambda: self._rows(self._sql.open_intents, ())))
+        return open_intents(await self._read(self._sql.open_intents, ()))
 
     async def close(self) -> None:
         if self._closed:
             return
         self._closed = True
         # queued behind whatever is still to be written
-        self._writing.post(self._database.settle)
+        if self._database.unsettled:
+            self._writing.post(self._database.settle)
         await self._writing.run(self._database.drop_writer)
         await self._reading.run(self._database.drop_reader)
         await self._writing.run(self._database.dispose)
         self._writing.end()
         self._reading.end()
 
-    async def _settled(self) -> None:
-        if self._database.unsettled:
+    def _settle(self) -> None:
+        """Behind whatever is being written; again and again until it is done."""
+        if self._closed:
+            return
+
+        def look(_: object) -> None:
+            if self._database.unsettled and not self._closed:
+                asyncio.get_running_loop().call_later(SETTLE_AGAIN_S, self._settle)
+
+        def settle() -> None:
+            if self._database.unsettled:
+                self._database.settle(patient=False)
+
+        self._writing.post(settle).add_done_callback(look)
+
+    async def _read(self, statement: str, values: tuple[str | int, ...]) -> list[Any]:
+        """The rows, once everything that is durable is in the tables."""
+        while True:
+            rows: list[Any] | None = await self._run(
+                self._reading, lambda: None if self._database.is_ahead() else self._rows(statement, values)
+            )
+            if rows is not None:
+                return rows
             await self._run(self._writing, self._database.settle)
 
     async def _run(self, worker: Worker, work: Callable[[], T]) -> T:

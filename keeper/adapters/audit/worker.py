@@ -29,9 +29,11 @@ class Worker:
         """The result of ``work`` in the thread, or what it raises. Not after ``end``."""
         return await self._ordered(work)
 
-    def post(self, work: Callable[[], object]) -> None:
-        """The same for nobody: what ``work`` raises is lost."""
-        self._ordered(work).add_done_callback(_forget)
+    def post(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """The same for nobody who has to wait: what ``work`` raises is lost, unless somebody asks."""
+        future = self._ordered(work)
+        future.add_done_callback(_forget)
+        return future
 
     def end(self) -> None:
         """Lets the thread end once everything before is done. Safe to call twice."""
