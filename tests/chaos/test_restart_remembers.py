@@ -135,8 +135,7 @@ async def test_kill__decided_and_its_tick_not_recorded__is_the_same_incident_and
     async with staged(tmp_path) as stage:
         step = Step("after", "append incident+decision+intent+attempt")
         await carry_out(stage, step.order(signal.SIGKILL))
-        (incident,) = stage.records(RecordKind.INCIDENT)
-        assert all(incident.body["id"] not in tick.body["incidents"] for tick in stage.records(RecordKind.TICK))  # type: ignore[operator]
+        assert not any(tick.body["incidents"] for tick in stage.records(RecordKind.TICK))
         await start_again(stage)
         assert len(stage.records(RecordKind.INCIDENT)) == 1
         assert len(stage.records(RecordKind.INTENT)) == 1

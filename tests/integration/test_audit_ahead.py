@@ -83,11 +83,49 @@ async def test_append__any_reading__sees_it_at_once(store: SqlAuditStore, path: 
     await store.append(TRIP)
     (intent,) = await store.open_intents()
     assert (intent.state, len(intent.attempts)) == (IntentState.SIGNED, 1)
-    assert waiting(path) == []
+    assert waiting(path) == [2]
     await store.append([outcome()])
     records = await store.append([opening("i-2"), attempt(1, "i-2", nonce=6)])
     assert waiting(path) == [6]
     assert await store.head() == (7, records[-1].hash)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (RecordQuery(), [1, 2, 3, 4]),
+        (RecordQuery(newest_first=True), [4, 3, 2, 1]),
+        (RecordQuery(limit=2), [1, 2]),
+        (RecordQuery(limit=2, newest_first=True), [4, 3]),
+        (RecordQuery(after=2), [3, 4]),
+        (RecordQuery(after=3, newest_first=True), [2, 1]),
+        (RecordQuery(kinds=(RecordKind.ATTEMPT, RecordKind.TICK)), [1, 4]),
+        (RecordQuery(action="pause-market", full=True), [2, 3, 4]),
+        (RecordQuery(market="BTC-PERP"), []),
+    ],
+)
+async def test_page__while_a_row_is_ahead_and_after__is_the_same(
+    store: SqlAuditStore, path: Path, query: RecordQuery, found: list[int]
+) -> None:
+    await store.append(TRIP)
+    before = list(await store.page(query))
+    assert ([one.seq for one in before], waiting(path)) == (found, [2])
+    await store._run(store._writing, store._database.settle)
+    assert list(await store.page(query)) == before
+    assert waiting(path) == []
+
+
+async def test_read__another_process_holds_the_lock__waits_for_nobody(store: SqlAuditStore, path: Path) -> None:
+    records = await store.append(TRIP)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    other = await SqlAuditStore.open(sqlite_url(path), busy_timeout_ms=100)
+    for one in (store, other):
+        assert await one.head() == (4, records[-1].hash)
+        assert [intent.id for intent in await one.open_intents()] == ["i-1"]
+    connection.execute("ROLLBACK")
+    connection.close()
+    await other.close()
 
 
 async def test_append__nothing_follows__gets_into_the_tables_by_itself(path: Path) -> None:
@@ -180,9 +218,10 @@ async def test_killed__row_left_behind__verifies_with_a_warning_and_the_next_sta
     again = await SqlAuditStore.open(sqlite_url(left))
     assert [intent.id for intent in await again.open_intents()] == ["i-1"]
     assert await again.head() == (4, records[-1].hash)
+    await again.append([tick()])
     await again.close()
     found = verify(sqlite_url(left))
-    assert (found.ok, found.records, found.warnings) == (True, 4, ())
+    assert (found.ok, found.records, found.warnings) == (True, 5, ())
 
 
 async def test_append__by_another_process__puts_it_into_the_tables_first(store: SqlAuditStore, path: Path) -> None:

@@ -20,6 +20,7 @@ from keeper.adapters.audit.memory_journal import MemoryJournal
 from keeper.adapters.audit.statements import Statements
 from keeper.adapters.audit.times import from_iso
 from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition, StoreUnavailable
+from keeper.domain.intent import Intent
 from keeper.domain.record import Draft, Record, RecordKind
 
 INSERT: Final = "INSERT INTO ahead (first, prev_hash, hashes, intents, attempts, records) VALUES (?, ?, ?, ?, ?, ?)"
@@ -89,6 +90,16 @@ def read_back(row: Sequence[Any], sql: Statements) -> tuple[list[Ready], list[Re
     raise StoreUnavailable(
         f"what was written ahead of record {first} is not as it was written", remedy="run: keeper audit CONFIG verify"
     )
+
+
+def seen(row: Sequence[Any], sql: Statements) -> tuple[list[Record], list[Intent]]:
+    """The records of a row, and the intents that it opens: what a reader finds in no table yet. Raises StoreUnavailable."""
+    ready, records, _ = read_back(row, sql)
+    journal = MemoryJournal()
+    for item in ready:
+        if item.change is not None:
+            journal.apply(item.change)
+    return records, journal.open_intents
 
 
 def _ready(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from keeper.adapters.audit.canonical import canonical
 from keeper.adapters.audit.chaining import chain, make_ready
 from keeper.adapters.audit.memory_journal import MemoryJournal
-from keeper.adapters.audit.pages import LARGEST_PAGE, filled, matches
+from keeper.adapters.audit.pages import LARGEST_PAGE, beyond, filled, matches
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.evidence import Evidence
 from keeper.domain.intent import Intent
@@ -47,7 +47,7 @@ class MemoryAuditStore:
         self._check_open()
         limit = max(0, min(query.limit, LARGEST_PAGE))
         kept = reversed(self._records) if query.newest_first else iter(self._records)
-        found = [record for record in kept if _beyond(record.seq, query) and matches(record, query)]
+        found = [record for record in kept if beyond(record.seq, query) and matches(record, query)]
         records = [replace(record, body=json.loads(canonical(record.body))) for record in found[:limit]]
         return filled(records, self._packed) if query.full else records
 
@@ -72,7 +72,3 @@ class MemoryAuditStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailable("the audit store is closed")
-
-
-def _beyond(seq: int, query: RecordQuery) -> bool:
-    return query.after <= 0 or (seq < query.after if query.newest_first else seq > query.after)

@@ -126,6 +126,11 @@ def matches(record: Record, query: RecordQuery) -> bool:
     )
 
 
+def beyond(seq: int, query: RecordQuery) -> bool:
+    """Whether the record of this number comes after the keyset of the query."""
+    return query.after <= 0 or (seq < query.after if query.newest_first else seq > query.after)
+
+
 def to_record(row: Sequence[object]) -> Record:
     """A row in the order of COLUMNS. Raises StoreUnavailable when it holds what the store never writes."""
     seq, at, kind, market, action, incident, intent, body, prev_hash, digest = row

@@ -31,6 +31,7 @@ from keeper.adapters.audit.postgres_lease_ddl import LEASE_LOST
 from keeper.adapters.audit.statements import Statements
 from keeper.adapters.audit.unheard import Unheard
 from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition, LeaseLost
+from keeper.domain.intent import Intent
 from keeper.domain.record import GENESIS, Record
 
 _BEGIN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED"
@@ -93,8 +94,8 @@ class PostgresDatabase:
                 _raise_if_fenced(error)
                 raise
 
-    def is_ahead(self) -> bool:
-        return False
+    def ahead(self) -> tuple[list[Record], list[Intent]]:
+        return [], []
 
     def settle(self, *, patient: bool = True) -> None:
         """Nothing is ever written ahead."""

@@ -17,6 +17,7 @@ from keeper.adapters.audit.location import sqlite_file
 from keeper.adapters.audit.migrate import current, upgrade
 from keeper.adapters.audit.statements import Statements
 from keeper.adapters.audit.unheard import Unheard
+from keeper.domain.intent import Intent
 from keeper.domain.record import GENESIS, Record
 
 _HASH: Final = "SELECT hash FROM records WHERE seq = ?"
@@ -62,15 +63,15 @@ class SqliteDatabase:
                 self.drop_writer(broken=True)
                 raise
 
-    def is_ahead(self) -> bool:
-        """By the thread that reads: of this process, or of another one."""
+    def ahead(self) -> tuple[list[Record], list[Intent]]:
         with database_errors(self._url, self._driver_error):
             try:
                 driver: Any = self._reader().connection.driver_connection
-                return self.unsettled or driver.execute(ahead.SELECT).fetchone() is not None
+                row = driver.execute(ahead.SELECT).fetchone()
             except (DBAPIError, self._driver_error):
                 self.drop_reader(broken=True)
                 raise
+        return ahead.seen(row, self.sql) if row is not None else ([], [])
 
     def settle(self, *, patient: bool = True) -> None:
         with database_errors(self._url, self._driver_error):

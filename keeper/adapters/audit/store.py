@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from keeper.adapters.audit.chaining import Ready, make_ready
 from keeper.adapters.audit.engine import BUSY_TIMEOUT_MS
 from keeper.adapters.audit.journal import Opened
-from keeper.adapters.audit.pages import filled, page_statement, to_record
+from keeper.adapters.audit.pages import LARGEST_PAGE, beyond, filled, matches, page_statement, to_record
 from keeper.adapters.audit.statements import Statements, open_intents
 from keeper.adapters.audit.worker import Worker
 from keeper.domain.errors import StoreUnavailable
@@ -49,8 +49,8 @@ class Database(Protocol):
     def unsettled(self) -> bool:
         """Whether this process wrote something that is durable and may not be in its tables yet. Any thread may ask."""
 
-    def is_ahead(self) -> bool:
-        """Whether anybody did, so that it is not among ``rows``."""
+    def ahead(self) -> tuple[list[Record], list[Intent]]:
+        """What anybody wrote that is not among ``rows`` yet: its records, and the intents that are open by them. By the thread that reads."""
 
     def prepare(self, create: bool) -> None:
         """As ``SqlAuditStore.open``."""
@@ -115,19 +115,26 @@ class SqlAuditStore:
 
     async def page(self, query: RecordQuery) -> Sequence[Record]:
         statement, values = page_statement(query, self._sql.marker)
-        rows = await self._read(statement, values)
+        rows, ahead, _ = await self._read(statement, values)
         records = [to_record(row) for row in rows]
+        if ahead:
+            more = [one for one in ahead if beyond(one.seq, query) and matches(one, query)]
+            both = [*reversed(more), *records] if query.newest_first else [*records, *more]
+            records = both[: max(0, min(query.limit, LARGEST_PAGE))]
         return await self._run(self._reading, lambda: self._filled(records)) if query.full else records
 
     def _filled(self, records: list[Record]) -> list[Record]:
         return filled(records, lambda sql, values: self._rows(sql, values), self._sql.marker)
 
     async def head(self) -> tuple[int, str]:
-        rows: list[tuple[int, str]] = await self._read(self._sql.head, ())
+        rows, ahead, _ = await self._read(self._sql.head, ())
+        if ahead:
+            return ahead[-1].seq, ahead[-1].hash
         return rows[0] if rows else (0, GENESIS)
 
     async def open_intents(self) -> Sequence[Intent]:
-        return open_intents(await self._read(self._sql.open_intents, ()))
+        rows, _, ahead = await self._read(self._sql.open_intents, ())
+        return [*open_intents(rows), *ahead]
 
     async def close(self) -> None:
         if self._closed:
@@ -157,15 +164,21 @@ class SqlAuditStore:
 
         self._writing.post(settle).add_done_callback(look)
 
-    async def _read(self, statement: str, values: tuple[str | int, ...]) -> list[Any]:
-        """The rows, once everything that is durable is in the tables."""
-        while True:
-            rows: list[Any] | None = await self._run(
-                self._reading, lambda: None if self._database.is_ahead() else self._rows(statement, values)
-            )
-            if rows is not None:
-                return rows
-            await self._run(self._writing, self._database.settle)
+    async def _read(
+        self, statement: str, values: tuple[str | int, ...]
+    ) -> tuple[list[Any], list[Record], list[Intent]]:
+        """The rows, and what is durable and not in the tables yet. Waits for nobody who writes."""
+
+        def read() -> tuple[list[Any], list[Record], list[Intent]]:
+            before = self._database.ahead()
+            while True:
+                rows = self._rows(statement, values)
+                after = self._database.ahead()
+                if after == before:  # nothing went from there into the tables in between
+                    return rows, *after
+                before = after
+
+        return await self._run(self._reading, read)
 
     async def _run(self, worker: Worker, work: Callable[[], T]) -> T:
         if self._closed:
