@@ -43,12 +43,14 @@ def locked(path: Path) -> Iterator[None]:
 def without_its_table(path: Path) -> Iterator[None]:
     """The schema is another one than this version's."""
     with closing(sqlite3.connect(path)) as other:
-        other.execute("ALTER TABLE records RENAME TO records_of_another_version")
+        for table in ("records", "ahead"):
+            other.execute(f"ALTER TABLE {table} RENAME TO {table}_of_another_version")
     try:
         yield
     finally:
         with closing(sqlite3.connect(path)) as other:
-            other.execute("ALTER TABLE records_of_another_version RENAME TO records")
+            for table in ("records", "ahead"):
+                other.execute(f"ALTER TABLE {table}_of_another_version RENAME TO {table}")
 
 
 @contextmanager
