@@ -71,6 +71,10 @@ breaker_orders: Final = Table(
 _COLUMNS: Final = tuple(column.name for column in breaker_orders.columns)
 
 
+MAKING_TRIES: Final = 4
+"""What one attempt meets another keeper may have made halfway: the table without its index, or a lock."""
+
+
 class DatabaseOrderBook:
     """Implements ``keeper.ports.orders.OrderBook``."""
 
@@ -136,13 +140,16 @@ class DatabaseOrderBook:
         return OrderPage(tuple(signed.values()), tuple(skipped))
 
     def _make_ready(self) -> None:
-        """The table, if it is not there. Two keepers that make it at once: one of them finds it the second time."""
+        """The table, if it is not there. Of two keepers that make it at once, one finds it the next time, or the time after that."""
         if self._ready:
             return
-        try:
-            metadata.create_all(self._engine)
-        except DBAPIError:
-            metadata.create_all(self._engine)
+        for tries_left in reversed(range(MAKING_TRIES)):
+            try:
+                metadata.create_all(self._engine)
+                break
+            except DBAPIError:
+                if tries_left == 0:
+                    raise
         self._ready = True
 
     @contextmanager
