@@ -65,8 +65,8 @@ def record_hash(
     """The hash of a record whose ``body`` is already canonical text. Raises DraftRefused when a column is not Unicode."""
     try:
         preimage = (
-            f'{{"action":{_again(action)},"at":{_again(at)},"body":{body},"incident":{_again(incident)},"intent":{_again(intent)},'
-            f'"kind":{_again(kind)},"market":{_again(market)},"prev_hash":{quoted(prev_hash)},"seq":{seq}}}'
+            f'{{"action":{_word(action)},"at":{_word(at)},"body":{body},"incident":{_word(incident)},"intent":{_word(intent)},'
+            f'"kind":{_word(kind)},"market":{_word(market)},"prev_hash":{quoted(prev_hash)},"seq":{seq}}}'
         )
         return "0x" + hashlib.sha256(preimage.encode()).hexdigest()
     except (UnicodeEncodeError, orjson.JSONEncodeError):
@@ -78,7 +78,7 @@ def quoted(value: str | None) -> str:
     return "null" if value is None else orjson.dumps(value).decode()
 
 
-_again: Final = lru_cache(maxsize=256)(quoted)
+_word: Final = lru_cache(maxsize=256)(quoted)
 """For the words that many records share."""
 
 

@@ -72,7 +72,7 @@ _COLUMNS: Final = tuple(column.name for column in breaker_orders.columns)
 
 
 MAKING_TRIES: Final = 4
-"""What one attempt meets another keeper may have made halfway: the table without its index, or a lock."""
+"""One attempt may meet what another keeper has made halfway: the table without its index, or a lock."""
 
 
 class DatabaseOrderBook:
