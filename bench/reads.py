@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.stage import HEAD, MARKET_TEXT, Stage, short
-from keeper.adapters.chain.multicall import MULTICALL3, encode_aggregate3
 from keeper.devnet.markets import DEFAULT_MARKETS, demo_market
 from keeper.devnet.world import World
-from keeper.domain.abi import decode_results, encode_call, parse_signature
+from keeper.domain.abi import decode_results, parse_signature
 from keeper.domain.action import FunctionCall
 from keeper.domain.evm import CallResult
 
@@ -69,15 +68,13 @@ class WideStage(Stage):
         for market in self.world.markets:
             await self.world.push_price(market, price, wait=False)
 
+    @property
+    def calls(self) -> Sequence[FunctionCall]:
+        return [read.call for read in self.reads]
+
     def for_rival(self) -> dict[str, Any]:
         reads = self.reads
-        calldata = encode_aggregate3([encode_call(read.call) for read in reads])
-        return super().for_rival() | {
-            "multicall": MULTICALL3,
-            "multicall_data": "0x" + calldata.hex(),
-            "count": len(reads),
-            "reads": [asdict(read) for read in reads],
-        }
+        return super().for_rival() | {"count": len(reads), "reads": [asdict(read) for read in reads]}
 
     def write_configuration(self, folder: Path) -> Path:
         """The same hundred calls in one request, from the configuration: sources and effects."""

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from bench.contestant import Broken
 from bench.trigger import Trigger
+from keeper.adapters.chain.multicall import MULTICALL3, encode_aggregate3
 from keeper.adapters.clock import SystemClock
+from keeper.adapters.prices.chainlink import DECIMALS, MAX_ANSWER, MIN_ANSWER, ROUND
 from keeper.devnet.accounts import Account
 from keeper.devnet.anvil import Anvil
 from keeper.devnet.exchange import Exchange
@@ -20,6 +22,8 @@ from keeper.devnet.markets import DEFAULT_MARKETS, demo_market
 from keeper.devnet.toolchain import load_artifact
 from keeper.devnet.transactions import calldata, send
 from keeper.devnet.world import Role, World, deploy_world
+from keeper.domain.abi import encode_call
+from keeper.domain.action import FunctionCall
 
 MARKET = DEFAULT_MARKETS[0]
 CALM = demo_market(MARKET).start_price
@@ -125,9 +129,23 @@ class Stage:
             raise Broken(f"{MARKET} stayed paused")
         return await self.world.node.block_number()
 
+    @property
+    def calls(self) -> Sequence[FunctionCall]:
+        """What is read at each block; the price on which a trip is decided is in the first."""
+        world = self.world
+        feeds = [
+            FunctionCall(feed, view)
+            for view in (ROUND, DECIMALS, MIN_ANSWER, MAX_ANSWER)
+            for feed in world.feeds.values()
+        ]
+        views = "paused(bytes32)(bool)", "withdrawalLimit(bytes32)(uint256)"
+        ids = [world.market_id(market) for market in world.markets]
+        return [*feeds, *(FunctionCall(world.exchange, view, (one,)) for view in views for one in ids)]
+
     def for_rival(self) -> dict[str, Any]:
         """What a peer needs to know."""
         world = self.world
+        reads = encode_aggregate3([encode_call(call) for call in self.calls])
         return {
             "url": world.node.ws_url,
             "http_url": world.node.http_url,
@@ -140,6 +158,8 @@ class Stage:
             "market_ids": list(world.market_ids.values()),
             "pause_data": "0x" + calldata("pauseMarket(bytes32)", world.market_id(MARKET)).hex(),
             "reference": str(CALM),
+            "multicall": MULTICALL3,
+            "multicall_data": "0x" + reads.hex(),
         }
 
     def write_key(self, folder: Path) -> None:
@@ -149,7 +169,7 @@ class Stage:
         key.write_text(self.world.keeper.private_key + "\n", encoding="ascii")
 
     def write_configuration(self, folder: Path) -> Path:
-        """The keeper's configuration: two reads of each oracle and both effects of each market, 12 calls in one request."""
+        """The keeper's configuration: four reads of each oracle and both effects of each market, 18 calls in one request."""
         self.write_key(folder)
         world = self.world
         text = HEAD.format(chain_id=world.node.chain_id, url=world.node.ws_url, exchange=world.exchange) + "sources:\n"

@@ -23,6 +23,8 @@ from bench.hot_path_100 import OURS, RAW, WEB3, numbers_of, reads_in_turn
 from bench.log_samples import drafts
 from bench.options import ROOT, Options, scratch
 from bench.peers.raw_reads import aggregate3_results
+from bench.peers.raw_steps import Steps
+from bench.peers.raw_websocket import SENDING
 from bench.race import STAGES, race, stages_of
 from bench.reads import MARKETS, Read, WideStage
 from bench.registry import BENCHES
@@ -34,8 +36,9 @@ from keeper.adapters.audit.store import SqlAuditStore
 from keeper.adapters.chain.multicall import MULTICALL3, decode_aggregate3
 from keeper.adapters.clock import SystemClock
 from keeper.app.wiring import open_sources
-from keeper.config import load
+from keeper.config import Config, load
 from keeper.domain.abi import encode_call
+from keeper.domain.action import Call
 from keeper.execution.planner import arm
 
 pytestmark = pytest.mark.integration
@@ -183,7 +186,7 @@ def test_command__names_of_the_interface__are_all_there() -> None:
 
 
 async def test_race__all_contestants__really_pause_in_turn() -> None:
-    peers = ("plain_script", "plain_script_http", "raw_websocket")
+    peers = ("plain_script", "plain_script_http", "raw_websocket", "raw_steps")
     times = await race(peers, 2, quiet(2))
     assert len(times.ours) == 2
     assert {name: len(found) for name, found in times.peers.items()} == dict.fromkeys(peers, 2)
@@ -205,18 +208,49 @@ async def test_hot_path_100__trips__pause_with_a_hundred_reads_on_both_sides() -
     assert min(times.announcing) > 0
 
 
+def calls_of_the_keeper(config: Config) -> list[Call]:
+    """What its fleet asks for at each block."""
+    sources, _ = open_sources(config.sources, SystemClock())
+    return [call for source in sources for call in source.calls()] + [arm(one).effect_call for one in config.actions]
+
+
+async def test_stage__configuration__asks_for_the_calls_of_the_peers(tmp_path: Path) -> None:
+    async with staged(Stage) as stage:
+        calls = calls_of_the_keeper(load(stage.write_configuration(tmp_path)))
+        assert len(calls) == 18
+        assert Counter(calls) == Counter(map(encode_call, stage.calls))
+        assert stage.calls[0].target == stage.world.feeds[MARKET]
+
+
 async def test_wide_stage__configuration__asks_for_the_hundred_calls_of_the_peers(tmp_path: Path) -> None:
     async with staged(WideStage, MARKETS) as stage:
         config = load(stage.write_configuration(tmp_path))
-        sources, feeds = open_sources(config.sources, SystemClock())
-        calls = [call for source in sources for call in source.calls()]
-        calls += [arm(action).effect_call for action in config.actions]
-        assert feeds == []
+        calls = calls_of_the_keeper(config)
         assert len(calls) == 100
         assert Counter(calls) == Counter(encode_call(read.call) for read in stage.reads)
         rival = stage.for_rival()
         assert (rival["count"], len(rival["reads"])) == (100, 100)
         assert stage.reads[0].target == stage.world.feeds[MARKET]
+
+
+def test_raw_steps__sending__comes_after_the_bytes_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    class Socket:
+        async def send(self, body: str) -> None:
+            steps.append(f"sent {body}")
+
+        async def recv(self) -> str:
+            return f'{{"id": {SENDING}, "result": "0x1"}}'
+
+    kept = tmp_path / "file"
+    monkeypatch.setattr("bench.peers.raw_steps.os.fdatasync", lambda _: steps.append(kept.read_text()))
+    with kept.open("wb", buffering=0) as file:
+        client = Steps(Socket(), {"multicall": "", "multicall_data": "", "reference": "1"}, file.fileno())  # type: ignore[arg-type]
+        assert asyncio.run(client.exchange("the pause", SENDING)) == "0x1"
+    assert steps == ["the pause", "sent the pause"]
 
 
 def test_raw_reads__an_answer__is_cut_as_the_keeper_cuts_it() -> None:
