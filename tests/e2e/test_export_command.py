@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import signal
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from keeper.adapters.audit.location import sqlite_url
+from keeper.adapters.audit.store import SqlAuditStore
+from tests.support.audit_log import attempt, opening, tick
 from tests.support.keeper_process import KEEPER, environment, in_process, keeper
 
 pytestmark = pytest.mark.e2e
@@ -70,6 +74,34 @@ def test_bundle_commands__bad_input__say_what_to_do(
     assert done.code == 2, done
     assert words in done.err
     assert "->" in done.err
+
+
+def test_commands__log_of_a_keeper_killed_before_the_tables__show_what_is_ahead_and_say_what_is_not_in_the_bundle(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keeper.adapters.audit.store.SETTLE_S", 3_600)
+    here, left = tmp_path / "here", tmp_path / "left"
+    shutil.copytree(finished, here)
+
+    async def killed() -> int:
+        store = await SqlAuditStore.open(sqlite_url(here / "keeper.db"))
+        await store.append([tick()])
+        records = await store.append([opening("left"), attempt(1, "left", nonce=99)])
+        shutil.copytree(here, left)
+        await store.close()
+        return records[0].seq
+
+    first = asyncio.run(killed())
+    config = left / "keeper.yaml"
+    shown = json.loads(in_process("--json", "audit", config, "log", "--limit", "2").out)
+    assert [one["seq"] for one in shown["records"]] == [first, first + 1]
+    checked = in_process("audit", config, "verify")
+    assert (checked.code, f"2 more records, from {first} on" in checked.out) == (0, True)
+    done = in_process("audit", config, "export", tmp_path / "out")
+    assert (done.code, f"NOT INCLUDED: record {first} and what was written with it" in done.out) == (0, True)
+    again = json.loads(in_process("--json", "audit", config, "export", tmp_path / "again").out)
+    assert (again["missing_from"], again["records"]) == (first, first - 1)
+    assert in_process("audit", "verify-export", tmp_path / "again").code == 0
 
 
 def test_export__before_the_first_run__says_that_there_is_no_log(tmp_path: Path) -> None:

@@ -20,6 +20,10 @@ from keeper.adapters.audit.evidence import pack
 from keeper.adapters.audit.location import sqlite_url
 from keeper.adapters.audit.memory import MemoryAuditStore
 from keeper.adapters.audit.models import SQLITE_TRIGGERS
+from keeper.adapters.audit.pages import AHEAD
+from keeper.adapters.audit.public_connection import PublicConnection
+from keeper.adapters.audit.public_reader import PublicReader
+from keeper.adapters.audit.reading import page_sync
 from keeper.adapters.audit.sqlite_database import SqliteDatabase
 from keeper.adapters.audit.store import SETTLE_S, SqlAuditStore
 from keeper.adapters.audit.verify import verify
@@ -52,7 +56,17 @@ async def store(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sq
 
 def waiting(path: Path) -> list[int]:
     """The first number of what is ahead."""
-    return [row[0] for row in asked(path, ahead.SELECT)]
+    return [row[0] for row in asked(path, AHEAD)]
+
+
+async def read_by_others(path: Path, query: RecordQuery) -> list[list[Record]]:
+    """The page as the command line, the interface, its search and its stories have it."""
+    reader = PublicReader(sqlite_url(path))
+    sheet = await reader.sheet(query)
+    assert sheet.damaged == []
+    found = [await reader.page(query), sheet.records, await reader.together(lambda asked: asked.page(query))]
+    await reader.close()
+    return [list(one) for one in (page_sync(sqlite_url(path), query), *found)]
 
 
 def seqs(path: Path, table: str = "records") -> list[int]:
@@ -110,9 +124,31 @@ async def test_page__while_a_row_is_ahead_and_after__is_the_same(
     await store.append(TRIP)
     before = list(await store.page(query))
     assert ([one.seq for one in before], waiting(path)) == (found, [2])
+    assert await read_by_others(path, query) == [before] * 4
     await store._run(store._writing, store._database.settle)
     assert list(await store.page(query)) == before
+    assert await read_by_others(path, query) == [before] * 4
     assert waiting(path) == []
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_page_of_others__row_gets_into_the_tables_in_between__has_each_record_once(
+    store: SqlAuditStore, path: Path, newest_first: bool
+) -> None:
+    await store.append(TRIP)
+    query = RecordQuery(newest_first=newest_first)
+
+    class Late(PublicConnection):
+        def _ahead(self, query: RecordQuery) -> Sequence[Sequence[Any]]:
+            found = super()._ahead(query)
+            store._database.settle()
+            return found
+
+    connection = Late(sqlite_url(path), 5_000)
+    found = connection.answer(lambda one: [row[0] for row in one.page(query)], 5_000)
+    connection.drop()
+    connection.worker.end()
+    assert found == sorted([1, 2, 3, 4], reverse=newest_first)
 
 
 async def test_read__another_process_holds_the_lock__waits_for_nobody(store: SqlAuditStore, path: Path) -> None:
@@ -214,6 +250,7 @@ async def test_killed__row_left_behind__verifies_with_a_warning_and_the_next_sta
     found = verify(sqlite_url(left))
     assert (found.ok, found.records, len(found.warnings)) == (True, 1, 1)
     assert "3 more records, from 2 on" in found.warnings[0]
+    assert page_sync(sqlite_url(left), RecordQuery(after=1)) == records
 
     again = await SqlAuditStore.open(sqlite_url(left))
     assert [intent.id for intent in await again.open_intents()] == ["i-1"]
@@ -285,7 +322,16 @@ async def test_verify__a_changed_row__is_found_and_never_gets_into_the_tables(
         return
     with pytest.raises(StoreUnavailable):
         await store.append([tick()])
+    with pytest.raises(StoreUnavailable, match="not as it was written") as caught:
+        page_sync(sqlite_url(path), RecordQuery())
+    assert "verify" in caught.value.remedy
     assert seqs(path) == [1]
+    reader = PublicReader(sqlite_url(path))
+    sheet = await reader.sheet(RecordQuery())
+    assert ([one.seq for one in sheet.records], sheet.damaged) == ([1], [3 if column == "first" else 2])
+    with pytest.raises(StoreUnavailable, match="is damaged"):
+        await reader.page(RecordQuery())
+    await reader.close()
 
 
 async def test_append__the_answer_is_lost__is_found_ahead_and_written_once(

@@ -17,14 +17,14 @@ from keeper.adapters.audit.canonical import canonical
 from keeper.adapters.audit.chaining import Ready, chain
 from keeper.adapters.audit.journal import Opened, Signed, change_of
 from keeper.adapters.audit.memory_journal import MemoryJournal
+from keeper.adapters.audit.pages import AHEAD, beyond, matches
 from keeper.adapters.audit.statements import Statements
 from keeper.adapters.audit.times import from_iso
 from keeper.domain.errors import IntentAlreadyOpen, InvalidTransition, StoreUnavailable
 from keeper.domain.intent import Intent
-from keeper.domain.record import Draft, Record, RecordKind
+from keeper.domain.record import Draft, Record, RecordKind, RecordQuery
 
 INSERT: Final = "INSERT INTO ahead (first, prev_hash, hashes, intents, attempts, records) VALUES (?, ?, ?, ?, ?, ?)"
-SELECT: Final = "SELECT first, prev_hash, hashes, intents, attempts, records FROM ahead"
 TYPES: Final = (
     "SELECT typeof(first) || ' ' || typeof(prev_hash) || ' ' || typeof(hashes) || ' ' || typeof(intents) || ' ' || typeof(attempts) "
     "|| ' ' || typeof(records) FROM ahead"
@@ -70,7 +70,7 @@ def written_ahead(ready: Sequence[Ready], seq: int, head: str) -> tuple[list[Rec
 
 def put_into_tables(cursor: Any, sql: Statements) -> None:
     """What was written ahead, in the transaction of ``cursor``. Raises StoreUnavailable where the row is not as it was written."""
-    for row in cursor.execute(SELECT).fetchall():
+    for row in cursor.execute(AHEAD).fetchall():
         ready, records, writes = read_back(row, sql)
         cursor.executemany(sql.insert_record, rows_of(records, ready))
         for statement, values in writes:
@@ -100,6 +100,22 @@ def seen(row: Sequence[Any], sql: Statements) -> tuple[list[Record], list[Intent
         if item.change is not None:
             journal.apply(item.change)
     return records, journal.open_intents
+
+
+def rows_ahead(row: Sequence[Any], query: RecordQuery) -> list[Sequence[Any]]:
+    """What of a row belongs to a page, in its order, as rows of ``records``; one that cannot be read, where the row is not as it was written.
+
+    Raises StoreUnavailable where nobody can say which record that would be.
+    """
+    try:
+        ready, records, _ = read_back(row, Statements("?"))
+    except StoreUnavailable:
+        if not isinstance(row[0], int):
+            raise
+        return [(row[0], *[None] * 6, "", None, None)] if beyond(row[0], query) else []
+    both = zip(rows_of(records, ready), records, strict=True)
+    found: list[Sequence[Any]] = [one for one, record in both if beyond(record.seq, query) and matches(record, query)]
+    return found[::-1] if query.newest_first else found
 
 
 def _ready(

@@ -18,6 +18,9 @@ OPTIONAL: Final = frozenset({"market", "action", "incident", "intent"})
 LARGEST_PAGE: Final = 10_000
 """More than this at once is not a page; ask again with ``after``."""
 
+AHEAD: Final = "SELECT first, prev_hash, hashes, intents, attempts, records FROM ahead"
+"""What is in no table yet; in SQLite only, and a row at most."""
+
 _NARROW_MS: Final = 3_600_000
 # only names and placeholders of this module are in the texts of statements
 _SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM records"  # noqa: S608
@@ -129,6 +132,13 @@ def matches(record: Record, query: RecordQuery) -> bool:
 def beyond(seq: int, query: RecordQuery) -> bool:
     """Whether the record of this number comes after the keyset of the query."""
     return query.after <= 0 or (seq < query.after if query.newest_first else seq > query.after)
+
+
+def joined(records: Sequence[Record], ahead: Sequence[Record], query: RecordQuery) -> list[Record]:
+    """The page with what of ``ahead``, records that follow all others and are in no table yet, belongs to it."""
+    more = [one for one in ahead if beyond(one.seq, query) and matches(one, query)]
+    both = [*reversed(more), *records] if query.newest_first else [*records, *more]
+    return both[: max(0, min(query.limit, LARGEST_PAGE))]
 
 
 def to_record(row: Sequence[object]) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -11,13 +12,13 @@ from keeper.adapters.audit.errors import TooLarge
 from keeper.adapters.audit.evidence import NotEvidence, unpack
 from keeper.adapters.audit.head import require_head
 from keeper.adapters.audit.location import sqlite_file, without_password
-from keeper.adapters.audit.pages import to_record
+from keeper.adapters.audit.pages import AHEAD, LARGEST_PAGE, page_statement, to_record
 from keeper.adapters.audit.sqlite_reader import in_short, open_read_only
 from keeper.adapters.audit.times import from_iso
 from keeper.adapters.audit.worker import Worker
 from keeper.domain.errors import StoreNotMigrated, StoreUnavailable
 from keeper.domain.evidence import Evidence
-from keeper.domain.record import Record
+from keeper.domain.record import Record, RecordQuery
 
 T = TypeVar("T")
 
@@ -89,6 +90,32 @@ class PublicConnection:
                 yield row
         finally:
             cursor.close()  # an unfinished walk would hold on to an old state of the file
+
+    def page(self, query: RecordQuery) -> Iterator[Sequence[Any]]:
+        """The rows of ``records`` on this page, and among them what is durable and in no table yet; each once."""
+        return islice(self._with_ahead(query), max(0, min(query.limit, LARGEST_PAGE)))
+
+    def _with_ahead(self, query: RecordQuery) -> Iterator[Sequence[Any]]:
+        ahead = self._ahead(query)
+        told: set[int] = set()
+        if query.newest_first:
+            told.update(row[0] for row in ahead)
+            yield from ahead
+        for row in self.rows(*page_statement(query, self.marker)):
+            if row[0] not in told:  # it has got into the table since
+                yield row
+            ahead = [one for one in ahead if one[0] > row[0]]
+        if not query.newest_first:
+            yield from ahead
+
+    def _ahead(self, query: RecordQuery) -> Sequence[Sequence[Any]]:
+        """In SQLite: what of it belongs to this page."""
+        for row in self.rows(AHEAD, ()) if self._file is not None else ():
+            # here, because hardly ever is there one, and who reads need not wait for what it takes
+            from keeper.adapters.audit.ahead import rows_ahead
+
+            return rows_ahead(row, query)
+        return ()
 
     def unpacked(self, digest: str, most: int) -> dict[str, Any] | None:
         """Evidence; None where it is not in the database. Raises TooLarge, StoreUnavailable for what is damaged."""

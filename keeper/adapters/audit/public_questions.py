@@ -8,7 +8,6 @@ from typing import Final
 
 from keeper.adapters.audit.errors import TooLarge
 from keeper.adapters.audit.evidence import LARGEST, named
-from keeper.adapters.audit.pages import page_statement
 from keeper.adapters.audit.public_connection import PublicConnection, readable
 from keeper.domain.checkpoint import SignedCheckpoint
 from keeper.domain.record import Record, RecordQuery
@@ -37,9 +36,8 @@ class PublicQuestions:
         after, evidence = query.after, EVIDENCE_TOGETHER
         while len(found) < query.limit:  # once more for each that is damaged, so that a page is short only at the end
             asked = replace(query, after=after, limit=query.limit - len(found))
-            sql, values = page_statement(asked, self._connection.marker)
             rows = 0
-            for row in self._connection.rows(sql, values):
+            for row in self._connection.page(asked):
                 rows += 1
                 after = row[0]
                 record = readable(row)

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from keeper.adapters.audit.errors import TooLarge
 from keeper.adapters.audit.evidence import LARGEST, named
-from keeper.adapters.audit.pages import LARGEST_PAGE, page_statement, to_record
+from keeper.adapters.audit.pages import LARGEST_PAGE, to_record
 from keeper.adapters.audit.public_connection import PublicConnection, readable
 from keeper.adapters.audit.public_questions import PublicQuestions
 from keeper.domain.checkpoint import Checkpoint, SignedCheckpoint
@@ -95,10 +95,9 @@ class PublicReader:
 
 
 def _page(reader: PublicConnection, query: RecordQuery) -> list[Record]:
-    sql, values = page_statement(query, reader.marker)
     records: list[Record] = []
     size = 0
-    for row in reader.rows(sql, values):
+    for row in reader.page(query):
         record = to_record(row)
         size += len(row[7])
         if query.full:
@@ -112,11 +111,10 @@ def _page(reader: PublicConnection, query: RecordQuery) -> list[Record]:
 
 def _sheet(reader: PublicConnection, query: RecordQuery) -> Sheet:
     limit = max(1, min(query.limit, LARGEST_PAGE - 1))
-    sql, values = page_statement(query, reader.marker)
     records: list[Record] = []
     damaged: list[int] = []
     size, last = 0, None
-    for row in reader.rows(sql, (*values[:-1], limit + 1)):
+    for row in reader.page(replace(query, limit=limit + 1)):
         if len(records) + len(damaged) == limit or size > BODIES_MAX:
             return Sheet(records, True, damaged, last)
         record = readable(row)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from keeper.adapters.audit.head import require_head
 from keeper.adapters.audit.location import sqlite_file, without_password
-from keeper.adapters.audit.pages import LARGEST_PAGE, filled, page_statement, to_record
+from keeper.adapters.audit.pages import AHEAD, LARGEST_PAGE, filled, joined, page_statement, to_record
 from keeper.adapters.audit.sqlite_reader import in_short, open_read_only
 from keeper.domain.errors import StoreUnavailable
 from keeper.domain.postgres_url import is_postgres
@@ -34,7 +34,9 @@ def page_sync(url: str, query: RecordQuery) -> Sequence[Record]:
         row = connection.execute(_REVISION).fetchone() if "alembic_version" in tables else None
         require_head(row[0] if row else None)
         sql, values = page_statement(query)
+        connection.execute("BEGIN")  # the page and what is ahead of the tables as of one moment
         records = [to_record(found) for found in connection.execute(sql, values)]
+        records = joined(records, _ahead(connection), query)
         return filled(records, connection.execute) if query.full else records
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise StoreUnavailable(
@@ -42,6 +44,18 @@ def page_sync(url: str, query: RecordQuery) -> Sequence[Record]:
         ) from None
     finally:
         connection.close()
+
+
+def _ahead(connection: sqlite3.Connection) -> Sequence[Record]:
+    """What is durable and in no table yet: of a keeper that was killed, or writes at this moment."""
+    row = connection.execute(AHEAD).fetchone()
+    if row is None:
+        return ()
+    # here, because hardly ever is there one, and a page need not wait for what it takes
+    from keeper.adapters.audit.ahead import seen
+    from keeper.adapters.audit.statements import Statements
+
+    return seen(row, Statements("?"))[0]
 
 
 def all_records(url: str) -> list[Record]:

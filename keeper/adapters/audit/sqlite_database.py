@@ -15,6 +15,7 @@ from keeper.adapters.audit.engine import database_errors, make_engine, write_cur
 from keeper.adapters.audit.head import require_head
 from keeper.adapters.audit.location import sqlite_file
 from keeper.adapters.audit.migrate import current, upgrade
+from keeper.adapters.audit.pages import AHEAD
 from keeper.adapters.audit.statements import Statements
 from keeper.adapters.audit.unheard import Unheard
 from keeper.domain.intent import Intent
@@ -67,7 +68,7 @@ class SqliteDatabase:
         with database_errors(self._url, self._driver_error):
             try:
                 driver: Any = self._reader().connection.driver_connection
-                row = driver.execute(ahead.SELECT).fetchone()
+                row = driver.execute(AHEAD).fetchone()
             except (DBAPIError, self._driver_error):
                 self.drop_reader(broken=True)
                 raise

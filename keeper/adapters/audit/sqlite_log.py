@@ -14,7 +14,7 @@ from keeper.adapters.audit.beside import Beside
 from keeper.adapters.audit.finding import Finding, damage_in
 from keeper.adapters.audit.log_reader import Row
 from keeper.adapters.audit.models import AHEAD_REFUSED
-from keeper.adapters.audit.pages import COLUMNS
+from keeper.adapters.audit.pages import AHEAD, COLUMNS
 from keeper.adapters.audit.record_check import LONGEST_VALUE, TYPES
 from keeper.adapters.audit.schema_check import check_schema, check_version
 from keeper.adapters.audit.sqlite_headers import check_headers
@@ -120,7 +120,7 @@ class SqliteLog:
 
     def ahead(self) -> Sequence[Row]:
         with damage_in("ahead", None):
-            rows = self._connection.execute(ahead.SELECT).fetchall()
+            rows = self._connection.execute(AHEAD).fetchall()
             types = self._connection.execute(ahead.TYPES).fetchone()
             if types is not None and types[0] != ahead.RIGHT_TYPES:
                 raise Finding("ahead", None, "a column of its row is of another type")

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from keeper.adapters.audit.chaining import Ready, make_ready
 from keeper.adapters.audit.engine import BUSY_TIMEOUT_MS
 from keeper.adapters.audit.journal import Opened
-from keeper.adapters.audit.pages import LARGEST_PAGE, beyond, filled, matches, page_statement, to_record
+from keeper.adapters.audit.pages import filled, joined, page_statement, to_record
 from keeper.adapters.audit.statements import Statements, open_intents
 from keeper.adapters.audit.worker import Worker
 from keeper.domain.errors import StoreUnavailable
@@ -116,11 +116,7 @@ class SqlAuditStore:
     async def page(self, query: RecordQuery) -> Sequence[Record]:
         statement, values = page_statement(query, self._sql.marker)
         rows, ahead, _ = await self._read(statement, values)
-        records = [to_record(row) for row in rows]
-        if ahead:
-            more = [one for one in ahead if beyond(one.seq, query) and matches(one, query)]
-            both = [*reversed(more), *records] if query.newest_first else [*records, *more]
-            records = both[: max(0, min(query.limit, LARGEST_PAGE))]
+        records = joined([to_record(row) for row in rows], ahead, query)
         return await self._run(self._reading, lambda: self._filled(records)) if query.full else records
 
     def _filled(self, records: list[Record]) -> list[Record]:

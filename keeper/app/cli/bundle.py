@@ -38,12 +38,13 @@ def export(output: Output, config: str, folder: Path) -> int:
         with opened(url) as log:
             log.check_version()
             contents = write(LogRows(log), folder, about, progress.say)
+            missing_from = next((int(str(row[0])) for row in log.ahead()), None)
     except NotWhole as error:
         output.failed(error.message, error.remedy)
         return Exit.FOUND
     finally:
         progress.end()
-    output.document({"ok": True, "folder": str(folder.absolute()), **contents.document()})
+    output.document({"ok": True, "folder": str(folder.absolute()), **contents.document(), "missing_from": missing_from})
     counts = [
         counted(contents.records, "record"),
         counted(contents.evidence, "piece") + " of evidence",
@@ -52,6 +53,9 @@ def export(output: Output, config: str, folder: Path) -> int:
     output.say(f"wrote {', '.join(counts)} to {folder}, head {contents.head}", "green")
     for missing in contents.missing_archives:
         output.say(f"NOT INCLUDED: the archive {missing} is not in the folder of `audit: retention: archive`", "yellow")
+    if missing_from is not None:
+        what = f"record {missing_from} and what was written with it: durable, but not in the tables yet"
+        output.say(f"NOT INCLUDED: {what}; export again when the keeper has started", "yellow")
     if not contents.checkpoints:
         output.say("there are no checkpoints: who has only this cannot tell whether the end was cut off", "yellow")
     output.say("check it anywhere, with nothing but Python or with this program:")
