@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -22,6 +23,9 @@ forget_outdated()
 if find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 
+# What collecting makes stays to the end: nobody looks through it again and again, while it is made or afterwards.
+gc.disable()
+
 KINDS = {"unit", "property", "conformance", "integration", "e2e", "chaos", "architecture"}
 OFFLINE = {"unit", "property"}
 BEGIN_FIRST = ("test_soak.py", "test_replicas_runs.py")
@@ -36,6 +40,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):  # one of several processes, which take file after file in this order
         sizes = Counter(item.path for item in items)
         items.sort(key=lambda item: (item.path.name not in BEGIN_FIRST, -sizes[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
