@@ -263,14 +263,15 @@ class ReplicaLeading:
 
     def _lead(self) -> float:
         """Renews, or gives up; how long to wait, in ms."""
-        begun_ms, evaluated = boottime_ms(), self._evaluated
+        # in this order: who evaluates its first block while the database is asked has the time for it, or has evaluated it
+        begun_ms, first_by_ms, evaluated = boottime_ms(), self._first_by_ms, self._evaluated
         sight = self._table.beat(self._fence, self._seen, evaluated)
         others = self._compared(sight)
         if not sight.held:
             self._lose(f"{sight.lease.holder if sight.lease else 'nobody'} leads now")
             return 0.0
         self._until_ms = begun_ms + self._length_ms
-        if begun_ms >= self._first_by_ms and must_yield(self._evaluated_before, evaluated, others):
+        if begun_ms >= first_by_ms and must_yield(self._evaluated_before, evaluated, others):
             fence = self._fence
             self._lose("no block was evaluated, and another replica sees newer ones")
             self._table.release(fence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -132,6 +133,17 @@ async def test_cut__before_a_connection__is_taken_and_leads_nowhere_until_healed
     assert echo.heard == []
     await proxy.heal()
     assert await asking == b"during\n"
+    writer.close()
+
+
+async def test_lose__until_it_is_healed__nobody_else_gets_the_port(proxy: TcpProxy) -> None:
+    await proxy.lose()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", proxy.port))
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", proxy.port)
+    await proxy.heal()
+    _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.close()
 
 

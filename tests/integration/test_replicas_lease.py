@@ -17,7 +17,7 @@ from keeper import __version__
 from keeper.adapters.audit.migrate import upgrade
 from keeper.adapters.audit.postgres_database import PostgresDatabase
 from keeper.adapters.audit.postgres_ddl import WRITER
-from keeper.adapters.audit.postgres_lease import LeaseTable, who_leads
+from keeper.adapters.audit.postgres_lease import LeaseTable, Sight, who_leads
 from keeper.adapters.audit.sole import sole_keeper
 from keeper.adapters.audit.store import LeaseTerms, SqlAuditStore
 from keeper.app.leading import ReplicaLeading
@@ -296,6 +296,31 @@ async def test_leading__leader_evaluates_nothing_while_another_sees_blocks__hand
         assert one.terms is not None
         with pytest.raises(LeaseLost):
             one.terms.fence()
+
+
+async def test_leading__first_block_is_evaluated_while_the_database_is_asked__keeps_the_lead(postgres_url: str) -> None:
+    beats: list[int] = []
+
+    class Table(LeaseTable):
+        def beat(self, fence: int, seen: int, evaluated: int) -> Sight:
+            sight = super().beat(fence, seen, evaluated)
+            if one.fence:
+                beats.append(evaluated)
+                one.evaluated(10)
+            return sight
+
+    with replica(postgres_url, "two") as two:
+        two.saw(10)
+        await reached(lambda: [each.seen for each in who_leads(postgres_url, 900)[1]] == [10])
+        table = Table(postgres_url, "one", 900, __version__, Acting("0xhash", "0xkey", "one"))
+        table.open()
+        one = ReplicaLeading(table, ReplicasConfig(900, "one"))
+        try:
+            assert await one.wait(asyncio.Event(), parts(Chain(10)))
+            await reached(lambda: len(beats) > 2 or one.lost.is_set())
+            assert (beats[:2], one.lost.is_set()) == ([0, 10], False)
+        finally:
+            one._close()
 
 
 async def test_leading__server_ends_every_connection__leader_goes_on(postgres_url: str) -> None:

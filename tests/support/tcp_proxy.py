@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +26,7 @@ class TcpProxy:
         self._upstream = upstream
         self._host = host
         self._server: asyncio.Server | None = None
-        self._port = 0
+        self._held: socket.socket | None = None
         self._serving: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._up = asyncio.Event()
@@ -34,6 +35,10 @@ class TcpProxy:
         self._down.set()
 
     async def __aenter__(self) -> Self:
+        # bound and never listening: while connections are refused nobody else is given the port
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._held.bind((self._host, 0))
         await self.heal()
         return self
 
@@ -41,10 +46,13 @@ class TcpProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.lose()
+        assert self._held is not None
+        self._held.close()
 
     @property
     def port(self) -> int:
-        return self._port
+        assert self._held is not None, "it begins with `async with`"
+        return int(self._held.getsockname()[1])
 
     @property
     def passes(self) -> bool:
@@ -69,8 +77,7 @@ class TcpProxy:
         self._up.set()
         self._down.set()
         if self._server is None:
-            self._server = await asyncio.start_server(self._taken, self._host, self._port)
-            self._port = self._server.sockets[0].getsockname()[1]
+            self._server = await asyncio.start_server(self._taken, self._host, self.port, reuse_port=True)
 
     async def lose(self) -> None:
         """Safe to call twice."""
