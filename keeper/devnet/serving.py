@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import uvicorn
+from starlette.requests import Request
+from starlette.responses import Response
 
 HOST: Final = "127.0.0.1"
 _STARTED_POLL_S = 0.005
@@ -23,6 +25,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 """An ASGI application."""
+
+
+async def nobody_left(request: Request, error: Exception) -> Response:
+    """Who asked was killed in the middle of asking, which is no fault of the server: for ``ClientDisconnect``."""
+    return Response(status_code=400)
 
 
 class Server:

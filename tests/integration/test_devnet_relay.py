@@ -149,6 +149,21 @@ async def test_rpc__batch_or_nonsense__is_refused(stage: Stage, body: bytes) -> 
     assert error_of(answer)["code"] == -32600
 
 
+async def test_http__client_killed_in_the_middle_of_its_request__is_no_error(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = httpx.URL(stage.client("titan").url)
+    _, writer = await asyncio.open_connection(address.host, address.port)
+    head = f"POST {address.path} HTTP/1.1\r\nHost: {address.host}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+    writer.write(head.encode() + b"{")
+    await writer.drain()
+    await asyncio.sleep(0.2)  # it reads the body by now
+    writer.transport.abort()
+    await asyncio.sleep(0.3)
+    assert (await stage.client("titan").post("eth_blockNumber")).status_code == 200
+    assert "Exception" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "envelope",
     [

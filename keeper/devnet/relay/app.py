@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from keeper.devnet.relay.builders import Builder, Header
 from keeper.devnet.relay.desk import Asker, Desk
@@ -27,6 +28,7 @@ from keeper.devnet.relay.refusing import (
     too_many,
 )
 from keeper.devnet.relay.slots import Slots
+from keeper.devnet.serving import nobody_left
 from keeper.domain.errors import OutsideError
 
 
@@ -125,7 +127,7 @@ class Counter:
 
 def build_app(counter: Counter) -> FastAPI:
     """The last paths are the builders'."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, exception_handlers={ClientDisconnect: nobody_left})
     _add_control(app, counter)
 
     @app.api_route("/{name}", methods=["GET", "POST", "PUT", "DELETE", "PATCH"])

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from keeper.devnet.anvil import quantity
 from keeper.devnet.safe_service.answers import Answer, address_of_path, hash_of_path, is_checksummed
@@ -16,6 +17,7 @@ from keeper.devnet.safe_service.book import Entry
 from keeper.devnet.safe_service.chain import known_or_none
 from keeper.devnet.safe_service.desk import Desk
 from keeper.devnet.safe_service.documents import confirmation_document, delegate_document, transaction_document
+from keeper.devnet.serving import nobody_left
 from keeper.domain.errors import OutsideError
 
 PAGE, GREATEST_PAGE = 100, 200
@@ -39,7 +41,7 @@ _COMPARED: Mapping[str, Callable[[int, int], bool]] = {
 
 def build_app(desk: Desk, alter: Callable[[dict[str, Any]], dict[str, Any]]) -> FastAPI:
     """``alter`` has the last word on every document of a transaction."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, exception_handlers={ClientDisconnect: nobody_left})
     _add_errors(app)
     _add_about(app, desk)
     _add_safes(app, desk)
