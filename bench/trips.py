@@ -10,7 +10,8 @@ from bench.peers.keeper_run import SIGN_ON_THE_PATH
 from bench.race import Times, race
 from bench.result import Bar, Ratio, Result, Want, median, spread
 
-PLAIN, HTTP, RAW, STEPS = "plain_script", "plain_script_http", "raw_websocket", "raw_steps"
+PLAIN, HTTP = "plain_script", "plain_script_http"
+RAW, READS, STEPS = "raw_websocket", "raw_reads", "raw_steps"
 TEN_TIMES = Bar(10, Want.AT_LEAST)
 NEAR = Bar(2.5, Want.AT_MOST)
 NEAR_WITH_SIGNING = Bar(3, Want.AT_MOST)
@@ -34,17 +35,19 @@ def against_plain_script(options: Options) -> Sequence[Result]:
 def against_raw_websocket(options: Options) -> Sequence[Result]:
     """Against a raw client that reads nothing, judges nothing, keeps nothing, and holds a signed transaction; then ours signs on the path.
 
-    Beside it a raw client that does make the path's two requests and its one durable write: ours is held against it by the same bars, and
-    ``-least`` is how near to the first anybody who reads and writes down could come.
+    Beside it two raw clients: one makes the path's two requests, the other its one durable write too. Ours is held against that one by the same
+    bars, and ``-least`` is how near to the first anybody who reads and writes down could come.
     """
     trials = options.count(100)
     found: list[Result] = []
     for name, how, bar in (("hot-path", (), NEAR), ("hot-path-signing", (SIGN_ON_THE_PATH,), NEAR_WITH_SIGNING)):
-        times = asyncio.run(race((RAW, STEPS), trials, options, ours_with=how))
-        _tell(times, {RAW: "raw, pre-signed", STEPS: "raw, same steps"}, options)
-        ours, raw, steps = median(times.ours), median(times.peers[RAW]), median(times.peers[STEPS])
+        times = asyncio.run(race((RAW, READS, STEPS), trials, options, ours_with=how))
+        _tell(times, {RAW: "raw, pre-signed", READS: "raw, same reads", STEPS: "raw, same steps"}, options)
+        ours = median(times.ours)
+        raw, reads, steps = (median(times.peers[module]) for module in (RAW, READS, STEPS))
         found += [
             Result(name, ours, raw, "raw-websocket", "ms", Ratio.OURS_BY_PEER, bar, trials),
+            Result(f"{name}-same-reads", ours, reads, "raw-reads", "ms", Ratio.OURS_BY_PEER, None, trials),
             Result(f"{name}-same-steps", ours, steps, "raw-steps", "ms", Ratio.OURS_BY_PEER, bar, trials),
             Result(f"{name}-least", steps, raw, "raw-websocket", "ms", Ratio.OURS_BY_PEER, None, trials),
         ]
