@@ -26,7 +26,9 @@ from keeper.adapters.audit.public_reader import PublicReader
 from keeper.adapters.audit.reading import page_sync
 from keeper.adapters.audit.sqlite_database import SqliteDatabase
 from keeper.adapters.audit.store import SETTLE_S, SqlAuditStore
-from keeper.adapters.audit.verify import verify
+from keeper.adapters.audit.verify import opened, verify
+from keeper.app.bundle.exporting import NotWhole
+from keeper.app.bundle.rows import LogRows
 from keeper.domain.errors import AuditError, IntentAlreadyOpen, InvalidTransition, StoreUnavailable
 from keeper.domain.intent import IntentState
 from keeper.domain.record import Draft, Record, RecordKind, RecordQuery
@@ -302,6 +304,21 @@ async def test_database__a_row_that_does_not_follow_the_log__is_refused(
     head = (await store.head())[1] if prev == "right" else prev
     with pytest.raises(sqlite3.IntegrityError, match="follow"):
         asked(path, ahead.INSERT, (first, head, "[]", "[]", "[]", "[]"))
+
+
+@pytest.mark.parametrize("new", ["CAST(hashes AS BLOB)", "replace(hashes, '1', '2')", "'['"])
+async def test_export__a_changed_row__is_no_log_to_make_a_bundle_of(store: SqlAuditStore, path: Path, new: str) -> None:
+    await store.append(TRIP)
+    with opened(sqlite_url(path)) as log:
+        assert LogRows(log).missing_from() == 2
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DROP TRIGGER ahead_no_update")
+    connection.execute(f"UPDATE ahead SET hashes = {new}")
+    connection.execute(SQLITE_TRIGGERS["ahead_no_update"])
+    connection.close()
+    with opened(sqlite_url(path)) as log, pytest.raises(NotWhole) as caught:
+        LogRows(log).missing_from()
+    assert "verify" in caught.value.remedy
 
 
 @pytest.mark.parametrize("column", ["first", "prev_hash", "hashes", "intents", "attempts", "records"])

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from keeper.adapters.audit.ahead import read_back
 from keeper.adapters.audit.finding import Finding
 from keeper.adapters.audit.log_reader import LogReader
 from keeper.adapters.audit.pages import COLUMNS
+from keeper.adapters.audit.statements import Statements
 from keeper.app.bundle.exporting import NotWhole, Row
 from keeper.domain.checkpoint import SignedCheckpoint, from_document
+from keeper.domain.errors import StoreUnavailable
 from keeper.domain.evidence import Evidence
 
 _VERIFY: Final = "run: keeper audit CONFIG verify"
@@ -46,6 +49,18 @@ class LogRows:
                 yield from_document({name: _read(value) for name, value in row.items()})
             except ValueError as error:
                 raise NotWhole(f"a checkpoint cannot be read: {error}", remedy=_VERIFY) from None
+
+    def missing_from(self) -> int | None:
+        """The first record that is durable and in no table yet, so that no bundle has it; None: there is none."""
+        try:
+            for row in self._log.ahead():
+                _, records, _ = read_back(row, Statements("?"))
+                return records[0].seq
+        except Finding as finding:
+            raise NotWhole(f"the table ahead is damaged: {finding.problem}", remedy=_VERIFY) from None
+        except StoreUnavailable as error:
+            raise NotWhole(error.message, remedy=_VERIFY) from None
+        return None
 
     def _rows(
         self, table: str, columns: tuple[str, ...], *, order: str = "seq", holes: bool = False

@@ -37,8 +37,9 @@ def export(output: Output, config: str, folder: Path) -> int:
     try:
         with opened(url) as log:
             log.check_version()
-            contents = write(LogRows(log), folder, about, progress.say)
-            missing_from = next((int(str(row[0])) for row in log.ahead()), None)
+            rows = LogRows(log)
+            missing_from = rows.missing_from()
+            contents = write(rows, folder, about, progress.say)
     except NotWhole as error:
         output.failed(error.message, error.remedy)
         return Exit.FOUND
